@@ -1,0 +1,54 @@
+/*
+ * base64 (RFC 4648, section 4), decoded as it arrives.
+ *
+ * The policy for everything odd, the same wherever a chunk ends:
+ *   white space (space, \t, \n, \f, \r)   skipped
+ *   padding                               right when it is there ("QQ==", "QUI="); may be absent
+ *   one sextet too few ("QUJDR")          TC_BASE64_TRUNCATED
+ *   bits left over that are not zero      TC_BASE64_TRAILING_BITS ("QR==": a damaged end)
+ *   anything behind padding               TC_BASE64_PADDING, as is padding in the wrong place
+ *   any other character, '-' and '_' too  TC_BASE64_CHARACTER
+ */
+#ifndef TC_BASE64_H
+#define TC_BASE64_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum tc_base64_error {
+    TC_BASE64_OK,
+    TC_BASE64_CHARACTER,
+    TC_BASE64_PADDING,
+    TC_BASE64_TRUNCATED,
+    TC_BASE64_TRAILING_BITS
+};
+
+/* A decoder between two chunks. All zero is the beginning. */
+struct tc_base64 {
+    uint32_t bits;    /* the sextets of the group under way, the latest lowest */
+    unsigned sextets; /* how many those are: 0 to 3 */
+    unsigned padding; /* '=' seen */
+};
+
+/* Bytes that `out` must have room for when `size` characters are decoded. */
+#define TC_BASE64_ROOM(size) ((size) / 4 * 3 + 3)
+
+/*
+ * Decodes `in` up to its end or the first character outside the alphabet, which is left to
+ * tc_base64_odd. Returns how many characters it took; `*written` is how many bytes it put at `out`
+ * (which has TC_BASE64_ROOM(size) bytes). Once padding was seen it takes nothing.
+ */
+size_t tc_base64_decode(struct tc_base64 *decoder, const char *in, size_t size, unsigned char *out,
+                        size_t *written);
+
+/* Takes one character that tc_base64_decode stopped at: white space, padding, or an error. */
+enum tc_base64_error tc_base64_odd(struct tc_base64 *decoder, unsigned char character);
+
+/* Ends the text: checks what is left over and writes its 0 to 2 bytes to `out`. */
+enum tc_base64_error tc_base64_finish(struct tc_base64 *decoder, unsigned char out[2],
+                                      size_t *written);
+
+/* What went wrong, for a person: "a character that is not base64". */
+const char *tc_base64_error_text(enum tc_base64_error error);
+
+#endif

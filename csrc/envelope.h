@@ -1,0 +1,103 @@
+/*
+ * The splitter: an incremental JSON scanner (RFC 8259) that cuts an answer in two while it arrives.
+ *
+ * Strings at the places that the rules name are pictures: their base64 is decoded at once into the
+ * picture's own buffer. Everything else is the envelope: it is copied, small and capped, for a JSON
+ * parser to read at the end. Where a picture was, the envelope has its number (1, 2, ...), and only
+ * the scanner puts numbers there.
+ *
+ * The input may be cut anywhere, down to one byte at a time: inside an escape, a surrogate pair, a
+ * number, a key, a group of base64. The result is the same. The first error is kept for good.
+ */
+#ifndef TC_ENVELOPE_H
+#define TC_ENVELOPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base64.h"
+#include "buffer.h"
+#include "image.h"
+
+enum {
+    TC_ENVELOPE_DEPTH = 1000,   /* containers inside each other */
+    TC_ENVELOPE_SIZE = 4 << 20, /* bytes of envelope, pictures not counted */
+    TC_ENVELOPE_IMAGES = 64,    /* pictures in one answer */
+    TC_ENVELOPE_RULES = 16,     /* rules of one scanner */
+    TC_ENVELOPE_KEY = 64,       /* bytes of a key that are compared; a longer one matches nothing */
+    TC_ENVELOPE_TEXT = 64 * 1024 /* bytes of a captured text; more is cut */
+};
+
+enum tc_envelope_error {
+    TC_ENVELOPE_OK,
+    TC_ENVELOPE_NOT_JSON,
+    TC_ENVELOPE_NOT_BASE64,
+    TC_ENVELOPE_NOT_AN_IMAGE, /* neither a string nor null where a picture's base64 belongs */
+    TC_ENVELOPE_TRUNCATED,
+    TC_ENVELOPE_TRAILING, /* something behind the document */
+    TC_ENVELOPE_TOO_DEEP,
+    TC_ENVELOPE_TOO_LARGE,
+    TC_ENVELOPE_TOO_MANY_IMAGES,
+    TC_ENVELOPE_NO_MEMORY
+};
+
+/* What becomes of the value at a rule's path. */
+enum tc_capture {
+    TC_CAPTURE_BASE64, /* a string is a picture; null and "" are none */
+    TC_CAPTURE_TEXT    /* kept in the envelope, and a copy, unescaped, in `texts` */
+};
+
+/* A place in a document: keys from the root on, "[]" for any element of a list, NULL at the end. */
+struct tc_rule {
+    enum tc_capture capture;
+    const char *path[6];
+};
+
+struct tc_envelope {
+    struct tc_buffer text;                       /* the envelope so far: JSON */
+    struct tc_buffer texts[TC_ENVELOPE_RULES];   /* of TC_CAPTURE_TEXT, by rule; joined with "; " */
+    struct tc_image *images[TC_ENVELOPE_IMAGES]; /* by number less one; a taker may put NULL */
+    unsigned image_count;
+    enum tc_envelope_error error;
+    enum tc_base64_error base64_error; /* when error is TC_ENVELOPE_NOT_BASE64 */
+    uint64_t position;                 /* bytes taken; with an error, where it is */
+    uint64_t expected;                 /* bytes the whole input has, if known: sizes buffers */
+
+    /* The scanner's own: */
+    const struct tc_rule *rules;
+    unsigned rule_count;
+    unsigned char state;
+    unsigned char role;     /* what the string under way is: key, kept, picture */
+    int text_rule;          /* the rule that captures the value under way, or -1 */
+    unsigned depth;         /* containers open */
+    uint32_t value_rules;   /* rules whose path leads to the value to come */
+    const char *literal;    /* what is still to come of true, false, null */
+    unsigned escape_digits; /* hex digits seen of a \u escape */
+    uint32_t escape;        /* their value */
+    uint32_t surrogate;     /* a high one that waits for its low one, or 0 */
+    unsigned key_size;
+    char key[TC_ENVELOPE_KEY];
+    struct tc_base64 base64;
+    uint32_t levels[TC_ENVELOPE_DEPTH]; /* per container: rules that lead there, and its kind */
+};
+
+/* Begins. `rules` (at most TC_ENVELOPE_RULES) must stay where they are. */
+void tc_envelope_init(struct tc_envelope *envelope, const struct tc_rule *rules, unsigned count);
+
+/* Takes the next bytes. Returns false once there is an error. */
+bool tc_envelope_feed(struct tc_envelope *envelope, const char *bytes, size_t size);
+
+/* The input has ended: was the document whole? Returns false when there is an error. */
+bool tc_envelope_finish(struct tc_envelope *envelope);
+
+/* The picture under way, or NULL. */
+struct tc_image *tc_envelope_open_image(const struct tc_envelope *envelope);
+
+/* One line that says what is wrong and where, for a person. */
+void tc_envelope_describe(const struct tc_envelope *envelope, char *text, size_t size);
+
+/* Frees everything, pictures too. */
+void tc_envelope_free(struct tc_envelope *envelope);
+
+#endif

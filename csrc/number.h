@@ -1,0 +1,17 @@
+/*
+ * Numbers in text, the same in every locale (strtod's are not).
+ */
+#ifndef TC_NUMBER_H
+#define TC_NUMBER_H
+
+#include <stdbool.h>
+
+/* The decimal number that `text` begins with ("0.04", "1e-05", "8123.456"), or `otherwise` where it
+ * begins with none or with a negative one. */
+double tc_decimal(const char *text, double otherwise);
+
+/* Has `number` no fraction, and is it small enough for a double to count in steps of one? (libm's
+ * floor would want another library on a host's linker line.) */
+bool tc_is_whole(double number);
+
+#endif
