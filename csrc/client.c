@@ -1,0 +1,491 @@
+/*
+ * The engine: see client.h.
+ *
+ * Every request is in exactly one place: the list of its state (queued, sending, retrying) while it
+ * is under way, and beside that at most once in the list of those that have news.
+ */
+#ifndef _WIN32
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include "client.h"
+
+#include "alloc.h"
+#include "clock.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _WIN32
+#include <windows.h>
+#else
+#include <pthread.h>
+#include <signal.h>
+#endif
+
+/* ---- the process ---- */
+
+/*
+ * Once for all states and threads, and never undone: other users of libcurl in the process, and its
+ * own resolver threads, may outlive us.
+ */
+#ifdef _WIN32
+static BOOL CALLBACK set_up(PINIT_ONCE once, PVOID parameter, PVOID *context)
+{
+    (void)once, (void)parameter, (void)context;
+    return curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK;
+}
+
+static void set_up_once(void)
+{
+    static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
+    InitOnceExecuteOnce(&once, set_up, NULL, NULL);
+}
+#else
+static void set_up(void)
+{
+    curl_global_init(CURL_GLOBAL_ALL);
+}
+
+static void set_up_once(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_up);
+}
+#endif
+
+/*
+ * TLS libraries write to sockets in ways that raise SIGPIPE when the other side has gone, which
+ * ends a process that does not expect it. The signal is kept off this thread while libcurl runs; a
+ * host's own handler, and a SIGPIPE that was pending before, stay as they were.
+ */
+#ifdef _WIN32
+struct pipe_guard {
+    int unused;
+};
+
+static void guard_pipe(struct pipe_guard *guard)
+{
+    guard->unused = 0;
+}
+
+static void unguard_pipe(const struct pipe_guard *guard)
+{
+    (void)guard;
+}
+#else
+struct pipe_guard {
+    sigset_t old_mask;
+    bool was_pending;
+};
+
+static bool pipe_is_pending(void)
+{
+    sigset_t pending;
+    sigpending(&pending);
+    return sigismember(&pending, SIGPIPE) == 1;
+}
+
+static void guard_pipe(struct pipe_guard *guard)
+{
+    sigset_t pipe_only;
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    guard->was_pending = pipe_is_pending();
+    pthread_sigmask(SIG_BLOCK, &pipe_only, &guard->old_mask);
+}
+
+static void unguard_pipe(const struct pipe_guard *guard)
+{
+    if (!guard->was_pending && pipe_is_pending()) {
+        sigset_t pipe_only;
+        int signal_number;
+        sigemptyset(&pipe_only);
+        sigaddset(&pipe_only, SIGPIPE);
+        sigwait(&pipe_only, &signal_number);
+    }
+    pthread_sigmask(SIG_SETMASK, &guard->old_mask, NULL);
+}
+#endif
+
+/* ---- lists ---- */
+
+static struct tc_request_list *list_of(struct tc_client *client, const struct tc_request *request)
+{
+    switch (request->state) {
+    case TC_QUEUED:
+        return &client->queued;
+    case TC_RETRYING:
+        return &client->retrying;
+    default:
+        return &client->sending; /* those that receive are there too */
+    }
+}
+
+static void link_request(struct tc_client *client, struct tc_request *request)
+{
+    struct tc_request_list *list = list_of(client, request);
+    request->next = NULL;
+    request->previous = list->last;
+    *(list->last ? &list->last->next : &list->first) = request;
+    list->last = request;
+}
+
+static void unlink_request(struct tc_client *client, struct tc_request *request)
+{
+    struct tc_request_list *list = list_of(client, request);
+    *(request->previous ? &request->previous->next : &list->first) = request->next;
+    *(request->next ? &request->next->previous : &list->last) = request->previous;
+    request->next = request->previous = NULL;
+}
+
+void tc_client_tell(struct tc_client *client, struct tc_request *request)
+{
+    if (request->is_ready)
+        return;
+    request->is_ready = true;
+    request->next_ready = NULL;
+    *(client->last_ready ? &client->last_ready->next_ready : &client->first_ready) = request;
+    client->last_ready = request;
+}
+
+struct tc_request *tc_client_take_ready(struct tc_client *client)
+{
+    struct tc_request *request = client->first_ready;
+    if (!request)
+        return NULL;
+    client->first_ready = request->next_ready;
+    if (!client->first_ready)
+        client->last_ready = NULL;
+    request->is_ready = false;
+    if (request->state != TC_DONE) /* else the client's reference goes to the caller */
+        request->references++;
+    return request;
+}
+
+/* ---- attempts ---- */
+
+/* Takes the attempt's handle out of libcurl's hands, if there is one. */
+static void stop_attempt(struct tc_client *client, struct tc_request *request)
+{
+    if (!request->easy)
+        return;
+    curl_multi_remove_handle(client->multi, request->easy);
+    tc_request_drop_attempt(request);
+    client->running--;
+}
+
+void tc_client_end(struct tc_client *client, struct tc_request *request)
+{
+    stop_attempt(client, request);
+    unlink_request(client, request);
+    request->state = TC_DONE;
+    request->timing.ended = tc_clock_now();
+    client->active--;
+    tc_client_tell(client, request);
+    request->client = NULL;
+}
+
+/* The attempt's failure, or its success, is known: ends the request or plans another attempt. */
+static void attempt_ended(struct tc_client *client, struct tc_request *request)
+{
+    double wait = request->failure.kind ? tc_request_retry_wait(request) : -1;
+    if (wait < 0) {
+        tc_client_end(client, request);
+        return;
+    }
+    stop_attempt(client, request);
+    unlink_request(client, request);
+    request->state = TC_RETRYING;
+    request->wake = tc_clock_now() + wait;
+    link_request(client, request);
+}
+
+static void out_of_memory(struct tc_client *client, struct tc_request *request)
+{
+    tc_failure_set(&request->failure, TC_NO_MEMORY, "not enough memory");
+    tc_client_end(client, request);
+}
+
+static void start_attempt(struct tc_client *client, struct tc_request *request)
+{
+    unlink_request(client, request);
+    request->state = TC_SENDING;
+    link_request(client, request);
+    bool prepared = tc_request_prepare(request);
+    if (prepared && curl_multi_add_handle(client->multi, request->easy) == CURLM_OK) {
+        client->running++;
+        return;
+    }
+    tc_request_drop_attempt(request);
+    out_of_memory(client, request);
+}
+
+/* First those whose wait is over, then the queue, as many as may run at once. */
+static void start_due(struct tc_client *client)
+{
+    double now = client->retrying.first ? tc_clock_now() : 0;
+    struct tc_request *next;
+    for (struct tc_request *request = client->retrying.first; request; request = next) {
+        next = request->next;
+        if (request->wake <= now && client->running < client->max_concurrency)
+            start_attempt(client, request);
+    }
+    while (client->queued.first && client->running < client->max_concurrency)
+        start_attempt(client, client->queued.first);
+}
+
+/* `timeout` bounds one attempt from the first byte sent; connecting has a limit of its own. */
+static void stop_overdue(struct tc_client *client)
+{
+    double now = client->sending.first ? tc_clock_now() : 0;
+    struct tc_request *next;
+    for (struct tc_request *request = client->sending.first; request; request = next) {
+        next = request->next;
+        if (request->timing.sent == 0 || now - request->timing.sent < request->timeout)
+            continue;
+        tc_failure_set(&request->failure, TC_TIMEOUT, "no whole answer within %g seconds",
+                       request->timeout);
+        request->failure.status = request->status;
+        request->failure.attempts = request->attempts;
+        request->failure.maybe_billed = true;
+        request->failure.repeat = TC_REPEAT_RISKY;
+        attempt_ended(client, request);
+    }
+}
+
+static void collect_ended(struct tc_client *client)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(client->multi, &left))) {
+        struct tc_request *request;
+        int code = (int)message->data.result; /* the message dies with the handle's removal */
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
+        tc_request_judge(request, code);
+        attempt_ended(client, request);
+    }
+}
+
+/* ---- polling ---- */
+
+static void move_on(struct tc_client *client)
+{
+    int running;
+    start_due(client);
+    if (client->running) {
+        curl_multi_perform(client->multi, &running);
+        collect_ended(client);
+        stop_overdue(client);
+        start_due(client);
+    }
+}
+
+/* The moment at which something of ours is due, or `until` if that is sooner. */
+static double next_moment(const struct tc_client *client, double until)
+{
+    bool may_start = client->running < client->max_concurrency;
+    for (struct tc_request *request = client->retrying.first; request; request = request->next)
+        if (may_start && request->wake < until)
+            until = request->wake;
+    for (struct tc_request *request = client->sending.first; request; request = request->next)
+        if (request->timing.sent > 0 && request->timing.sent + request->timeout < until)
+            until = request->timing.sent + request->timeout;
+    return until;
+}
+
+static void wait_until(struct tc_client *client, double moment)
+{
+    double seconds = moment - tc_clock_now();
+    if (seconds > 3600)
+        seconds = 3600; /* the caller comes back */
+    if (seconds > 0)
+        curl_multi_poll(client->multi, NULL, 0, (int)(seconds * 1000) + 1, NULL);
+}
+
+int tc_client_poll(struct tc_client *client, double seconds)
+{
+    struct pipe_guard guard;
+    if (!client->multi)
+        return 0;
+    double until = seconds > 0 ? tc_clock_now() + seconds : 0;
+    guard_pipe(&guard);
+    move_on(client);
+    while (seconds > 0 && client->active && !client->first_ready && tc_clock_now() < until) {
+        wait_until(client, next_moment(client, until));
+        move_on(client);
+    }
+    unguard_pipe(&guard);
+    return (int)client->active;
+}
+
+struct tc_request *tc_client_submit(struct tc_client *client,
+                                    const struct tc_request_options *options)
+{
+    struct tc_request *request = tc_request_new(client, options);
+    if (!request)
+        return NULL;
+    request->references = 2; /* the client's and the caller's */
+    request->client = client;
+    request->id = ++client->last_id;
+    request->state = TC_QUEUED;
+    request->timing.submitted = tc_clock_now();
+    client->active++;
+    link_request(client, request);
+    return request;
+}
+
+/* ---- life ---- */
+
+static bool is_loopback(const char *host)
+{
+    size_t size = strlen(host);
+    bool is_address = strspn(host, "0123456789.") == size; /* not 127.0.0.1.example.com */
+    return !strcmp(host, "localhost") || (is_address && !strncmp(host, "127.", 4)) ||
+           !strcmp(host, "[::1]") || (size > 10 && !strcmp(host + size - 10, ".localhost"));
+}
+
+static bool has_part(CURLU *url, CURLUPart part)
+{
+    char *text = NULL;
+    bool there = curl_url_get(url, part, &text, 0) == CURLUE_OK;
+    curl_free(text);
+    return there;
+}
+
+static const char *check_parts(CURLU *url, bool allow_http)
+{
+    char *scheme = NULL, *host = NULL;
+    const char *wrong = NULL;
+    if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+        wrong = "an https URL expected";
+    else if (strcmp(scheme, "https") && strcmp(scheme, "http"))
+        wrong = "only https and http are spoken";
+    else if (!strcmp(scheme, "http") && !allow_http && !is_loopback(host))
+        wrong = "plain http shows the key to the network; use https, or allow_http = true";
+    else if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
+        wrong = "a URL without user name and password expected; the key is api_key's";
+    else if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT))
+        wrong = "a URL without '?' and '#' expected";
+    curl_free(scheme);
+    curl_free(host);
+    return wrong;
+}
+
+const char *tc_client_check_url(const char *text, bool allow_http)
+{
+    set_up_once();
+    CURLU *url = curl_url();
+    if (!url)
+        return "not enough memory";
+    bool parsed = curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+    const char *wrong = parsed ? check_parts(url, allow_http) : "an https URL expected";
+    curl_url_cleanup(url);
+    return wrong;
+}
+
+/* libcurl's own bundle, where the caller names none: NULL when there is none to be named. */
+static const char *default_ca_file(void)
+{
+    const char *file = getenv("CURL_CA_BUNDLE");
+    if (!file || !*file)
+        file = getenv("SSL_CERT_FILE");
+    if (file && *file)
+        return file;
+    const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
+#if LIBCURL_VERSION_NUM >= 0x074600
+    if (built->age >= CURLVERSION_SEVENTH)
+        return built->cainfo;
+#endif
+    (void)built;
+    return NULL;
+}
+
+static bool copy(char **to, const char *text)
+{
+    *to = text ? tc_strndup(text, strlen(text)) : NULL;
+    return *to || !text;
+}
+
+static bool copy_headers(struct tc_client *client, const char *const *headers)
+{
+    for (; *headers; headers++) {
+        struct curl_slist *longer = curl_slist_append(client->headers, *headers);
+        if (!longer)
+            return false;
+        client->headers = longer;
+    }
+    return true;
+}
+
+static void trim_slashes(char *url)
+{
+    size_t size = strlen(url);
+    while (size && url[size - 1] == '/')
+        url[--size] = '\0';
+}
+
+struct tc_client *tc_client_new(const struct tc_client_options *options)
+{
+    set_up_once();
+    struct tc_client *client = tc_calloc(sizeof(*client));
+    if (!client)
+        return NULL;
+    client->max_concurrency = options->max_concurrency;
+    client->max_response_bytes = options->max_response_bytes;
+    client->http2 = options->http2;
+    const char *ca_file = options->ca_file ? options->ca_file : default_ca_file();
+    if (copy(&client->base_url, options->base_url) && copy(&client->proxy, options->proxy) &&
+        copy(&client->ca_file, ca_file) && copy(&client->user_agent, options->user_agent) &&
+        copy_headers(client, options->headers) && (client->multi = curl_multi_init()) != NULL) {
+        trim_slashes(client->base_url);
+        return client;
+    }
+    tc_client_free(client);
+    return NULL;
+}
+
+static void cancel_all(struct tc_request_list *list)
+{
+    while (list->first)
+        tc_request_cancel(list->first);
+}
+
+void tc_client_close(struct tc_client *client)
+{
+    struct pipe_guard guard;
+    if (!client->multi)
+        return;
+    guard_pipe(&guard);
+    cancel_all(&client->queued);
+    cancel_all(&client->sending);
+    cancel_all(&client->retrying);
+    curl_multi_cleanup(client->multi);
+    client->multi = NULL;
+    unguard_pipe(&guard);
+}
+
+void tc_client_free(struct tc_client *client)
+{
+    struct tc_request *request;
+    if (!client)
+        return;
+    tc_client_close(client);
+    while ((request = tc_client_take_ready(client)))
+        tc_request_release(request);
+    curl_slist_free_all(client->headers);
+    tc_free(client->base_url);
+    tc_free(client->proxy);
+    tc_free(client->ca_file);
+    tc_free(client->user_agent);
+    tc_free(client);
+}
+
+const char *tc_client_libcurl_version(void)
+{
+    return curl_version();
+}

@@ -1,0 +1,85 @@
+/*
+ * The engine: one libcurl multi handle, a queue, and what became of each request.
+ *
+ * Nothing here knows Lua and nothing here calls back: tc_client_poll moves everything on, and
+ * tc_client_take_ready then hands out the requests that have news. A client belongs to one thread.
+ */
+#ifndef TC_CLIENT_H
+#define TC_CLIENT_H
+
+#include <stdbool.h>
+
+#include "request.h"
+
+/* Strings are copied; NULL where an option is not given. */
+struct tc_client_options {
+    const char *base_url; /* checked by tc_client_check_url */
+    const char *proxy;
+    const char *ca_file;
+    const char *user_agent;
+    const char *const *headers; /* "Name: value", NULL at the end */
+    unsigned max_concurrency;
+    uint64_t max_response_bytes;
+    bool http2;
+};
+
+struct tc_request_list {
+    struct tc_request *first, *last;
+};
+
+struct tc_client {
+    void *multi; /* CURLM, NULL once closed */
+    char *base_url, *proxy, *ca_file, *user_agent;
+    void *headers; /* struct curl_slist */
+    unsigned max_concurrency;
+    uint64_t max_response_bytes;
+    bool http2;
+    unsigned last_id;
+    unsigned active;  /* requests that have not ended */
+    unsigned running; /* of those, in the multi handle */
+    struct tc_request_list queued, sending, retrying;
+    struct tc_request *first_ready, *last_ready;
+};
+
+/*
+ * Is `url` fit to be a base URL? Returns NULL, or why not. Plain http is for loopback hosts only
+ * unless `allow_http`; credentials, queries and fragments do not belong in it.
+ */
+const char *tc_client_check_url(const char *url, bool allow_http);
+
+/* NULL when memory is short. Sets libcurl up, once per process. */
+struct tc_client *tc_client_new(const struct tc_client_options *options);
+
+/* Cancels everything under way; the requests can still be taken. Safe to call twice. */
+void tc_client_close(struct tc_client *client);
+
+/* Closes and frees it. Requests that others hold live on, ended. NULL is fine. */
+void tc_client_free(struct tc_client *client);
+
+/*
+ * Puts a request into the queue. Never waits, never sends. Returns it with a reference for the
+ * caller, or NULL when memory is short.
+ */
+struct tc_request *tc_client_submit(struct tc_client *client,
+                                    const struct tc_request_options *options);
+
+/*
+ * Moves everything on, waiting at most `seconds` for something to happen (0: not at all).
+ * Returns how many requests have not ended, or -1 when memory is short.
+ */
+int tc_client_poll(struct tc_client *client, double seconds);
+
+/* The next request that has news: whole pictures, or its end. NULL when there is none. The caller
+ * gets a reference. */
+struct tc_request *tc_client_take_ready(struct tc_client *client);
+
+/* For requests: has news. */
+void tc_client_tell(struct tc_client *client, struct tc_request *request);
+
+/* For requests: takes one that is under way out and marks its end, `failure` being set. */
+void tc_client_end(struct tc_client *client, struct tc_request *request);
+
+/* "libcurl/7.88.1 OpenSSL/3.0.17 ..." */
+const char *tc_client_libcurl_version(void);
+
+#endif

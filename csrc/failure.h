@@ -1,0 +1,107 @@
+/*
+ * Why a request has no picture: one kind, one line for a person, and what the server said.
+ *
+ * A failure has fixed room for its texts, so that making one cannot fail, and no key is in any of
+ * them: every text passes through tc_redact on its way in.
+ */
+#ifndef TC_FAILURE_H
+#define TC_FAILURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "envelope.h"
+
+/* X(constant, name that users see) */
+#define TC_KINDS(X)                                                                                \
+    X(TC_INVALID_REQUEST, "invalid_request")                                                       \
+    X(TC_AUTHENTICATION, "authentication")                                                         \
+    X(TC_PERMISSION_DENIED, "permission_denied")                                                   \
+    X(TC_BUDGET_EXCEEDED, "budget_exceeded")                                                       \
+    X(TC_CONTENT_POLICY, "content_policy")                                                         \
+    X(TC_NO_IMAGE, "no_image")                                                                     \
+    X(TC_RATE_LIMIT, "rate_limit")                                                                 \
+    X(TC_NOT_FOUND, "not_found")                                                                   \
+    X(TC_SERVER_ERROR, "server_error")                                                             \
+    X(TC_TIMEOUT, "timeout")                                                                       \
+    X(TC_CONNECTION, "connection")                                                                 \
+    X(TC_TLS, "tls")                                                                               \
+    X(TC_BAD_RESPONSE, "bad_response")                                                             \
+    X(TC_RESPONSE_TOO_LARGE, "response_too_large")                                                 \
+    X(TC_CANCELLED, "cancelled")                                                                   \
+    X(TC_IO, "io")                                                                                 \
+    X(TC_NO_MEMORY, "no_memory") /* never shown: the binding raises it as Lua does */
+
+enum tc_kind {
+    TC_NONE,
+#define X(constant, name) constant,
+    TC_KINDS(X)
+#undef X
+};
+
+/* May the same request be sent again? */
+enum tc_repeat {
+    TC_REPEAT_NEVER, /* the answer would be the same */
+    TC_REPEAT_SAFE,  /* certainly nothing was billed */
+    TC_REPEAT_RISKY  /* a picture may have been made, and billed */
+};
+
+struct tc_failure {
+    enum tc_kind kind;
+    enum tc_repeat repeat;
+    bool maybe_billed;
+    long status;        /* of HTTP, 0 where there was no answer */
+    double retry_after; /* seconds, below 0 where nobody said */
+    unsigned attempts;
+    char message[512];
+    char code[64], type[96], param[160]; /* as the server sent them; "" where it did not */
+};
+
+/* What is known of an answer that is no success. */
+struct tc_answer {
+    long status;
+    double retry_after;            /* from the headers, below 0 where they do not say */
+    const char *content_type;      /* never NULL, here and below: "" */
+    const char *redirect;          /* where a 3xx points */
+    const char *head;              /* the beginning of the body, NUL-terminated */
+    const struct tc_buffer *texts; /* captured by tc_failure_rules, or NULL */
+    const char *key;               /* the request's own, to be kept out of all texts */
+};
+
+/* Where servers put what went wrong; `texts` of a tc_answer follow them. */
+enum { TC_FAILURE_RULES = 10 };
+extern const struct tc_rule tc_failure_rules[TC_FAILURE_RULES];
+
+/* "rate_limit" for TC_RATE_LIMIT. */
+const char *tc_kind_name(enum tc_kind kind);
+
+/* Makes a failure with a message in printf's way. */
+void tc_failure_set(struct tc_failure *failure, enum tc_kind kind, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
+
+/* Does a document that arrived with a success tell of an error all the same? */
+bool tc_failure_in_body(const struct tc_buffer *texts);
+
+/* Makes the failure for an answer: by its type, then its message, then its status. */
+void tc_failure_from_answer(struct tc_failure *failure, const struct tc_answer *answer);
+
+/*
+ * Makes the failure for a transfer that libcurl gave up. `code` is its CURLcode, `text` what it
+ * says, `sent` whether the request may have left, `status` the answer's if one had begun.
+ */
+void tc_failure_from_transfer(struct tc_failure *failure, int code, const char *text, bool sent,
+                              long status);
+
+/*
+ * Copies `text` to `out` as one line: no control characters, no run of spaces, no key (`sk-...`
+ * keeps its last four characters, `key` itself and hashes go), cut at `size` with "...".
+ */
+void tc_redact(char *out, size_t size, const char *text, const char *key);
+
+/* The same, but line ends and spaces stay as they are. */
+void tc_redact_body(char *out, size_t size, const char *text, const char *key);
+
+#endif

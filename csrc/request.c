@@ -1,0 +1,518 @@
+/*
+ * One request: see request.h. This file knows what goes to libcurl for one attempt, what its
+ * callbacks note down, and what the end of an attempt means; when attempts begin is client.c's.
+ */
+#include "request.h"
+
+#include "alloc.h"
+#include "client.h"
+#include "clock.h"
+#include "number.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    RECEIVE_BUFFER = 100 * 1024, /* a third less CPU on plain HTTP than libcurl's 16 KiB */
+    REFUSAL_SIZE = 1024 * 1024,  /* bytes of an error's body that are read */
+    KEEPALIVE_IDLE = 30,         /* seconds before the first probe: models draw for a minute */
+    KEEPALIVE_INTERVAL = 15,
+    LONGEST_WAIT = 60, /* seconds; a server that wants more gets no second attempt */
+};
+
+/* ---- headers ---- */
+
+static bool add_header(struct curl_slist **headers, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*headers, line);
+    if (longer)
+        *headers = longer;
+    return longer != NULL;
+}
+
+static bool add_authorization(struct curl_slist **headers, const char *key)
+{
+    static const char name[] = "Authorization: Bearer ";
+    size_t size = strlen(key);
+    char *line = tc_realloc(NULL, sizeof(name) + size);
+    if (!line)
+        return false;
+    memcpy(line, name, sizeof(name) - 1);
+    memcpy(line + sizeof(name) - 1, key, size + 1);
+    bool added = add_header(headers, line);
+    tc_wipe(line, sizeof(name) + size);
+    tc_free(line);
+    return added;
+}
+
+/* Do the header lines `a` and `b` have one name? */
+static bool same_name(const char *a, const char *b)
+{
+    while (*a != ':' && *b != ':' && tolower((unsigned char)*a) == tolower((unsigned char)*b))
+        a++, b++;
+    return *a == ':' && *b == ':';
+}
+
+static bool is_among(const char *const *lines, const char *line)
+{
+    while (*lines && !same_name(*lines, line))
+        lines++;
+    return *lines != NULL;
+}
+
+/* The module's headers, the request's `own`, and the client's where the request has none of its
+ * own. */
+static bool set_headers(struct tc_request *request, const char *const *own,
+                        const struct curl_slist *common)
+{
+    struct curl_slist *headers = NULL;
+    bool added = add_authorization(&headers, request->key) &&
+                 add_header(&headers, "Content-Type: application/json") &&
+                 add_header(&headers, "Expect:"); /* no wait for a 100 before the body */
+    for (const char *const *line = own; added && *line; line++)
+        added = add_header(&headers, *line);
+    for (; added && common; common = common->next)
+        added = is_among(own, common->data) || add_header(&headers, common->data);
+    request->headers = headers;
+    return added;
+}
+
+/* ---- life ---- */
+
+/* Joins the base URL and the route's path. NULL when memory is short. */
+static char *join(const char *base, const char *path)
+{
+    size_t base_size = strlen(base), path_size = strlen(path);
+    char *url = tc_realloc(NULL, base_size + path_size + 1);
+    if (!url)
+        return NULL;
+    memcpy(url, base, base_size);
+    memcpy(url + base_size, path, path_size + 1);
+    return url;
+}
+
+struct tc_request *tc_request_new(const struct tc_client *client,
+                                  const struct tc_request_options *options)
+{
+    struct tc_request *request = tc_calloc(sizeof(*request));
+    if (!request)
+        return NULL;
+    request->references = 1;
+    request->cost = -1;
+    request->timeout = options->timeout;
+    request->connect_timeout = options->connect_timeout;
+    request->max_retries = options->max_retries;
+    request->retry = options->retry;
+    memcpy(request->rules, tc_failure_rules, sizeof(tc_failure_rules));
+    memcpy(request->rules + TC_FAILURE_RULES, options->rules,
+           options->rule_count * sizeof(*options->rules));
+    tc_envelope_init(&request->envelope, request->rules, TC_FAILURE_RULES + options->rule_count);
+
+    request->url = join(client->base_url, options->path);
+    request->body = tc_strndup(options->body, options->body_size);
+    request->body_size = options->body_size;
+    request->key = tc_strndup(options->api_key, strlen(options->api_key));
+    if (request->url && request->body && request->key &&
+        set_headers(request, options->headers, client->headers))
+        return request;
+    tc_request_release(request);
+    return NULL;
+}
+
+static void free_headers(struct curl_slist *headers)
+{
+    for (struct curl_slist *header = headers; header; header = header->next)
+        tc_wipe(header->data, strlen(header->data)); /* one of them has the key */
+    curl_slist_free_all(headers);
+}
+
+void tc_request_release(struct tc_request *request)
+{
+    if (!request || --request->references)
+        return;
+    tc_envelope_free(&request->envelope);
+    free_headers(request->headers);
+    if (request->key)
+        tc_wipe(request->key, strlen(request->key));
+    tc_free(request->key);
+    tc_free(request->body);
+    tc_free(request->url);
+    tc_free(request);
+}
+
+bool tc_request_cancel(struct tc_request *request)
+{
+    if (request->state == TC_DONE)
+        return false;
+    bool sent = request->timing.sent > 0;
+    tc_failure_set(&request->failure, TC_CANCELLED, "the request was cancelled");
+    request->failure.maybe_billed = sent && request->state != TC_RETRYING;
+    request->failure.attempts = request->attempts;
+    tc_client_end(request->client, request);
+    return true;
+}
+
+/* ---- libcurl's callbacks ---- */
+
+/* Ends the transfer from inside: the next return value tells libcurl so. */
+static void abort_with(struct tc_request *request, const struct tc_failure *failure)
+{
+    request->failure = *failure;
+    request->failure.status = request->status;
+    request->failure.maybe_billed = true;
+    request->aborted = true;
+}
+
+/*
+ * A connection is there and the request is about to leave. That happens twice when libcurl found a
+ * kept-alive connection dead after it had sent: by itself it would send the POST again, and the
+ * server may have drawn and billed the first one.
+ */
+static int on_connected(void *user, char *ip, char *local_ip, int port, int local_port)
+{
+    struct tc_request *request = user;
+    (void)ip, (void)local_ip, (void)port, (void)local_port;
+    if (request->timing.sent > 0) {
+        struct tc_failure failure;
+        tc_failure_set(&failure, TC_CONNECTION,
+                       "the server closed the connection without an answer");
+        failure.repeat = TC_REPEAT_RISKY;
+        abort_with(request, &failure);
+        return 1; /* CURL_PREREQFUNC_ABORT */
+    }
+    request->timing.sent = tc_clock_now();
+    return 0;
+}
+
+/* The value of the header `line` when its name is `name`, copied; false when it is another. */
+static bool header_is(const char *line, size_t size, const char *name, char *value, size_t room)
+{
+    size_t i = 0;
+    for (; name[i]; i++)
+        if (i >= size || tolower((unsigned char)line[i]) != name[i])
+            return false;
+    if (i >= size || line[i] != ':')
+        return false;
+    for (i++; i < size && (line[i] == ' ' || line[i] == '\t'); i++)
+        continue;
+    size_t length = size - i;
+    while (length && isspace((unsigned char)line[i + length - 1]))
+        length--;
+    if (length >= room)
+        length = room - 1;
+    memcpy(value, line + i, length);
+    value[length] = '\0';
+    return true;
+}
+
+/* A header answer begins: an interim one (100, 103) may have come before it. */
+static void begin_answer(struct tc_request *request, const char *line, size_t size)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%.*s", (int)(size < 31 ? size : 31), line);
+    const char *status = strchr(text, ' ');
+    request->status = status ? (long)tc_decimal(status + 1, 0) : 0;
+    request->retry_after = -1;
+    request->encoded = false;
+    request->content_type[0] = request->redirect[0] = request->request_id[0] = '\0';
+    request->cost = -1;
+    if (request->status >= 200) {
+        request->state = TC_RECEIVING;
+        request->timing.answered = tc_clock_now();
+    }
+}
+
+/* Seconds or a date, as RFC 9110, 10.2.3 has it. */
+static double retry_after(const char *value)
+{
+    double seconds = tc_decimal(value, -1);
+    if (seconds >= 0)
+        return seconds;
+    time_t moment = curl_getdate(value, NULL);
+    if (moment < 0)
+        return -1;
+    seconds = difftime(moment, time(NULL));
+    return seconds > 0 ? seconds : 0;
+}
+
+static void note_header(struct tc_request *request, const char *line, size_t size)
+{
+    char value[256];
+    if (header_is(line, size, "content-type", value, sizeof(request->content_type)))
+        strcpy(request->content_type, value);
+    else if (header_is(line, size, "location", value, sizeof(value)))
+        tc_redact(request->redirect, sizeof(request->redirect), value, request->key);
+    else if (header_is(line, size, "content-encoding", value, sizeof(value)))
+        request->encoded = true;
+    else if (header_is(line, size, "x-litellm-call-id", value, sizeof(value)) ||
+             (!request->request_id[0] &&
+              header_is(line, size, "x-request-id", value, sizeof(value))))
+        tc_redact(request->request_id, sizeof(request->request_id), value, request->key);
+    else if (header_is(line, size, "x-litellm-response-cost", value, sizeof(value)))
+        request->cost = tc_decimal(value, -1);
+    else if (header_is(line, size, "retry-after-ms", value, sizeof(value)))
+        request->retry_after = tc_decimal(value, -1000) / 1000;
+    else if (request->retry_after < 0 && header_is(line, size, "retry-after", value, sizeof(value)))
+        request->retry_after = retry_after(value);
+}
+
+static size_t on_header(char *line, size_t one, size_t size, void *user)
+{
+    struct tc_request *request = user;
+    (void)one; /* always 1 */
+    request->header_size += size;
+    if (request->header_size > TC_HEADERS_SIZE) {
+        struct tc_failure failure;
+        tc_failure_set(&failure, TC_RESPONSE_TOO_LARGE,
+                       "the answer has more than %d KiB of headers", TC_HEADERS_SIZE / 1024);
+        abort_with(request, &failure);
+        return 0;
+    }
+    if (size >= 5 && !memcmp(line, "HTTP/", 5))
+        begin_answer(request, line, size);
+    else
+        note_header(request, line, size);
+    return size;
+}
+
+static bool is_success(const struct tc_request *request)
+{
+    return request->status >= 200 && request->status < 300;
+}
+
+static void envelope_failed(struct tc_request *request)
+{
+    static const enum tc_kind kinds[] = {
+        [TC_ENVELOPE_TOO_LARGE] = TC_RESPONSE_TOO_LARGE,
+        [TC_ENVELOPE_TOO_MANY_IMAGES] = TC_RESPONSE_TOO_LARGE,
+        [TC_ENVELOPE_NO_MEMORY] = TC_NO_MEMORY,
+    };
+    char text[160];
+    struct tc_failure failure;
+    enum tc_kind kind = kinds[request->envelope.error];
+    tc_envelope_describe(&request->envelope, text, sizeof(text));
+    tc_failure_set(&failure, kind ? kind : TC_BAD_RESPONSE, "%s", text);
+    abort_with(request, &failure);
+}
+
+static void begin_body(struct tc_request *request)
+{
+    curl_off_t length = 0;
+    if (!request->encoded)
+        curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    request->expected = length > 0 ? (uint64_t)length : 0;
+    request->envelope.expected = request->expected;
+}
+
+/* How many whole pictures there are: a change is news. */
+static unsigned whole_images(const struct tc_envelope *envelope)
+{
+    return envelope->image_count - (tc_envelope_open_image(envelope) ? 1 : 0);
+}
+
+static size_t on_body(char *bytes, size_t one, size_t size, void *user)
+{
+    struct tc_request *request = user;
+    (void)one; /* always 1 */
+    if (request->received == 0)
+        begin_body(request);
+    size_t head = TC_HEAD_SIZE - request->head_size;
+    head = size < head ? size : head;
+    memcpy(request->head + request->head_size, bytes, head);
+    request->head_size += head;
+    request->received += size;
+
+    if (!is_success(request)) {
+        (void)tc_envelope_feed(&request->envelope, bytes, size); /* it may be no JSON at all */
+        return request->received <= REFUSAL_SIZE ? size : 0;
+    }
+    if (request->received > request->client->max_response_bytes) {
+        struct tc_failure failure;
+        tc_failure_set(&failure, TC_RESPONSE_TOO_LARGE,
+                       "the answer is larger than max_response_bytes (%llu)",
+                       (unsigned long long)request->client->max_response_bytes);
+        abort_with(request, &failure);
+        return 0;
+    }
+    unsigned whole = whole_images(&request->envelope);
+    bool taken = tc_envelope_feed(&request->envelope, bytes, size);
+    if (whole_images(&request->envelope) > whole)
+        tc_client_tell(request->client, request);
+    if (!taken)
+        envelope_failed(request);
+    return taken ? size : 0;
+}
+
+/* ---- an attempt ---- */
+
+static void set_protocols(CURL *easy)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+/*
+ * Trusts one bundle of certificates. Debian's libcurl is built with a directory of certificates
+ * too, and while one is set, 7.88 parses the whole bundle anew for every connection: 50 ms.
+ */
+static void set_certificates(CURL *easy, const struct tc_client *client)
+{
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (client->ca_file) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
+}
+
+static void set_connection(CURL *easy, const struct tc_request *request)
+{
+    const struct tc_client *client = request->client;
+    long milliseconds = (long)(request->connect_timeout * 1000) + 1; /* 0 is for ever */
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_INTERVAL);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                     client->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, client->http2 ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    if (client->proxy)
+        curl_easy_setopt(easy, CURLOPT_PROXY, client->proxy);
+    set_protocols(easy);
+    set_certificates(easy, client);
+}
+
+static void set_callbacks(CURL *easy, struct tc_request *request)
+{
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error_text);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
+#if LIBCURL_VERSION_NUM >= 0x075000
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
+#endif
+}
+
+/* Forgets the last attempt's answer. */
+static void begin_attempt(struct tc_request *request)
+{
+    unsigned rules = request->envelope.rule_count;
+    tc_envelope_free(&request->envelope);
+    tc_envelope_init(&request->envelope, request->rules, rules);
+    memset(&request->failure, 0, sizeof(request->failure));
+    request->attempts++;
+    request->status = 0;
+    request->received = request->expected = 0;
+    request->head_size = request->header_size = 0;
+    request->aborted = false;
+    request->retry_after = -1;
+    request->error_text[0] = request->content_type[0] = request->redirect[0] = '\0';
+    request->timing.started = tc_clock_now();
+    request->timing.sent = request->timing.answered = 0;
+}
+
+bool tc_request_prepare(struct tc_request *request)
+{
+    const struct tc_client *client = request->client;
+    begin_attempt(request);
+    CURL *easy = curl_easy_init();
+    if (!easy)
+        return false;
+    request->easy = easy;
+    set_connection(easy, request);
+    set_callbacks(easy, request);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)client->max_response_bytes);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
+    /* These copy what they are given, so they can fail; the last one stands for all. */
+    return curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
+}
+
+void tc_request_drop_attempt(struct tc_request *request)
+{
+    if (request->easy)
+        curl_easy_cleanup(request->easy);
+    request->easy = NULL;
+}
+
+/* ---- its end ---- */
+
+static void judge_answer(struct tc_request *request)
+{
+    struct tc_answer answer = {
+        .status = request->status,
+        .retry_after = request->retry_after,
+        .content_type = request->content_type,
+        .redirect = request->redirect,
+        .head = request->head,
+        .texts = request->envelope.texts,
+        .key = request->key,
+    };
+    tc_failure_from_answer(&request->failure, &answer);
+}
+
+/* A success has the whole document. A document that speaks of an error and has no picture is none.
+ */
+static void judge_success(struct tc_request *request)
+{
+    struct tc_envelope *envelope = &request->envelope;
+    if (!tc_envelope_finish(envelope)) {
+        envelope_failed(request);
+        return;
+    }
+    if (envelope->image_count == 0 && tc_failure_in_body(envelope->texts))
+        judge_answer(request);
+}
+
+void tc_request_judge(struct tc_request *request, int code)
+{
+    request->head[request->head_size] = '\0';
+    if (request->aborted) /* by one of the callbacks, which said why */
+        code = 0;
+    else if (request->status >= 300)
+        judge_answer(request);
+    else if (code != CURLE_OK)
+        tc_failure_from_transfer(&request->failure, code, request->error_text,
+                                 request->timing.sent > 0, request->status);
+    else
+        judge_success(request);
+    request->failure.attempts = request->attempts;
+}
+
+/* 0.5 s, 1 s, 2 s, ... at most 8 s, less up to a quarter, so that many clients spread out. */
+static double backoff(const struct tc_request *request)
+{
+    unsigned retries = request->attempts - 1;
+    double wait = retries < 4 ? 0.5 * (double)(1U << retries) : 8;
+    uint64_t microseconds = (uint64_t)(tc_clock_now() * 1e6);
+    double random = (double)(microseconds % 1000) / 1000; /* the clock's last digits */
+    return wait * (1 - 0.25 * random);
+}
+
+double tc_request_retry_wait(struct tc_request *request)
+{
+    const struct tc_failure *failure = &request->failure;
+    bool allowed = (failure->repeat == TC_REPEAT_SAFE && request->retry != TC_RETRY_NONE) ||
+                   (failure->repeat == TC_REPEAT_RISKY && request->retry == TC_RETRY_ALL);
+    if (!allowed || request->attempts > request->max_retries || request->envelope.image_count)
+        return -1;
+    if (failure->retry_after < 0)
+        return backoff(request);
+    return failure->retry_after <= LONGEST_WAIT ? failure->retry_after : -1;
+}

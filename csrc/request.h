@@ -1,0 +1,119 @@
+/*
+ * One request for pictures, from the queue to its end.
+ *
+ *     queued -> sending -> receiving -> done
+ *                  ^           |
+ *                  +- retrying <
+ *
+ * A request is counted: its client holds it until it has ended and was taken, whoever submitted it
+ * holds it as long as they like. libcurl's callbacks touch nothing but this struct; what happened
+ * is told to the outside by the client, after libcurl has returned.
+ */
+#ifndef TC_REQUEST_H
+#define TC_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "envelope.h"
+#include "failure.h"
+
+struct tc_client;
+
+enum tc_state { TC_QUEUED, TC_SENDING, TC_RECEIVING, TC_RETRYING, TC_DONE };
+enum tc_retry { TC_RETRY_SAFE, TC_RETRY_ALL, TC_RETRY_NONE };
+
+/* What to send and how. All strings are copied; none is NULL but where it says so. */
+struct tc_request_options {
+    const char *path; /* "/images/generations": behind the client's base URL */
+    const char *body; /* JSON */
+    size_t body_size;
+    const char *api_key;
+    const char *const *headers;  /* "Name: value", NULL at the end */
+    const struct tc_rule *rules; /* where the pictures are; stay where they are */
+    unsigned rule_count;
+    double timeout;         /* seconds from the first byte sent to the last received */
+    double connect_timeout; /* seconds to a connection */
+    unsigned max_retries;
+    enum tc_retry retry;
+};
+
+/* Moments of a request, tc_clock_now's seconds; 0 for what did not happen (yet). */
+struct tc_timing {
+    double submitted; /* came into the queue */
+    double started;   /* the last attempt left the queue */
+    double sent;      /* it had a connection and began to send */
+    double answered;  /* the answer's first byte */
+    double ended;
+};
+
+enum {
+    TC_HEAD_SIZE = 4096,          /* bytes of a body that are kept for whoever looks at an error */
+    TC_HEADERS_SIZE = 256 * 1024, /* bytes of headers in one answer; more end the request */
+    TC_RULES = TC_ENVELOPE_RULES
+};
+
+struct tc_request {
+    unsigned references;
+    unsigned id; /* of its client's, from 1 */
+    enum tc_state state;
+    struct tc_failure failure; /* kind is TC_NONE for a success */
+    struct tc_envelope envelope;
+    struct tc_timing timing;
+    unsigned attempts;
+    long status;
+    uint64_t received;           /* bytes of body, decompressed */
+    uint64_t expected;           /* bytes of body there will be, 0 where unknown */
+    double cost;                 /* x-litellm-response-cost, below 0 where it is absent */
+    char request_id[128];        /* x-litellm-call-id or x-request-id, or "" */
+    char head[TC_HEAD_SIZE + 1]; /* the beginning of the body, NUL-terminated */
+    size_t head_size;
+
+    /* The engine's own: */
+    struct tc_client *client;           /* NULL when that is gone, or the request has ended */
+    struct tc_request *next, *previous; /* in the client's list for its state */
+    struct tc_request *next_ready;
+    bool is_ready;
+    void *easy;    /* CURL, while an attempt is under way */
+    void *headers; /* struct curl_slist, for all attempts */
+    char *url, *body, *key;
+    size_t body_size;
+    struct tc_rule rules[TC_RULES];
+    double timeout, connect_timeout;
+    unsigned max_retries;
+    enum tc_retry retry;
+    double wake;  /* when the next attempt begins, while retrying */
+    bool aborted; /* `failure` is set and tells why the transfer was ended by us */
+    double retry_after;
+    size_t header_size;
+    bool encoded; /* the body is compressed, so its length says nothing */
+    char content_type[96];
+    char redirect[256];
+    char error_text[256]; /* libcurl's, CURL_ERROR_SIZE */
+};
+
+/* A request that is in no list yet, with one reference; NULL when memory is short. */
+struct tc_request *tc_request_new(const struct tc_client *client,
+                                  const struct tc_request_options *options);
+
+/* One holder less; the last one frees it. NULL is fine. */
+void tc_request_release(struct tc_request *request);
+
+/* Ends it from outside; false when it had ended already. Its client tells it like any other end. */
+bool tc_request_cancel(struct tc_request *request);
+
+/* For the client: makes the easy handle of the next attempt. False when memory is short. */
+bool tc_request_prepare(struct tc_request *request);
+
+/* For the client: gives the attempt's handle back. It must be out of the multi handle. */
+void tc_request_drop_attempt(struct tc_request *request);
+
+/* For the client: an attempt ended with CURLcode `code`; sets `failure`, kind TC_NONE for success.
+ */
+void tc_request_judge(struct tc_request *request, int code);
+
+/* For the client: seconds until another attempt, or below 0 when there is to be none. */
+double tc_request_retry_wait(struct tc_request *request);
+
+#endif
