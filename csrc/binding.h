@@ -1,0 +1,144 @@
+/*
+ * The binding's files to each other: who reads a table, who builds one, who holds which userdata.
+ *
+ * Rules that all of them keep: no lua_State is stored anywhere; nothing that may raise runs while a
+ * C resource is held by a local variable alone; functions of the user are called from here only,
+ * never from inside libcurl.
+ */
+#ifndef TC_BINDING_H
+#define TC_BINDING_H
+
+#include "lua_compat.h"
+
+#include "client.h"
+
+#define TC_CLIENT  "thucchien.client"
+#define TC_REQUEST "thucchien.request"
+#define TC_ERROR   "thucchien.error"
+#define TC_IMAGE   "thucchien.image"
+
+/* ---- thucchien.c ---- */
+
+/* Pushes the function `name` of our own lua-cjson instance. */
+void tc_push_json(lua_State *L, const char *name);
+
+/* The largest whole number that our lua-cjson writes with all its digits. */
+double tc_json_exact(lua_State *L);
+
+/* Makes the metatable `name` with `metamethods`, and `methods` in its __index, and pops it. */
+void tc_register_class(lua_State *L, const char *name, const luaL_Reg *metamethods,
+                       const luaL_Reg *methods);
+
+/* The userdata of class `name` at `index`, or NULL when it is something else. */
+void *tc_test_class(lua_State *L, int index, const char *name);
+
+/* ---- lua_failure.c ---- */
+
+void tc_register_failure(lua_State *L);
+
+/*
+ * Pushes an error table for `failure`; `request`, where there is one, adds what is known from its
+ * answer. Raises when it is for want of memory, as Lua does.
+ */
+void tc_push_failure(lua_State *L, const struct tc_failure *failure,
+                     const struct tc_request *request);
+
+/* Pushes an error table of `kind` for the field `param` (or NULL); the message as lua_pushfstring
+ * makes it. */
+void tc_push_error(lua_State *L, enum tc_kind kind, const char *param, const char *format, ...);
+
+/* ---- lua_fields.c: reading tables of named fields. All push an error table when false. ---- */
+
+enum tc_type { TC_T_STRING, TC_T_WHOLE, TC_T_NUMBER, TC_T_BOOLEAN, TC_T_TABLE, TC_T_ANY };
+
+struct tc_field {
+    const char *name;
+    enum tc_type type;
+};
+
+/* Is every key of the table at `index` among the `count` fields, and every value of its type? */
+bool tc_fields_check(lua_State *L, int index, const struct tc_field *fields, size_t count);
+
+/* Reads a number of at least `least` and at most `most` into `*number`; an absent one stays. */
+bool tc_field_number(lua_State *L, int index, const char *name, double least, double most,
+                     double *number);
+
+/* Like tc_field_number for a whole number; a float or a string that is one is taken too. */
+bool tc_field_whole(lua_State *L, int index, const char *name, double least, double most,
+                    double *number);
+
+/* Reads how to retry ("safe", "all", "none"). */
+bool tc_field_retry(lua_State *L, int index, enum tc_retry *retry);
+
+/*
+ * Reads a table of header names and values, checks them, and leaves on the stack one value that
+ * anchors `*lines` (NULL at its end, as the engine takes it). An absent table is an empty one.
+ */
+bool tc_field_headers(lua_State *L, int index, const char *name, const char *const **lines);
+
+/* The text at `index`, cut for a message and without what a terminal might obey. Pushes it. */
+const char *tc_push_quoted(lua_State *L, int index);
+
+/* Where `text` stops being UTF-8 (RFC 3629), from 1, or 0 where it never does. */
+size_t tc_utf8_error(const char *text, size_t size);
+
+/* ---- lua_params.c ---- */
+
+/* What a client lends to its requests. */
+struct tc_defaults {
+    double timeout, connect_timeout, max_retries;
+    enum tc_retry retry;
+};
+
+/*
+ * Reads and checks the params at `index` (a table or a string) for a request of the client whose
+ * uservalue is at `lent`. True: `*options` is complete but for the key, and values on the stack
+ * anchor its strings: the topmost are the model's name and the body. False: an error table is on
+ * top.
+ */
+bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
+                    struct tc_request_options *options);
+
+/* Raises, as Lua's own functions do, unless there is a table or a string at `index`. */
+void tc_params_argument(lua_State *L, int index);
+
+/* ---- lua_client.c ---- */
+
+void tc_register_client(lua_State *L);
+int tc_client_lua_new(lua_State *L);
+int tc_client_lua_generate(lua_State *L);
+
+/* ---- lua_request.c ---- */
+
+struct tc_request_box {
+    struct tc_request *request;
+};
+
+void tc_register_request(lua_State *L);
+
+/*
+ * Pushes a request userdata that holds nothing yet. `model` is the index of the name that its
+ * response gets where the answer has none.
+ */
+struct tc_request_box *tc_push_request(lua_State *L, int model);
+
+/* Turns every picture of the request at `index` that is whole into a Lua table, and frees it. */
+void tc_request_collect(lua_State *L, int index);
+
+/* Pushes the response, or nil and the error, of the request at `index`, which has ended. */
+int tc_request_push_result(lua_State *L, int index);
+
+/* ---- lua_response.c ---- */
+
+void tc_register_response(lua_State *L);
+
+/* Pushes the table of one whole picture. */
+void tc_push_image(lua_State *L, const struct tc_image *image);
+
+/*
+ * Pushes the response of a request that succeeded, whose pictures are in the list at `images`.
+ * False: an error table is on top instead.
+ */
+bool tc_push_response(lua_State *L, const struct tc_request *request, int images);
+
+#endif

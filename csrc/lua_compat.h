@@ -1,0 +1,35 @@
+/*
+ * What differs between Lua 5.1, 5.2, 5.3, 5.4 and LuaJIT, under names of our own: LuaJIT has some
+ * of 5.2's functions already, so theirs cannot be taken.
+ */
+#ifndef TC_LUA_COMPAT_H
+#define TC_LUA_COMPAT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#if LUA_VERSION_NUM >= 504
+#define tc_getuservalue(L, index) lua_getiuservalue(L, index, 1)
+#define tc_setuservalue(L, index) lua_setiuservalue(L, index, 1)
+#elif LUA_VERSION_NUM >= 502
+#define tc_getuservalue(L, index) lua_getuservalue(L, index)
+#define tc_setuservalue(L, index) lua_setuservalue(L, index)
+#else
+#define tc_getuservalue(L, index) lua_getfenv(L, index)
+#define tc_setuservalue(L, index) lua_setfenv(L, index)
+#endif
+
+#if LUA_VERSION_NUM >= 502
+#define tc_rawlen(L, index) lua_rawlen(L, index)
+#else
+#define tc_rawlen(L, index) lua_objlen(L, index)
+#endif
+
+/* A stack index that stays right when values are pushed. */
+#define tc_absindex(L, index)                                                                      \
+    ((index) > 0 || (index) <= LUA_REGISTRYINDEX ? (index) : lua_gettop(L) + (index) + 1)
+
+/* Pushes a whole number: an integer where Lua has those. */
+#define tc_pushwhole(L, number) lua_pushinteger(L, (lua_Integer)(number))
+
+#endif

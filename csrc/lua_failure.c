@@ -1,0 +1,143 @@
+/*
+ * Errors as Lua sees them: tables with a kind, a message, and one readable line as their string.
+ */
+#include "binding.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+    if (!*text)
+        return;
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+}
+
+/* LiteLLM sends HTTP statuses as strings; other codes are words. */
+static void set_code(lua_State *L, const char *code)
+{
+    size_t digits = strspn(code, "0123456789");
+    if (!digits || code[digits] || digits > 9) {
+        set_text(L, "code", code);
+        return;
+    }
+    tc_pushwhole(L, atol(code));
+    lua_setfield(L, -2, "code");
+}
+
+static void set_known(lua_State *L, const struct tc_failure *failure)
+{
+    if (failure->status) {
+        tc_pushwhole(L, failure->status);
+        lua_setfield(L, -2, "status");
+    }
+    if (failure->retry_after >= 0) {
+        lua_pushnumber(L, failure->retry_after);
+        lua_setfield(L, -2, "retry_after");
+    }
+    if (failure->attempts) {
+        tc_pushwhole(L, failure->attempts);
+        lua_setfield(L, -2, "attempts");
+    }
+    set_code(L, failure->code);
+    set_text(L, "type", failure->type);
+    set_text(L, "param", failure->param);
+}
+
+static void set_answer(lua_State *L, const struct tc_failure *failure,
+                       const struct tc_request *request)
+{
+    char body[TC_HEAD_SIZE + 1];
+    lua_pushboolean(L, failure->maybe_billed);
+    lua_setfield(L, -2, "maybe_billed");
+    set_text(L, "request_id", request->request_id);
+    tc_redact_body(body, sizeof(body), request->head, request->key);
+    set_text(L, "body", body);
+}
+
+static void begin_error(lua_State *L, enum tc_kind kind)
+{
+    lua_newtable(L);
+    luaL_getmetatable(L, TC_ERROR);
+    lua_setmetatable(L, -2);
+    lua_pushstring(L, tc_kind_name(kind));
+    lua_setfield(L, -2, "kind");
+}
+
+void tc_push_failure(lua_State *L, const struct tc_failure *failure,
+                     const struct tc_request *request)
+{
+    if (failure->kind == TC_NO_MEMORY)
+        luaL_error(L, "not enough memory");
+    luaL_checkstack(L, 6, NULL);
+    begin_error(L, failure->kind);
+    set_text(L, "message", failure->message);
+    set_known(L, failure);
+    if (request)
+        set_answer(L, failure, request);
+}
+
+void tc_push_error(lua_State *L, enum tc_kind kind, const char *param, const char *format, ...)
+{
+    va_list arguments;
+    luaL_checkstack(L, 6, NULL);
+    begin_error(L, kind);
+    va_start(arguments, format);
+    lua_pushvfstring(L, format, arguments);
+    va_end(arguments);
+    lua_setfield(L, -2, "message");
+    if (param)
+        set_text(L, "param", param);
+}
+
+/* "rate_limit: Rate limit exceeded (HTTP status 429, retry after 20 s)" */
+static int error_tostring(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_getfield(L, 1, "kind");
+    lua_getfield(L, 1, "message");
+    lua_getfield(L, 1, "status");
+    lua_getfield(L, 1, "retry_after");
+    lua_pushfstring(L, "%s: %s", lua_isstring(L, 2) ? lua_tostring(L, 2) : "error",
+                    lua_isstring(L, 3) ? lua_tostring(L, 3) : "(no message)");
+    if (lua_isnumber(L, 4))
+        lua_pushfstring(L, " (HTTP status %d", (int)lua_tonumber(L, 4));
+    else
+        lua_pushstring(L, lua_isnumber(L, 5) ? " (" : "");
+    if (lua_isnumber(L, 5))
+        lua_pushfstring(L, "%sretry after %d s)", lua_isnumber(L, 4) ? ", " : "",
+                        (int)(lua_tonumber(L, 5) + 0.999));
+    else
+        lua_pushstring(L, lua_isnumber(L, 4) ? ")" : "");
+    lua_concat(L, 3);
+    return 1;
+}
+
+static void push_operand(lua_State *L, int index)
+{
+    if (!luaL_callmeta(L, index, "__tostring"))
+        lua_pushvalue(L, index);
+}
+
+/* "could not draw: " .. err */
+static int error_concat(lua_State *L)
+{
+    push_operand(L, 1);
+    push_operand(L, 2);
+    lua_concat(L, 2);
+    return 1;
+}
+
+void tc_register_failure(lua_State *L)
+{
+    static const luaL_Reg metamethods[] = {
+        {"__tostring", error_tostring},
+        {"__concat", error_concat},
+        {NULL, NULL},
+    };
+    tc_register_class(L, TC_ERROR, metamethods, NULL);
+}

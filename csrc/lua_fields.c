@@ -1,0 +1,347 @@
+/*
+ * Reading tables of named fields: the options of a client, the params of a request.
+ *
+ * Every check that fails pushes an error table that names the field, the value and what would be
+ * right, and returns false: nothing is sent for a table that is wrong.
+ */
+#include "binding.h"
+#include "number.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- messages ---- */
+
+enum { QUOTED = 60 }; /* bytes of a value that a message shows */
+
+const char *tc_push_quoted(lua_State *L, int index)
+{
+    char text[QUOTED + 1];
+    size_t size;
+    if (lua_type(L, index) != LUA_TSTRING && lua_type(L, index) != LUA_TNUMBER)
+        return lua_pushfstring(L, "a %s", luaL_typename(L, index));
+    lua_pushvalue(L, index); /* lua_tolstring changes a number in its place */
+    const char *value = lua_tolstring(L, -1, &size);
+    tc_redact(text, sizeof(text), value, NULL);
+    if (lua_type(L, index) == LUA_TNUMBER)
+        lua_pushstring(L, text);
+    else
+        lua_pushfstring(L, "'%s'", text);
+    lua_remove(L, -2);
+    return lua_tostring(L, -1);
+}
+
+static bool wrong_type(lua_State *L, const char *name, const char *expected, int index)
+{
+    const char *got = tc_push_quoted(L, index);
+    tc_push_error(L, TC_INVALID_REQUEST, name, "field '%s': %s expected, got %s", name, expected,
+                  got);
+    return false;
+}
+
+/* ---- names ---- */
+
+enum { LONGEST_NAME = 32 };
+
+static size_t least(size_t a, size_t b, size_t c)
+{
+    size_t smaller = a < b ? a : b;
+    return smaller < c ? smaller : c;
+}
+
+/* Levenshtein's distance, case aside, one row at a time. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[LONGEST_NAME + 1], size = strlen(b);
+    if (size > LONGEST_NAME || strlen(a) > LONGEST_NAME)
+        return LONGEST_NAME;
+    for (size_t j = 0; j <= size; j++)
+        row[j] = j;
+    for (size_t i = 1; *a; i++, a++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= size; j++) {
+            bool same = tolower((unsigned char)*a) == tolower((unsigned char)b[j - 1]);
+            size_t replaced = diagonal + (same ? 0 : 1);
+            diagonal = row[j];
+            row[j] = least(row[j] + 1, row[j - 1] + 1, replaced);
+        }
+    }
+    return row[size];
+}
+
+/* The known name that `name` was probably meant to be, or NULL. */
+static const char *nearest(const char *name, const struct tc_field *fields, size_t count)
+{
+    const char *best = NULL;
+    size_t best_distance = strlen(name) / 3 + 1; /* beyond that it is another word */
+    for (size_t i = 0; i < count; i++) {
+        size_t this_distance = distance(name, fields[i].name);
+        if (this_distance < best_distance || (!best && this_distance == best_distance)) {
+            best = fields[i].name;
+            best_distance = this_distance;
+        }
+    }
+    return best;
+}
+
+static bool unknown(lua_State *L, int key, const struct tc_field *fields, size_t count)
+{
+    const char *guess =
+        lua_type(L, key) == LUA_TSTRING ? nearest(lua_tostring(L, key), fields, count) : NULL;
+    const char *name = tc_push_quoted(L, key);
+    if (guess)
+        tc_push_error(L, TC_INVALID_REQUEST, guess, "unknown field %s (did you mean '%s'?)", name,
+                      guess);
+    else
+        tc_push_error(L, TC_INVALID_REQUEST, NULL, "unknown field %s", name);
+    return false;
+}
+
+static const struct tc_field *find_field(const char *name, const struct tc_field *fields,
+                                         size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(fields[i].name, name))
+            return &fields[i];
+    return NULL;
+}
+
+static bool has_type(lua_State *L, int index, enum tc_type type)
+{
+    switch (type) {
+    case TC_T_STRING:
+        return lua_type(L, index) == LUA_TSTRING;
+    case TC_T_WHOLE: /* a string of digits will do; its value is looked at later */
+        return lua_isnumber(L, index) != 0;
+    case TC_T_NUMBER:
+        return lua_type(L, index) == LUA_TNUMBER;
+    case TC_T_BOOLEAN:
+        return lua_isboolean(L, index);
+    case TC_T_TABLE:
+        return lua_istable(L, index);
+    default:
+        return true;
+    }
+}
+
+bool tc_fields_check(lua_State *L, int index, const struct tc_field *fields, size_t count)
+{
+    static const char *const expected[] = {"a string",  "a whole number", "a number",
+                                           "a boolean", "a table",        "anything"};
+    index = tc_absindex(L, index);
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        bool named = lua_type(L, -2) == LUA_TSTRING;
+        const struct tc_field *field =
+            named ? find_field(lua_tostring(L, -2), fields, count) : NULL;
+        if (!field)
+            return unknown(L, lua_gettop(L) - 1, fields, count);
+        if (!has_type(L, -1, field->type))
+            return wrong_type(L, field->name, expected[field->type], lua_gettop(L));
+        lua_pop(L, 1);
+    }
+    return true;
+}
+
+/* ---- values ---- */
+
+static bool out_of_range(lua_State *L, const char *name, double lowest, double highest, int index)
+{
+    char range[64];
+    const char *got = tc_push_quoted(L, index);
+    if (highest < HUGE_VAL)
+        snprintf(range, sizeof(range), "from %g to %g", lowest, highest);
+    else
+        snprintf(range, sizeof(range), "of at least %g", lowest);
+    tc_push_error(L, TC_INVALID_REQUEST, name, "field '%s': a number %s expected, got %s", name,
+                  range, got);
+    return false;
+}
+
+bool tc_field_number(lua_State *L, int index, const char *name, double lowest, double highest,
+                     double *number)
+{
+    lua_getfield(L, index, name);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return true;
+    }
+    double value = lua_tonumber(L, -1);
+    if (lua_type(L, -1) != LUA_TNUMBER)
+        return wrong_type(L, name, "a number", lua_gettop(L));
+    if (!(value >= lowest && value <= highest)) /* NaN too */
+        return out_of_range(L, name, lowest, highest, lua_gettop(L));
+    *number = value;
+    lua_pop(L, 1);
+    return true;
+}
+
+bool tc_field_whole(lua_State *L, int index, const char *name, double lowest, double highest,
+                    double *number)
+{
+    lua_getfield(L, index, name);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return true;
+    }
+    double value = lua_tonumber(L, -1);
+    if (!lua_isnumber(L, -1) || !tc_is_whole(value))
+        return wrong_type(L, name, "a whole number", lua_gettop(L));
+    if (!(value >= lowest && value <= highest))
+        return out_of_range(L, name, lowest, highest, lua_gettop(L));
+    *number = value;
+    lua_pop(L, 1);
+    return true;
+}
+
+bool tc_field_retry(lua_State *L, int index, enum tc_retry *retry)
+{
+    static const char *const names[] = {
+        [TC_RETRY_SAFE] = "safe", [TC_RETRY_ALL] = "all", [TC_RETRY_NONE] = "none"};
+    lua_getfield(L, index, "retry");
+    const char *name = lua_tostring(L, -1);
+    if (!name) {
+        lua_pop(L, 1);
+        return true;
+    }
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(name, names[i])) {
+            *retry = (enum tc_retry)i;
+            lua_pop(L, 1);
+            return true;
+        }
+    return wrong_type(L, "retry", "'safe', 'all' or 'none'", lua_gettop(L));
+}
+
+/* ---- headers ---- */
+
+/* RFC 9110, 5.6.2: what a header's name is made of. */
+static bool is_token(const char *name, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (!name[i] || (!isalnum((unsigned char)name[i]) && !strchr("!#$%&'*+-.^_`|~", name[i])))
+            return false;
+    return size > 0;
+}
+
+static bool has_control(const char *value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (((unsigned char)value[i] < 0x20 && value[i] != '\t') || value[i] == 0x7f)
+            return true;
+    return false;
+}
+
+static bool equal_names(const char *a, const char *b)
+{
+    while (*a && tolower((unsigned char)*a) == tolower((unsigned char)*b))
+        a++, b++;
+    return *a == *b;
+}
+
+/* Headers that the module must know to be right. */
+static bool is_ours(const char *name)
+{
+    static const char *const ours[] = {"authorization",     "content-type", "content-length",
+                                       "transfer-encoding", "expect",       "accept-encoding"};
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (equal_names(name, ours[i]))
+            return true;
+    return false;
+}
+
+/* Checks the pair on top of the stack (name below value). Values are not shown: they may be keys.
+ */
+static bool check_header(lua_State *L, const char *field)
+{
+    size_t name_size, value_size;
+    int pair = lua_gettop(L) - 1;
+    if (lua_type(L, pair) != LUA_TSTRING || !lua_isstring(L, pair + 1)) {
+        tc_push_error(L, TC_INVALID_REQUEST, field,
+                      "field '%s': names and values expected, got a %s for a %s", field,
+                      luaL_typename(L, pair + 1), luaL_typename(L, pair));
+        return false;
+    }
+    const char *name = lua_tolstring(L, pair, &name_size);
+    const char *value = lua_tolstring(L, pair + 1, &value_size);
+    const char *shown = tc_push_quoted(L, pair);
+    if (!is_token(name, name_size))
+        tc_push_error(L, TC_INVALID_REQUEST, field, "field '%s': %s is no name of a header", field,
+                      shown);
+    else if (has_control(value, value_size))
+        tc_push_error(L, TC_INVALID_REQUEST, field,
+                      "field '%s': the value of %s has a control character", field, shown);
+    else if (is_ours(name))
+        tc_push_error(L, TC_INVALID_REQUEST, field,
+                      "field '%s': %s is set by the module (the key is api_key's)", field, shown);
+    else {
+        lua_pop(L, 1);
+        return true;
+    }
+    return false;
+}
+
+bool tc_field_headers(lua_State *L, int index, const char *name, const char *const **lines)
+{
+    index = tc_absindex(L, index);
+    luaL_checkstack(L, 10, NULL);
+    lua_newtable(L); /* the lines as strings, and the array that points to them */
+    int anchor = lua_gettop(L);
+    lua_getfield(L, index, name);
+    int table = lua_gettop(L), count = 0;
+    for (lua_pushnil(L); lua_istable(L, table) && lua_next(L, table); lua_pop(L, 1)) {
+        if (!check_header(L, name))
+            return false;
+        lua_pushvalue(L, -2);
+        lua_pushstring(L, tc_rawlen(L, -2) ? ": " : ";"); /* libcurl's sign for an empty value */
+        lua_pushvalue(L, -3);
+        lua_concat(L, 3);
+        lua_rawseti(L, anchor, ++count);
+    }
+    lua_settop(L, anchor);
+    const char **array = lua_newuserdata(L, ((size_t)count + 1) * sizeof(*array));
+    for (int i = 0; i < count; i++) {
+        lua_rawgeti(L, anchor, i + 1);
+        array[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    array[count] = NULL;
+    lua_rawseti(L, anchor, count + 1);
+    *lines = array;
+    return true;
+}
+
+/* ---- UTF-8 ---- */
+
+/* The length of the well-formed sequence at `at`, 0 where there is none (RFC 3629, section 4). */
+static size_t sequence(const unsigned char *at, size_t left)
+{
+    unsigned char first = at[0];
+    if (first < 0x80)
+        return 1;
+    size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || left < size)
+        return 0;
+    unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (at[1] < low || at[1] > high)
+        return 0;
+    for (size_t i = 2; i < size; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return size;
+}
+
+size_t tc_utf8_error(const char *text, size_t size)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    for (size_t i = 0, step; i < size; i += step) {
+        step = sequence(bytes + i, size - i);
+        if (!step)
+            return i + 1;
+    }
+    return 0;
+}

@@ -1,0 +1,313 @@
+/*
+ * Responses as Lua sees them: the envelope's table, with the pictures in their places.
+ */
+#include "binding.h"
+#include "number.h"
+#include "writer.h"
+
+#include <string.h>
+
+/* ---- pictures ---- */
+
+static void set_string(lua_State *L, const char *name, const char *text)
+{
+    lua_pushstring(L, text); /* nil for NULL */
+    lua_setfield(L, -2, name);
+}
+
+static void set_pixels(lua_State *L, const char *name, uint32_t pixels)
+{
+    if (pixels)
+        tc_pushwhole(L, pixels);
+    else
+        lua_pushnil(L);
+    lua_setfield(L, -2, name);
+}
+
+void tc_push_image(lua_State *L, const struct tc_image *image)
+{
+    lua_createtable(L, 0, 8);
+    lua_pushlstring(L, (const char *)image->bytes.data, image->bytes.size);
+    lua_setfield(L, -2, "bytes");
+    tc_pushwhole(L, image->size);
+    lua_setfield(L, -2, "size");
+    set_string(L, "mime", image->signature.mime);
+    set_string(L, "ext", image->signature.ext);
+    set_pixels(L, "width", image->signature.width);
+    set_pixels(L, "height", image->signature.height);
+    luaL_getmetatable(L, TC_IMAGE);
+    lua_setmetatable(L, -2);
+}
+
+static const char *base_name(const char *path)
+{
+    const char *base = path;
+    for (; *path; path++)
+        if (*path == '/' || *path == '\\')
+            base = path + 1;
+    return base;
+}
+
+/* A dot that neither begins nor ends a file's name begins its extension. */
+static bool has_extension(const char *base)
+{
+    const char *dot = strrchr(base, '.');
+    return dot && dot != base && dot[1];
+}
+
+static int save_failed(lua_State *L, const char *path, int error)
+{
+    lua_pushnil(L);
+    tc_push_error(L, TC_IO, NULL, "cannot write '%s': %s", path, strerror(error));
+    return 2;
+}
+
+static int write_file(const char *path, const char *bytes, size_t size)
+{
+    struct tc_writer writer;
+    int error = tc_writer_open(&writer, path);
+    if (error)
+        return error;
+    error = tc_writer_write(&writer, bytes, size);
+    if (!error)
+        return tc_writer_commit(&writer, path);
+    tc_writer_abort(&writer);
+    return error;
+}
+
+/* Pushes the path with the picture's own extension where it has none. */
+static const char *push_final_path(lua_State *L, const char *path, const char *ext)
+{
+    if (has_extension(base_name(path)) || !ext)
+        lua_pushstring(L, path);
+    else
+        lua_pushfstring(L, "%s.%s", path, ext);
+    return lua_tostring(L, -1);
+}
+
+/* image:save(path) -> final path | nil, err */
+static int image_save(lua_State *L)
+{
+    size_t path_size, size;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const char *path = luaL_checklstring(L, 2, &path_size);
+    lua_settop(L, 2);
+    lua_getfield(L, 1, "bytes");
+    lua_getfield(L, 1, "ext");
+    if (lua_type(L, 3) != LUA_TSTRING)
+        return luaL_argerror(L, 1, "an image with its bytes expected");
+    if (strlen(path) != path_size || !*base_name(path)) {
+        lua_pushnil(L);
+        const char *shown = tc_push_quoted(L, 2);
+        tc_push_error(L, TC_IO, NULL, "%s is no name for a file", shown);
+        lua_remove(L, -2);
+        return 2;
+    }
+    const char *bytes = lua_tolstring(L, 3, &size);
+    const char *final = push_final_path(L, path, lua_tostring(L, 4));
+    int error = write_file(final, bytes, size);
+    if (error)
+        return save_failed(L, final, error);
+    return 1;
+}
+
+/* ---- the envelope ---- */
+
+/* JSON null to nil, and whole numbers to integers where Lua has those, all the way down. */
+static void tidy(lua_State *L, int table)
+{
+    luaL_checkstack(L, 6, NULL);
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        if (lua_istable(L, -1)) {
+            tidy(L, lua_gettop(L));
+            continue;
+        }
+        double value = lua_tonumber(L, -1);
+        if (lua_islightuserdata(L, -1))
+            lua_pushnil(L);
+        else if (lua_type(L, -1) == LUA_TNUMBER && tc_is_whole(value))
+            tc_pushwhole(L, value);
+        else
+            continue;
+        lua_pushvalue(L, -3);
+        lua_insert(L, -2);
+        lua_rawset(L, table); /* a field that is there: lua_next can bear that */
+    }
+}
+
+/* Pushes the error for a success that is none. */
+static void push_failed_success(lua_State *L, const struct tc_request *request,
+                                struct tc_failure *failure)
+{
+    failure->status = request->status;
+    failure->attempts = request->attempts;
+    failure->maybe_billed = true;
+    tc_push_failure(L, failure, request);
+}
+
+/* Pushes the envelope as a table; false: pushes an error. */
+static bool push_envelope(lua_State *L, const struct tc_request *request)
+{
+    const struct tc_buffer *text = &request->envelope.text;
+    tc_push_json(L, "decode");
+    lua_pushlstring(L, (const char *)text->data, text->size);
+    lua_call(L, 1, 2);
+    if (!lua_istable(L, -2)) {
+        struct tc_failure failure;
+        tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer is not a JSON object%s%s",
+                       lua_isstring(L, -1) ? ": " : "",
+                       lua_isstring(L, -1) ? lua_tostring(L, -1) : "");
+        push_failed_success(L, request, &failure);
+        return false;
+    }
+    lua_pop(L, 1);
+    return true;
+}
+
+/* ---- the response ---- */
+
+/* Gives the picture on top what the server said of it, but nothing that the bytes tell better. */
+static void add_details(lua_State *L, int item)
+{
+    static const char *const ours[] = {"b64_json", "bytes", "size",   "mime",
+                                       "ext",      "width", "height", "save"};
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        lua_pushnil(L);
+        lua_setfield(L, item, ours[i]);
+    }
+    for (lua_pushnil(L); lua_next(L, item); lua_pop(L, 1)) {
+        lua_pushvalue(L, -2);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, -5);
+    }
+}
+
+/* Pushes the picture that belongs into the item at `item`, if there is one. */
+static bool push_image_of(lua_State *L, int item, int images)
+{
+    if (!lua_istable(L, item))
+        return false;
+    lua_getfield(L, item, "b64_json");
+    int number = lua_type(L, -1) == LUA_TNUMBER ? (int)lua_tonumber(L, -1) : 0;
+    lua_pop(L, 1);
+    if (number == 0)
+        return false;
+    lua_rawgeti(L, images, number);
+    add_details(L, item);
+    return true;
+}
+
+/* Replaces `data` by the list of its pictures. Returns how many they are. */
+static int place_images(lua_State *L, int response, int images)
+{
+    int count = 0;
+    lua_newtable(L);
+    int pictures = lua_gettop(L);
+    lua_getfield(L, response, "data");
+    int data = lua_gettop(L);
+    int items = lua_istable(L, data) ? (int)tc_rawlen(L, data) : 0;
+    for (int i = 1; i <= items; i++) {
+        lua_rawgeti(L, data, i);
+        if (push_image_of(L, lua_gettop(L), images))
+            lua_rawseti(L, pictures, ++count);
+        lua_pop(L, 1);
+    }
+    lua_pushvalue(L, pictures);
+    lua_setfield(L, response, "data");
+    lua_settop(L, pictures - 1);
+    return count;
+}
+
+/* The first URL in `data`, in place of a picture: pushes it, or nil. */
+static void push_url(lua_State *L, int response)
+{
+    lua_getfield(L, response, "data");
+    if (lua_istable(L, -1)) {
+        lua_rawgeti(L, -1, 1);
+        if (lua_istable(L, -1)) {
+            lua_getfield(L, -1, "url");
+            lua_replace(L, -3);
+            lua_pop(L, 1);
+            return;
+        }
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    lua_pushnil(L);
+}
+
+/* A success without a picture. `url` is where the answer's first item points, or nil. */
+static void push_no_image(lua_State *L, const struct tc_request *request, int url)
+{
+    struct tc_failure failure;
+    if (lua_isstring(L, url)) {
+        const char *shown = tc_push_quoted(L, url);
+        tc_failure_set(&failure, TC_NO_IMAGE,
+                       "the answer has a URL (%s) in place of the image's bytes", shown);
+    } else {
+        tc_failure_set(&failure, TC_NO_IMAGE,
+                       "the answer has no image: the model made none, or a filter held all back");
+    }
+    push_failed_success(L, request, &failure);
+}
+
+static void set_timing(lua_State *L, const struct tc_timing *timing)
+{
+    const double from = timing->submitted;
+    const struct {
+        const char *name;
+        double moment;
+    } moments[] = {
+        {"queued", timing->started},
+        {"connected", timing->sent},
+        {"first_byte", timing->answered},
+        {"total", timing->ended},
+    };
+    lua_createtable(L, 0, 4);
+    for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+        if (moments[i].moment < from)
+            continue;
+        lua_pushnumber(L, moments[i].moment - from);
+        lua_setfield(L, -2, moments[i].name);
+    }
+    lua_setfield(L, -2, "timing");
+}
+
+/* Sets what we know into the response on top. */
+static void set_known(lua_State *L, const struct tc_request *request)
+{
+    set_string(L, "request_id", *request->request_id ? request->request_id : NULL);
+    if (request->cost >= 0)
+        lua_pushnumber(L, request->cost);
+    else
+        lua_pushnil(L);
+    lua_setfield(L, -2, "cost");
+    tc_pushwhole(L, request->attempts);
+    lua_setfield(L, -2, "attempts");
+    set_timing(L, &request->timing);
+}
+
+bool tc_push_response(lua_State *L, const struct tc_request *request, int images)
+{
+    images = tc_absindex(L, images);
+    luaL_checkstack(L, 20, NULL);
+    if (!push_envelope(L, request))
+        return false;
+    int response = lua_gettop(L);
+    push_url(L, response);
+    if (place_images(L, response, images) == 0) {
+        push_no_image(L, request, response + 1);
+        return false;
+    }
+    lua_settop(L, response);
+    tidy(L, response);
+    set_known(L, request);
+    return true;
+}
+
+void tc_register_response(lua_State *L)
+{
+    static const luaL_Reg metamethods[] = {{NULL, NULL}};
+    static const luaL_Reg methods[] = {{"save", image_save}, {NULL, NULL}};
+    tc_register_class(L, TC_IMAGE, metamethods, methods);
+}
