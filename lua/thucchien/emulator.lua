@@ -1,0 +1,347 @@
+-- A stand-in for the gateway: for those who write plugins and games without a key, without a network,
+-- and without paying. It keeps to what the gateway sends, draws a landscape for each prompt, and fails
+-- on demand.
+--
+-- A process of its own, so it may run under another Lua than the program that uses it. It is built on
+-- lua-http; nothing of that is loaded before `run`, so that any Lua can ask `missing` what is not there.
+
+local emulator = {}
+
+local BODY_LIMIT = 64 * 1024 * 1024
+local READ_SECONDS = 60  -- for a client to send its request
+local WRITE_SECONDS = 120 -- for it to take what one write holds
+local LINGER_SECONDS = 1 -- for it to read the answer to a request that was too large
+
+---@class thucchien.emulator.options
+---@field host? string         # address to listen on, 127.0.0.1 if not given
+---@field port? integer        # 0, or not given: a free one
+---@field images? string       # a directory whose pictures are served instead of drawn ones
+---@field delay? number        # seconds before each answer
+---@field key? string          # the only key that is accepted; any `sk-…` if not given
+---@field stop_on_eof? boolean # stop when standard input ends
+
+---@class thucchien.emulator.request
+---@field method string
+---@field path string
+---@field headers table        # lua-http's
+---@field body string
+---@field key? string          # the caller's, where the route asks for one
+---@field host string          # where the caller found us: "127.0.0.1:8001"
+---@field state table          # what lasts longer than a request: pictures, spend, failed
+---@field note table           # what the line in the log says: model, n, size
+---@field elapsed fun(): number # seconds since the request came
+
+emulator.description = "Stands in for the AI Thực Chiến gateway on this machine: no key, no network, "
+    .. "no cost. It draws a landscape for each prompt."
+
+emulator.epilog = [[
+Use any key that begins with sk-, and the address that it prints as the base
+URL. Ctrl-C stops it.
+
+Models: imagen-4, imagen-4.0-generate-001, and these, which make things happen:
+
+]] .. require("thucchien.emulator.failures").help() .. [[
+
+
+A status, plain-500 and reset take a number: emulate/503/2 fails twice, then
+draws.]]
+
+---What keeps the emulator from running on this Lua, in one line; nil if nothing does.
+---@return string?
+function emulator.missing()
+    for _, needed in ipairs({
+        { "http.server", "lua-http" }, { "zlib", "lua-zlib" }, { "cjson.safe", "lua-cjson" },
+    }) do
+        if not pcall(require, needed[1]) then
+            local name = rawget(_G, "jit") and "LuaJIT" or _VERSION
+            return ("the emulator needs %s, which %s does not find: install it (Debian: apt install "
+                .. "luajit lua-http lua-zlib lua-cjson) and start it with luajit, lua5.1 or lua5.2")
+                :format(needed[2], name)
+        end
+    end
+end
+
+local function print_line(text)
+    io.stdout:write(text, "\n")
+    io.stdout:flush()
+end
+
+-- Text of a client's as it may go into the log: one short line without the key.
+local function loggable(value, key, limit)
+    limit = limit or 80
+    local text = tostring(value)
+    if key then
+        local from, to = text:find(key, 1, true)
+        while from do
+            text = text:sub(1, from - 1) .. "…" .. text:sub(to + 1)
+            from, to = text:find(key, from, true)
+        end
+    end
+    text = text:gsub("sk%-[^%s]*", "sk-…"):gsub("%c", "?")
+    if #text > limit then text = text:sub(1, limit):gsub("[\192-\255]?[\128-\191]*$", "") .. "…" end
+    return text
+end
+
+local function log(request, status, bytes)
+    local note, key = request.note, request.key
+    local milliseconds = math.floor(request.elapsed() * 1000 + 0.5)
+    print_line(("%s %s %s model=%s n=%s size=%s %s %d bytes %d ms"):format(
+        os.date("%H:%M:%S"), request.method, loggable(request.path, key),
+        loggable(note.model or "-", key), loggable(note.n or "-", key), note.size or "-",
+        status, bytes, milliseconds))
+end
+
+-- Routes by path and method. Those with `key = true` are for callers with a key only.
+local routes = {}
+
+local function route(method, path, handler, key)
+    routes[path] = routes[path] or {}
+    routes[path][method] = { handler = handler, key = key }
+end
+
+local function published_picture(request, name)
+    local answers = require "thucchien.emulator.answers"
+    local picture = request.state.pictures:fetch(name)
+    if not picture then return answers.detail(404, '"Not Found"') end
+    return answers.new(200, picture.bytes, picture.mime)
+end
+
+local function add_routes()
+    local images = require "thucchien.emulator.images"
+    route("POST", "/images/generations", images.generate, true)
+    route("POST", "/v1/images/generations", images.generate, true)
+    route("GET", "/emulate/pictures/*", published_picture, false)
+end
+
+-- The route of a request, or the answer that there is none. `/*` at a path's end stands for any name.
+local function find_route(request)
+    local answers = require "thucchien.emulator.answers"
+    local parent, name = request.path:match("^(.*/)([^/]+)$")
+    local methods = routes[request.path] or parent and routes[parent .. "*"]
+    if not methods then return nil, answers.detail(404, '"Not Found"') end
+    local found = methods[request.method]
+    if found then return found, nil, name end
+    local allowed = {}
+    for method in pairs(methods) do allowed[#allowed + 1] = method end
+    table.sort(allowed)
+    local refusal = answers.detail(405, '"Method Not Allowed"')
+    table.insert(refusal.headers, { "allow", table.concat(allowed, ", ") })
+    return nil, refusal
+end
+
+local function handle(request, options)
+    local found, refusal, name = find_route(request)
+    if not found then return refusal end
+    if found.key then
+        local authentication = require "thucchien.emulator.authentication"
+        request.key, refusal = authentication.check(request.headers, options.key)
+        if not request.key then return refusal end
+    end
+    return found.handler(request, name)
+end
+
+-- The whole body; or nil and "too large", or nil and nothing when the client left before its end.
+local function read_body(stream, headers)
+    local promised = tonumber(headers:get("content-length") or nil)
+    if promised and promised > BODY_LIMIT then return nil, "too large" end
+    if (headers:get("expect") or ""):lower() == "100-continue" then
+        stream:write_continue(WRITE_SECONDS)
+    end
+    local chunks, size = {}, 0
+    while true do
+        local chunk, problem = stream:get_next_chunk(READ_SECONDS)
+        if not chunk then
+            if problem or (promised and size < promised) then return nil end
+            return table.concat(chunks)
+        end
+        chunks[#chunks + 1], size = chunk, size + #chunk
+        if size > BODY_LIMIT then return nil, "too large" end
+    end
+end
+
+local function response_headers(answer)
+    local headers = require("http.headers").new()
+    headers:append(":status", tostring(answer.status))
+    headers:append("date", os.date("!%a, %d %b %Y %H:%M:%S GMT"))
+    headers:append("server", "uvicorn")
+    for _, header in ipairs(answer.headers) do headers:append(header[1], header[2]) end
+    if answer.chunked then
+        headers:append("transfer-encoding", "chunked")
+    else
+        headers:append("content-length", ("%d"):format(#answer.body))
+    end
+    if answer.close then headers:append("connection", "close") end
+    return headers
+end
+
+-- The body in pieces, with a pause after each; other connections have their turn in between.
+local function write_pieces(stream, answer)
+    local cqueues = require "cqueues"
+    local body, piece = answer.body, answer.piece
+    for from = 1, #body, piece do
+        local bytes, last = body:sub(from, from + piece - 1), from + piece > #body
+        if not stream:write_chunk(bytes, last, WRITE_SECONDS) then return nil end
+        cqueues.sleep(answer.pause)
+    end
+    return true
+end
+
+-- Sends an answer; nil if the client has gone. What is not sent whole, lua-http ends by closing.
+local function write_answer(stream, request, answer)
+    if answer.hang_up then
+        -- lua-http would answer 503 for us; with its writing half closed it cannot.
+        stream.connection.socket:shutdown("rw")
+        return true
+    end
+    local no_body = request.method == "HEAD" or answer.body == ""
+    if not stream:write_headers(response_headers(answer), no_body, WRITE_SECONDS) then return nil end
+    if no_body then return true end
+    if answer.sent then
+        return stream:write_chunk(answer.body:sub(1, answer.sent), false, WRITE_SECONDS)
+    end
+    if answer.piece then return write_pieces(stream, answer) end
+    return stream:write_chunk(answer.body, true, WRITE_SECONDS)
+end
+
+-- Ends a stream whose request was not read to its end. lua-http would read on, and for ever if the client
+-- has gone: at the end of input its h1_stream:step() says that all is well. So the rest is read here, for
+-- a moment (closing over unread bytes would take the answer with it), and then the stream is closed.
+local function abandon(stream)
+    if stream.state ~= "open" and stream.state ~= "half closed (local)" then return end
+    local cqueues = require "cqueues"
+    local deadline = cqueues.monotime() + LINGER_SECONDS
+    while cqueues.monotime() < deadline and stream:get_next_chunk(deadline - cqueues.monotime()) do end
+    if stream.state == "closed" then return end
+    if stream.connection.socket then stream.connection.socket:shutdown("rw") end
+    stream:set_state("closed")
+end
+
+local function new_request(stream, headers, state)
+    local cqueues = require "cqueues"
+    local began = cqueues.monotime()
+    local _, address, port = stream:localname()
+    return {
+        method = headers:get(":method"),
+        path = (headers:get(":path") or "/"):match("^[^?#]*"),
+        host = headers:get(":authority") or ("%s:%s"):format(address, port),
+        headers = headers, state = state, note = {},
+        elapsed = function() return cqueues.monotime() - began end,
+    }
+end
+
+-- One request and its answer. Errors of our own become a 500, as they would with the gateway.
+local function serve(stream, state, options)
+    local cqueues = require "cqueues"
+    local answers = require "thucchien.emulator.answers"
+    stream.connection:setmaxline(65536) -- lua-http reads lines of 4096 bytes
+    local headers = stream:get_headers(READ_SECONDS)
+    if not headers then return end
+    local request = new_request(stream, headers, state)
+    local body, problem = read_body(stream, headers)
+    local answer
+    if body then
+        request.body = body
+        -- Lua 5.1 cannot yield across pcall; lua-http brings one that it can.
+        local ok, result = require("http.util").yieldable_pcall(handle, request, options)
+        answer = result
+        if not ok then
+            io.stderr:write("emulator: ", loggable(result, request.key, 400), "\n")
+            answer = answers.new(500, "Internal Server Error", "text/plain; charset=utf-8")
+        end
+    elseif problem then
+        answer = answers.html(413, "Request Entity Too Large", "nginx/1.26.2")
+        answer.close = true
+    else
+        log(request, "client left", 0)
+        return abandon(stream)
+    end
+    local wait = (answer.wait or 0) + (options.delay or 0)
+    if wait > 0 then cqueues.sleep(wait) end
+    if write_answer(stream, request, answer) then
+        log(request, answer.hang_up and "closed" or answer.status, answer.sent or #answer.body)
+    else
+        log(request, "client left", 0)
+    end
+    abandon(stream)
+end
+
+-- Stops when standard input ends: whoever started us has gone.
+local function watch_input(queue, stop)
+    local cqueues = require "cqueues"
+    local input = { pollfd = 0, events = "r" }
+    -- A file or /dev/null cannot be waited for; such an input counts as ended.
+    local trial = cqueues.new()
+    trial:wrap(function() cqueues.poll(input, 0) end)
+    if not trial:loop() then return stop() end
+    io.stdin:setvbuf("no")
+    queue:wrap(function()
+        repeat cqueues.poll(input) until not io.stdin:read(1)
+        stop()
+    end)
+end
+
+local function watch_signals(queue, stop)
+    local signal = require "cqueues.signal"
+    signal.ignore(signal.SIGPIPE)
+    signal.block(signal.SIGINT, signal.SIGTERM)
+    local listener = signal.listen(signal.SIGINT, signal.SIGTERM)
+    queue:wrap(function()
+        listener:wait()
+        stop()
+    end)
+end
+
+local function fail(text)
+    io.stderr:write("thucchien emulator: ", text, "\n")
+    return 1
+end
+
+-- The listening server, or nil and why not.
+local function listen(queue, options, state)
+    local host, port = options.host or "127.0.0.1", options.port or 0
+    local server, problem = require("http.server").listen({
+        cq = queue, host = host, port = port, tls = false, version = 1.1,
+        intra_stream_timeout = 120, -- how long an idle connection is kept
+        onstream = function(_, stream) serve(stream, state, options) end,
+        -- Clients that leave or send what is not HTTP are no news.
+        onerror = function(_, _, operation, err)
+            if operation == "onstream" then io.stderr:write("emulator: ", tostring(err), "\n") end
+        end,
+    })
+    local ok
+    if server then ok, problem = server:listen() end
+    if not ok then return nil, ("cannot listen on %s:%d: %s"):format(host, port, tostring(problem)) end
+    return server
+end
+
+---Serves until a signal, or the end of standard input if that was asked for.
+---@param options thucchien.emulator.options
+---@return integer exit_code  # 0 when it was stopped, 1 when it could not start
+function emulator.run(options)
+    local absent = emulator.missing()
+    if absent then return fail(absent) end
+    local cqueues = require "cqueues"
+    local function pause() cqueues.sleep(0) end
+    local pictures = require "thucchien.emulator.pictures"
+    local source, problem = pictures.new(options.images, pause)
+    if not source then return fail(problem) end
+    local running, queue = true, cqueues.new()
+    local function stop() running = false end
+    add_routes()
+    watch_signals(queue, stop)
+    local server
+    server, problem = listen(queue, options, { pictures = source, spend = {}, failed = {} })
+    if not server then return fail(problem) end
+    local _, address, port = server:localname()
+    if address:find(":", 1, true) then address = "[" .. address .. "]" end
+    print_line(("listening on http://%s:%d"):format(address, port))
+    if options.stop_on_eof then watch_input(queue, stop) end
+    while running do
+        local ok, err = queue:step()
+        if not ok then io.stderr:write("emulator: ", tostring(err), "\n") end
+    end
+    server.socket:close()
+    return 0
+end
+
+return emulator

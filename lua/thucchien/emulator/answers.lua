@@ -1,0 +1,130 @@
+-- The shapes that the gateway answers with, as text: a LiteLLM proxy's compact JSON, keys in its order
+-- and nulls kept. Written by hand, because the order is part of what a client has to cope with.
+
+local answers = {}
+
+---@class thucchien.emulator.answer
+---@field status integer
+---@field headers { [1]: string, [2]: string }[]
+---@field body string
+---@field chunked? boolean  # no content-length
+---@field sent? integer     # bytes of the body to send before the connection is closed
+---@field piece? integer    # bytes written at once …
+---@field pause? number     # … and the seconds between two of them
+---@field wait? number      # seconds before the answer
+---@field hang_up? boolean  # close the connection instead of answering
+
+local ESCAPES = {
+    ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r",
+    ["\t"] = "\\t",
+}
+
+---A JSON string, or `null` for nil.
+---@param text string?
+---@return string
+function answers.quote(text)
+    if text == nil then return "null" end
+    return '"' .. text:gsub('[%z\1-\31"\\]', function(character)
+        return ESCAPES[character] or ("\\u%04x"):format(character:byte())
+    end) .. '"'
+end
+
+---A number as Python's str() prints a float: the shortest text that reads back the same.
+---@param number number
+---@return string
+function answers.python_float(number)
+    for digits = 15, 17 do
+        local text = ("%." .. digits .. "g"):format(number)
+        if tonumber(text) == number then
+            return text:find("[.e]") and text or text .. ".0"
+        end
+    end
+    return tostring(number)
+end
+
+---@param status integer
+---@param body string
+---@param content_type? string
+---@return thucchien.emulator.answer
+function answers.new(status, body, content_type)
+    local headers = { { "content-type", content_type or "application/json" } }
+    return { status = status, headers = headers, body = body }
+end
+
+---The proxy's error object. `kind` and `param` may be the string "None", which is not null.
+---@param status integer
+---@param message string
+---@param kind? string
+---@param param? string
+---@return thucchien.emulator.answer
+function answers.error(status, message, kind, param)
+    return answers.new(status, ('{"error":{"message":%s,"type":%s,"param":%s,"code":"%d"}}'):format(
+        answers.quote(message), answers.quote(kind), answers.quote(param), status))
+end
+
+---What the proxy makes of an error of the service behind it.
+---@param status integer
+---@param message string
+---@param kind? string
+---@return thucchien.emulator.answer
+function answers.upstream_error(status, message, kind)
+    return answers.error(status,
+        message .. ". Received Model Group=imagen-4\nAvailable Model Group Fallbacks=None", kind)
+end
+
+---The error object of the service behind the proxy, as the proxy quotes it.
+---@param code integer
+---@param message string
+---@param status string
+---@return string
+function answers.google_error(code, message, status)
+    local shape = '{\n  "error": {\n    "code": %d,\n    "message": %s,\n    "status": "%s"\n  }\n}\n'
+    return shape:format(code, answers.quote(message), status)
+end
+
+---FastAPI's own error, whose detail may be any JSON.
+---@param status integer
+---@param detail string  # JSON
+---@return thucchien.emulator.answer
+function answers.detail(status, detail)
+    return answers.new(status, '{"detail":' .. detail .. "}")
+end
+
+---The page of a web server in front of the proxy.
+---@param status integer
+---@param title string
+---@param server string
+---@return thucchien.emulator.answer
+function answers.html(status, title, server)
+    local heading = status .. " " .. title
+    return answers.new(status, ("<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<center><h1>%s"
+        .. "</h1></center>\r\n<hr><center>%s</center>\r\n</body>\r\n</html>\r\n"):format(
+        heading, heading, server), "text/html")
+end
+
+local USAGE = '"usage":{"input_tokens":0,"input_tokens_details":{"image_tokens":0,"text_tokens":0},'
+    .. '"output_tokens":0,"total_tokens":0}'
+
+---One element of `data`.
+---@param picture { b64_json?: string, url?: string }
+---@return string
+function answers.image(picture)
+    -- Base64 needs no escapes, and looking for them in megabytes takes time.
+    local encoded = picture.b64_json and '"' .. picture.b64_json .. '"' or "null"
+    local url = answers.quote(picture.url)
+    return '{"b64_json":' .. encoded .. ',"revised_prompt":null,"url":' .. url .. "}"
+end
+
+---The whole ImageResponse.
+---@param created integer
+---@param pictures { b64_json?: string, url?: string }[]
+---@return thucchien.emulator.answer
+function answers.images(created, pictures)
+    local data = {}
+    for i, picture in ipairs(pictures) do data[i] = answers.image(picture) end
+    return answers.new(200, ('{"created":%d,"background":null,"data":['):format(created)
+        .. table.concat(data, ",")
+        .. '],"output_format":null,"quality":null,"size":null,' .. USAGE .. "}")
+end
+
+return answers

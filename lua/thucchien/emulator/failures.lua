@@ -1,0 +1,408 @@
+-- What can be made to go wrong, by the name of the model: `emulate/429`, `emulate/slow/2.5` … One entry
+-- a failure; `about` is its line in the help. An answer is a function of the call, because many hold its
+-- key, its time, or its pictures.
+
+local answers = require "thucchien.emulator.answers"
+
+local failures = {}
+
+---@class thucchien.emulator.failure
+---@field name string
+---@field about string
+---@field counted? boolean  # `emulate/NAME/2` fails twice and then draws
+---@field answer fun(call: table): thucchien.emulator.answer
+
+local KEY_HASH = "8f3b6c2de0a94c7f5b1d8e6a3c9f0b7d2e4a6c8f1b3d5e7a9c0f2b4d6e8a1c3f"
+
+local function utc(time)
+    return os.date("!%Y-%m-%d %H:%M:%S", time)
+end
+
+local function number_of(call, default)
+    local number = tonumber(call.argument)
+    return number and number >= 0 and number or default
+end
+
+local function success(call)
+    return call.success(call.pictures())
+end
+
+local function gzip(text)
+    local deflate = require("zlib").deflate(6, 31) -- 15 bits of window, 16 for a gzip header
+    return (deflate(text, "finish"))
+end
+
+-- The same response in all the legal ways that the gateway does not use: indented, other order,
+-- unknown fields, escapes in a key and in the base64, and text that looks like a picture's key.
+local PRETTY_IMAGE = [[
+        {
+            "url" : null,
+            "mime_type" : "%s",
+            "revised_prompt" : "say \"b64_json\": \"AAAA\" \u0111\u00eam \ud83c\udf19",
+            "b64\u005fjson" : "%s",
+            "seed" : 1e3
+        }]]
+
+local PRETTY = [[
+{
+    "note" : "{\"data\":[{\"b64_json\":\"AAAA\"}]}",
+    "usage" : { "total_tokens" : 0 },
+    "extra" : { "b64_json" : "not a picture", "data" : [ [ ], { } ] },
+    "data" : [
+%s
+    ],
+    "size" : null,
+    "created" : %d
+}
+]]
+
+local function pretty(call)
+    local items = {}
+    for i, picture in ipairs(call.pictures()) do
+        local escaped = picture.b64_json:gsub("/", "\\/"):gsub("%+", "\\u002B")
+        local mime = picture.mime:gsub("/", "\\/")
+        items[i] = PRETTY_IMAGE:format(mime, escaped)
+    end
+    return PRETTY:format(table.concat(items, ",\n"), call.now)
+end
+
+-- The errors that are the same for every call, as functions of none.
+
+local function says(status, message, kind, param)
+    return function() return answers.error(status, message, kind, param) end
+end
+
+local function upstream(status, message, kind)
+    return function() return answers.upstream_error(status, message, kind) end
+end
+
+local function google(status, prefix, message, name, kind)
+    return upstream(status, prefix .. " - " .. answers.google_error(status, message, name), kind)
+end
+
+local function page(status, title, server)
+    return function() return answers.html(status, title, server or "nginx/1.26.2") end
+end
+
+local function detail(status, json)
+    return function() return answers.detail(status, json) end
+end
+
+local BAD_REQUEST = "litellm.BadRequestError: Vertex_aiException BadRequestError"
+local RATE_LIMIT = "litellm.RateLimitError: litellm.RateLimitError: vertex_aiException"
+
+local TRACEBACK = [[
+litellm.APIConnectionError: 'bytesBase64Encoded'
+Traceback (most recent call last):
+  File "/app/litellm/images/main.py", line 118, in aimage_generation
+    response = await init_response
+  File "/app/litellm/llms/vertex_ai/image_generation/image_generation_handler.py", line 36, in process
+    image = prediction["bytesBase64Encoded"]
+KeyError: 'bytesBase64Encoded'
+]]
+
+---@type thucchien.emulator.failure[]
+local LIST = {
+    -- statuses
+    {
+        name = "400", counted = true, about = "the request has an invalid argument",
+        answer = google(400, BAD_REQUEST, "Request contains an invalid argument.", "INVALID_ARGUMENT"),
+    },
+    {
+        name = "401", counted = true, about = "the key is unknown",
+        answer = function(call)
+            return answers.error(401, ("Authentication Error, Invalid proxy server token passed. "
+                .. "Received API Key = sk-...%s, Key Hash (Token) =%s. Unable to find token in cache "
+                .. "or `LiteLLM_VerificationTokenTable`"):format(call.key:sub(-4), KEY_HASH),
+                "token_not_found_in_db", "key")
+        end,
+    },
+    {
+        name = "403", counted = true, about = "the key may not do this",
+        answer = says(403, "403: {'error': 'Not allowed to call this route with this key'}", "None", "None"),
+    },
+    {
+        name = "404", counted = true, about = "the model is not there any more",
+        answer = google(404, "litellm.NotFoundError: Vertex_aiException",
+            "Publisher Model `imagen-4` was not found.", "NOT_FOUND"),
+    },
+    {
+        name = "408", counted = true, about = "the service behind the gateway took too long",
+        answer = upstream(408, "litellm.Timeout: Connection timed out. Timeout passed=600.0, "
+            .. "time taken=600.013 seconds"),
+    },
+    {
+        name = "413", counted = true, about = "the body is too large (a web server's HTML page)",
+        answer = page(413, "Request Entity Too Large"),
+    },
+    {
+        name = "422", counted = true, about = "a field is missing, as FastAPI says it",
+        answer = detail(422, '[{"type":"missing","loc":["body","prompt"],"msg":"Field required",'
+            .. '"input":{"n":1}}]'),
+    },
+    {
+        name = "429", counted = true, about = "too many requests; no word on how long to wait",
+        answer = upstream(429, RATE_LIMIT .. " - Too Many Requests", "throttling_error"),
+    },
+    {
+        name = "500", counted = true, about = "a fault of the service behind the gateway",
+        answer = google(500, "litellm.InternalServerError: Vertex_aiException InternalServerError",
+            "Internal error encountered.", "INTERNAL"),
+    },
+    {
+        name = "502", counted = true, about = "the gateway cannot be reached (HTML page)",
+        answer = page(502, "Bad Gateway"),
+    },
+    {
+        name = "503", counted = true, about = "the service behind the gateway is overloaded",
+        answer = google(503, "litellm.ServiceUnavailableError: Vertex_aiException",
+            "The service is currently unavailable.", "UNAVAILABLE"),
+    },
+    {
+        name = "504", counted = true, about = "the gateway took too long (HTML page)",
+        answer = page(504, "Gateway Time-out"),
+    },
+    {
+        name = "plain-500", counted = true, about = "500 and three words of plain text",
+        answer = function()
+            return answers.new(500, "Internal Server Error", "text/plain; charset=utf-8")
+        end,
+    },
+    {
+        name = "detail-list", about = "422 whose detail is a list of two",
+        answer = detail(422, '[{"type":"missing","loc":["body","model"],"msg":"Field required",'
+            .. '"input":{}},{"type":"int_parsing","loc":["body","n"],'
+            .. '"msg":"Input should be a valid integer","input":"x"}]'),
+    },
+    {
+        name = "detail-object", about = "403 whose detail is an object",
+        answer = detail(403, '{"error":"This key may not call this route"}'),
+    },
+    {
+        name = "traceback", about = "500 with a Python traceback for a message",
+        answer = upstream(500, TRACEBACK),
+    },
+    -- keys, limits, money
+    {
+        name = "budget", about = "400: the key's budget is spent",
+        answer = says(400, "Budget has been exceeded! Current cost: 50.01, Max budget: 50.0",
+            "budget_exceeded"),
+    },
+    {
+        name = "budget-429", about = "429: the user's budget is spent; do not wait",
+        answer = says(429, "429: Max budget limit reached.", "None", "None"),
+    },
+    {
+        name = "rate-limit", about = "429: 20 a minute; resets in 60 seconds, or /S",
+        answer = function(call)
+            return answers.error(429, ("429: Rate limit exceeded for api_key: %s. Limit type: "
+                .. "requests. Current limit: 20, Remaining: 0. Limit resets at: %s UTC"):format(
+                KEY_HASH, utc(call.now + number_of(call, 60))), "None", "None")
+        end,
+    },
+    {
+        name = "cooldown", about = "429: try again in 5 seconds, or /S",
+        answer = function(call)
+            return answers.error(429, ("No deployments available for selected model, Try again in "
+                .. "%g seconds. Passed model=imagen-4. pre-call-checks=False, cooldown_list=['%s']")
+                :format(number_of(call, 5), KEY_HASH:sub(1, 32)), "None", "None")
+        end,
+    },
+    {
+        name = "quota", about = "429: the gateway's own quota is used up",
+        answer = google(429, RATE_LIMIT, "Quota exceeded for aiplatform.googleapis.com/online_"
+            .. "prediction_requests_per_base_model with base model: imagen-4.0-generate. "
+            .. "Please submit a quota increase request.", "RESOURCE_EXHAUSTED", "throttling_error"),
+    },
+    {
+        name = "expired-key", about = "400: the key has expired; repeats the whole key",
+        answer = function(call)
+            return answers.error(400, ("Authentication Error - Expired Key. Key Expiry time "
+                .. "%s+00:00 and current time %s+00:00"):format(utc(call.now - 86400), utc(call.now)),
+                "expired_key", call.key)
+        end,
+    },
+    {
+        name = "blocked-key", about = "401: the key is blocked",
+        answer = says(401, "Authentication Error, Key is blocked. Update via `/key/unblock` if "
+            .. "you're admin.", "auth_error", "None"),
+    },
+    {
+        name = "model-access", about = "401: the team may not use the model",
+        answer = function(call)
+            return answers.error(401, "team not allowed to access model. This team can only access "
+                .. "models=['imagen-4']. Tried to access " .. call.model,
+                "team_model_access_denied", "model")
+        end,
+    },
+    -- refused pictures
+    {
+        name = "filtered", about = "500: every picture was filtered out",
+        answer = upstream(500, "litellm.InternalServerError: image generation response does not "
+            .. "contain 'predictions', got {}"),
+    },
+    {
+        name = "refused", about = "400: the prompt is against the rules",
+        answer = google(400, BAD_REQUEST, "Image generation failed with the following error: The "
+            .. "prompt could not be submitted. This prompt contains sensitive words that violate "
+            .. "Google's Responsible AI practices. Try rephrasing the prompt.", "INVALID_ARGUMENT"),
+    },
+    {
+        name = "empty", about = "200 with no picture",
+        answer = function(call) return call.success({}) end,
+    },
+    {
+        name = "null-image", about = "200 with a picture that is null",
+        answer = function(call) return call.success({ {} }) end,
+    },
+    -- successes of another kind
+    {
+        name = "url", about = "addresses to fetch instead of base64",
+        answer = function(call)
+            local list = {}
+            for i, picture in ipairs(call.pictures()) do
+                local name = call.publish(picture)
+                list[i] = { url = "http://" .. call.host .. "/emulate/pictures/" .. name }
+            end
+            return call.success(list)
+        end,
+    },
+    {
+        name = "slow", about = "answers after 30 seconds, or /S",
+        answer = function(call)
+            local answer = success(call)
+            answer.wait = number_of(call, 30)
+            return answer
+        end,
+    },
+    {
+        name = "drip", about = "100 pieces in a second, or pieces of /N bytes",
+        answer = function(call)
+            local answer = call.success(call.stamps())
+            local bytes = number_of(call, 0)
+            answer.piece = bytes >= 1 and math.floor(bytes) or math.ceil(#answer.body / 100)
+            answer.pause = bytes >= 1 and 0 or 0.01
+            return answer
+        end,
+    },
+    {
+        name = "chunked", about = "chunked transfer coding, no content-length",
+        answer = function(call)
+            local answer = success(call)
+            answer.chunked, answer.piece, answer.pause = true, 30011, 0
+            return answer
+        end,
+    },
+    {
+        name = "gzip", about = "a body in gzip, whether asked for or not",
+        answer = function(call)
+            local answer = success(call)
+            answer.body = gzip(answer.body)
+            table.insert(answer.headers, { "content-encoding", "gzip" })
+            return answer
+        end,
+    },
+    {
+        name = "pretty", about = "indented, reordered, escaped, with decoys",
+        answer = function(call)
+            local answer = success(call)
+            answer.body = pretty(call)
+            return answer
+        end,
+    },
+    -- broken answers
+    {
+        name = "html", about = "200 and an HTML page",
+        answer = function() return answers.html(200, "OK", "a captive portal") end,
+    },
+    {
+        name = "garbage", about = "200 and bytes that are no JSON",
+        answer = function() return answers.new(200, "\0\1\2\255 this is not JSON {]") end,
+    },
+    {
+        name = "not-base64", about = "200 and a b64_json that is not base64",
+        answer = function(call)
+            return call.success({ { b64_json = "iVBORw0KGgo*these are no base64 characters*" } })
+        end,
+    },
+    {
+        name = "trailing", about = "a good answer and more text after it",
+        answer = function(call)
+            local answer = call.success(call.stamps())
+            answer.body = answer.body .. '{"error":"and there is more"}'
+            return answer
+        end,
+    },
+    {
+        name = "truncated", about = "the connection closes in the middle of the body",
+        answer = function(call)
+            local answer = call.success(call.stamps())
+            answer.sent = math.floor(#answer.body / 2)
+            return answer
+        end,
+    },
+    {
+        name = "truncated-json", about = "a whole answer whose JSON stops in the middle",
+        answer = function(call)
+            local answer = call.success(call.stamps())
+            answer.body = answer.body:sub(1, math.floor(#answer.body / 2))
+            return answer
+        end,
+    },
+    {
+        name = "reset", counted = true, about = "the connection closes without an answer",
+        answer = function()
+            return { status = 0, headers = {}, body = "", hang_up = true }
+        end,
+    },
+    {
+        name = "redirect", about = "307 to another host",
+        answer = function()
+            local answer = answers.new(307, "")
+            local target = "https://thucchien.invalid/images/generations"
+            table.insert(answer.headers, { "location", target })
+            return answer
+        end,
+    },
+}
+
+local by_name = {}
+for _, failure in ipairs(LIST) do by_name[failure.name] = failure end
+
+---The failure that a model's name asks for, and the part after its name.
+---@param model string
+---@return thucchien.emulator.failure?
+---@return string? argument
+function failures.find(model)
+    local name, argument = model:match("^emulate/([^/]+)/?(.*)$")
+    return by_name[name or ""], argument
+end
+
+---@param call table
+---@return thucchien.emulator.answer
+function failures.answer(call)
+    local failure, times = call.failure, tonumber(call.argument)
+    if failure.counted and times then
+        -- By prompt too: tests that run side by side do not count each other's requests.
+        local counts, key = call.state.failed, call.model .. "\n" .. call.prompt
+        local failed = counts[key] or 0
+        if failed >= times then
+            counts[key] = nil
+            return success(call)
+        end
+        counts[key] = failed + 1
+    end
+    return failure.answer(call)
+end
+
+---A line for each failure, for the help.
+---@return string
+function failures.help()
+    local lines = {}
+    for _, failure in ipairs(LIST) do
+        lines[#lines + 1] = ("  emulate/%-15s %s"):format(failure.name, failure.about)
+    end
+    return table.concat(lines, "\n")
+end
+
+return failures

@@ -1,0 +1,118 @@
+-- Where the pictures come from: drawn for the prompt, or the files of a directory in turn. Keeps the
+-- last few in memory, and those that an answer gave as an address so that they can be fetched.
+
+local base64 = require "thucchien.emulator.base64"
+local landscape = require "thucchien.emulator.landscape"
+
+local pictures = {}
+
+---@class thucchien.emulator.picture
+---@field bytes string
+---@field mime string
+---@field b64_json string
+
+local KEPT = 24      -- pictures in memory
+local PUBLISHED = 64 -- addresses that can be fetched
+
+local MIME = {
+    png = "image/png", jpg = "image/jpeg", jpeg = "image/jpeg", webp = "image/webp", gif = "image/gif",
+}
+
+local function shell_quote(text)
+    return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+-- The picture files of a directory, by name. Lua itself cannot list one; the shell can.
+local function list(directory)
+    local target = directory:sub(1, 1) == "/" and directory or "./" .. directory
+    local command = "cd " .. shell_quote(target) .. " 2>/dev/null && echo / && LC_ALL=C ls -1"
+    local pipe = io.popen(command)
+    if not pipe then return nil, "cannot list " .. directory end
+    local names, is_directory = {}, pipe:read("*l") == "/"
+    for name in pipe:lines() do
+        local extension = name:match("%.(%w+)$")
+        if extension and MIME[extension:lower()] then names[#names + 1] = name end
+    end
+    pipe:close()
+    if not is_directory then return nil, directory .. " is not a directory that can be read" end
+    if #names == 0 then return nil, "no .png, .jpg, .jpeg, .webp or .gif file in " .. directory end
+    table.sort(names)
+    return names
+end
+
+local function read_file(path)
+    local file, problem = io.open(path, "rb")
+    if not file then return nil, problem end
+    local bytes = file:read("*a")
+    file:close()
+    return bytes
+end
+
+local methods = {}
+local metatable = { __name = "thucchien.emulator.pictures", __index = methods }
+
+-- Remembers `value` under `key` and forgets the oldest beyond `limit`.
+local function remember(store, limit, key, value)
+    store[key] = value
+    store[#store + 1] = key
+    if #store > limit then store[table.remove(store, 1)] = nil end
+    return value
+end
+
+local function new_picture(bytes, mime)
+    return { bytes = bytes, mime = mime, b64_json = base64.encode(bytes) }
+end
+
+---A source of pictures, or nil and what is wrong with the directory.
+---@param directory? string  # serve its files instead of drawing
+---@param pause? fun()       # called now and then while drawing
+---@return table? source
+---@return string? problem
+function pictures.new(directory, pause)
+    local names, problem
+    if directory then
+        names, problem = list(directory)
+        if not names then return nil, problem end
+    end
+    return setmetatable({
+        directory = directory, names = names, pause = pause, kept = {}, published = {}, count = 0,
+    }, metatable)
+end
+
+---The picture for a prompt. A file has the size that it has.
+---@param prompt string
+---@param index integer  # which of a request's pictures, from 1
+---@param width integer
+---@param height integer
+---@return thucchien.emulator.picture
+function methods:get(prompt, index, width, height)
+    local name = self.names and self.names[(index - 1) % #self.names + 1]
+    local key = name or ("%d %d %d %s"):format(index, width, height, prompt)
+    local known = self.kept[key]
+    if known then return known end
+    if name then
+        local bytes = assert(read_file(self.directory .. "/" .. name))
+        return remember(self.kept, KEPT, key, new_picture(bytes, MIME[name:match("%w+$"):lower()]))
+    end
+    local bytes = landscape.png(prompt, index, width, height, self.pause)
+    -- While this one was drawn another request may have asked for the same.
+    return self.kept[key] or remember(self.kept, KEPT, key, new_picture(bytes, "image/png"))
+end
+
+---Makes a picture fetchable for a while, under the name that is returned.
+---@param picture thucchien.emulator.picture
+---@return string name
+function methods:publish(picture)
+    self.count = self.count + 1
+    local name = ("%06d.%s"):format(self.count, picture.mime:match("%w+$"))
+    remember(self.published, PUBLISHED, name, picture)
+    return name
+end
+
+---@param name string
+---@return thucchien.emulator.picture?
+function methods:fetch(name)
+    return self.published[name]
+end
+
+return pictures

@@ -1,0 +1,181 @@
+-- A server that answers what the request itself asks for, byte for byte: the specs need answers that no honest
+-- server gives, cut where they say. It speaks just enough HTTP/1.1 to read a request, over TLS if it is given a
+-- certificate.
+--
+-- The request's JSON body may have a field `mirror`:
+--
+--     id       counts requests: with `answers`, the k-th request of an id gets the k-th answer (or the last)
+--     answers  a list of answers; without it the table itself is one
+--
+-- and an answer:
+--
+--     pieces   what goes out, verbatim, as separate writes, `pause` seconds apart; then the end of the connection
+--     status   200 if not given, with `headers` (a list of lines) and …
+--     body     … sent whole with its length, or
+--     chunks   a list of strings, sent as chunks of a chunked body
+--     gzip     true: the body is compressed
+--     length   a Content-Length that is not the body's
+--     close    true: the connection ends after the answer
+--     hold     seconds before the answer
+--
+-- A request without `mirror` is told what it looked like: see `echo` below.
+-- Run by spec/support/mirror.lua: luajit mirror_server.lua [CERTIFICATE KEY]
+
+local cjson = require "cjson"
+local cqueues = require "cqueues"
+local socket = require "cqueues.socket"
+
+local certificate, key = ...
+local queue = cqueues.new()
+local served = {} -- requests per id
+local connections = 0
+
+-- A PNG's first 33 bytes: signature and header, 2 by 3 pixels.
+local TINY = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnW"
+
+local function gzip(text)
+    return (require("zlib").deflate(9, 31)(text, "finish"))
+end
+
+local function echo(request)
+    return {
+        body = ('{"created":1,"data":[{"b64_json":"%s","revised_prompt":null,"url":null}],"echo":%s}')
+            :format(TINY, cjson.encode(request)),
+    }
+end
+
+local function pick(request)
+    local ok, body = pcall(cjson.decode, request.body)
+    local wanted = ok and type(body) == "table" and body.mirror
+    if type(wanted) ~= "table" then
+        return echo(request)
+    end
+    local id = wanted.id or "none"
+    served[id] = (served[id] or 0) + 1
+    io.write("request ", id, " ", served[id], "\n")
+    io.flush()
+    if not wanted.answers then
+        return wanted
+    end
+    return wanted.answers[math.min(served[id], #wanted.answers)]
+end
+
+local function send_chunked(connection, head, chunks)
+    connection:write(head, "transfer-encoding: chunked\r\n\r\n")
+    for _, chunk in ipairs(chunks) do
+        connection:write(("%x\r\n"):format(#chunk), chunk, "\r\n")
+    end
+    connection:write "0\r\n\r\n"
+end
+
+-- Returns whether the connection stays.
+local function answer(connection, wanted)
+    if wanted.hold then
+        cqueues.sleep(wanted.hold)
+    end
+    if wanted.pieces then
+        for _, piece in ipairs(wanted.pieces) do
+            connection:write(piece)
+            connection:flush()
+            cqueues.sleep(wanted.pause or 0)
+        end
+        return false
+    end
+    local head = { ("HTTP/1.1 %d Whatever\r\ncontent-type: application/json\r\n"):format(wanted.status or 200) }
+    for _, line in ipairs(wanted.headers or {}) do
+        head[#head + 1] = line .. "\r\n"
+    end
+    local body = wanted.body or ""
+    if wanted.gzip then
+        body = gzip(wanted.chunks and table.concat(wanted.chunks) or body)
+        head[#head + 1] = "content-encoding: gzip\r\n"
+    end
+    head = table.concat(head)
+    if wanted.chunks and not wanted.gzip then
+        send_chunked(connection, head, wanted.chunks)
+    else
+        connection:write(head, ("content-length: %d\r\n\r\n"):format(wanted.length or #body), body)
+    end
+    connection:flush()
+    return not wanted.close
+end
+
+local function read_request(connection)
+    local line = connection:read "*l"
+    if not line then
+        return nil
+    end
+    local request = { line = line:gsub("\r$", ""), headers = {}, raw = {} }
+    for header in connection:lines "*l" do
+        header = header:gsub("\r$", "")
+        if header == "" then
+            break
+        end
+        request.raw[#request.raw + 1] = header
+        local name, value = header:match "^([^:]+):%s*(.*)$"
+        if name then
+            request.headers[name:lower()] = value
+        end
+    end
+    request.body = connection:read(tonumber(request.headers["content-length"]) or 0) or ""
+    return request
+end
+
+local function serve(connection)
+    connections = connections + 1
+    local number = connections
+    connection:setmode("bf", "bf") -- each answer is one write: none waits for the acknowledgement of another
+    connection:onerror(function(_, _, why) -- a client that goes away is no news
+        return why
+    end)
+    if certificate then
+        local context = require("openssl.ssl.context").new("TLS", true)
+        local x509, pkey = require "openssl.x509", require "openssl.pkey"
+        local function contents(path)
+            local file = assert(io.open(path, "rb"))
+            local text = file:read "*a"
+            file:close()
+            return text
+        end
+        context:setCertificate(x509.new(contents(certificate)))
+        context:setPrivateKey(pkey.new(contents(key)))
+        if not connection:starttls(context) then
+            connection:close()
+            return
+        end
+    end
+    local requests = 0
+    for request in read_request, connection do
+        requests = requests + 1
+        request.connection, request.number = number, requests
+        if not answer(connection, pick(request)) then
+            break
+        end
+    end
+    connection:shutdown()
+    connection:close()
+end
+
+local listener = assert(socket.listen { host = "127.0.0.1", port = 0, reuseaddr = true, nodelay = true })
+assert(listener:listen(5))
+local _, _, port = listener:localname()
+io.write(("listening on %s://127.0.0.1:%d\n"):format(certificate and "https" or "http", port))
+io.flush()
+
+queue:wrap(function()
+    for connection in listener:clients() do
+        queue:wrap(function()
+            pcall(serve, connection)
+        end)
+    end
+end)
+
+-- Ends with whoever started it: their end of standard input closes.
+queue:wrap(function()
+    local input = socket.dup(io.stdin)
+    input:setmode("b", "b")
+    input:read(1)
+    os.exit(0)
+end)
+
+assert(queue:loop())

@@ -1,0 +1,78 @@
+-- Servers that specs talk to: real processes on free ports. Each prints "listening on URL" first and ends when
+-- its standard input does, which is a pipe from here: when the specs end, however they end, so does it.
+
+local system = require "system"
+
+local process = {}
+
+local START_SECONDS = 15
+
+local function quote(text)
+    return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
+end
+
+local methods = {}
+local metatable = { __index = methods }
+
+---What the process has printed so far, errors too.
+---@return string
+function methods:log()
+    local file = io.open(self.log_path, "rb")
+    if not file then
+        return ""
+    end
+    local text = file:read "*a"
+    file:close()
+    return text
+end
+
+---Waits until what it printed matches a pattern, and returns the match; nil after some seconds, or when the
+---process has ended. The line of a request is printed after its answer, so a client that looks at once may be
+---too early.
+---@param pattern string
+---@param seconds? number  # 5 if not given
+---@return string?
+function methods:await(pattern, seconds)
+    local deadline = system.monotime() + (seconds or 5)
+    repeat
+        local found = self:log():match(pattern)
+        if found then
+            return found
+        end
+        system.sleep(0.01)
+    until system.monotime() > deadline or self:log():match "exit status %d+\n$"
+    return nil
+end
+
+---Ends the process and waits until it has ended. A second time does nothing.
+function methods:stop()
+    if self.pipe then
+        self.pipe:close()
+        self.pipe = nil
+        os.remove(self.log_path)
+    end
+end
+
+---@param name string  # for the error if it does not start
+---@param words string[]  # the command
+---@return table process  # url, log(), await(pattern), stop()
+function process.start(name, words)
+    local quoted = {}
+    for i, word in ipairs(words) do
+        quoted[i] = quote(word)
+    end
+    local log_path = os.tmpname()
+    -- A sanitizer that is preloaded into the specs has no business in another process.
+    local command = ("(env -u LD_PRELOAD %s; echo exit status $?) > %s 2>&1"):format(
+        table.concat(quoted, " "), quote(log_path))
+    local started = setmetatable({ pipe = assert(io.popen(command, "w")), log_path = log_path }, metatable)
+    started.url = started:await("listening on (https?://%S+)\n", START_SECONDS)
+    if not started.url then
+        local printed = started:log()
+        started:stop()
+        error(("%s did not start; it printed: %s"):format(name, printed), 3)
+    end
+    return started
+end
+
+return process
