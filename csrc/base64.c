@@ -1,35 +1,53 @@
 /*
  * base64 (RFC 4648, section 4), decoded as it arrives: see base64.h for the policy.
  *
- * The loop is its own scanner: a character outside the alphabet has the value 0xff, which shows in
- * the sign of four values or'ed together, so a whole group costs one test. Only when it fails does
+ * The loops are their own scanners: a character outside the alphabet shows in one bit of a whole
+ * group's value (in any lane of a vector), so a group costs one test. Only when it fails does
  * anybody look at which character it was.
  */
 #include "base64.h"
 
-#include <stdbool.h>
+#include <string.h>
 
-/* One row a sixteen characters; X is no character of the alphabet. */
+/* clang-format off */
+/*
+ * The alphabet, sixteen characters a row, as a macro that makes tables: F is given the sextet of
+ * each character, and X is none.
+ */
 #define X 0xff
-static const unsigned char sextet_of[256] = {
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  /* 00 */
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  /* 10 */
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  62, X,  X,  X,  63, /* 20: + / */
-    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, X,  X,  X,  X,  X,  X,  /* 30: 0-9 */
-    X,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, /* 40: A-O */
-    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, X,  X,  X,  X,  X,  /* 50: P-Z */
-    X,  26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, /* 60: a-o */
-    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, X,  X,  X,  X,  X,  /* 70: p-z */
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  /* 80 */
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  /* 90 */
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  /* a0 */
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  /* b0 */
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  /* c0 */
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  /* d0 */
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  /* e0 */
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  /* f0 */
-};
-#undef X
+#define NONE(F) \
+    F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X)
+#define ALPHABET(F) { \
+    NONE(F), NONE(F), \
+    F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(X), F(62), F(X), F(X), F(X), F(63), \
+    F(52), F(53), F(54), F(55), F(56), F(57), F(58), F(59), F(60), F(61), F(X), F(X), F(X), F(X), F(X), F(X), \
+    F(X), F(0), F(1), F(2), F(3), F(4), F(5), F(6), F(7), F(8), F(9), F(10), F(11), F(12), F(13), F(14), \
+    F(15), F(16), F(17), F(18), F(19), F(20), F(21), F(22), F(23), F(24), F(25), F(X), F(X), F(X), F(X), F(X), \
+    F(X), F(26), F(27), F(28), F(29), F(30), F(31), F(32), F(33), F(34), F(35), F(36), F(37), F(38), F(39), F(40), \
+    F(41), F(42), F(43), F(44), F(45), F(46), F(47), F(48), F(49), F(50), F(51), F(X), F(X), F(X), F(X), F(X), \
+    NONE(F), NONE(F), NONE(F), NONE(F), NONE(F), NONE(F), NONE(F), NONE(F)}
+/* clang-format on */
+
+#define SEXTET(v) (v)
+static const unsigned char sextet_of[256] = ALPHABET(SEXTET);
+
+/*
+ * What the four characters of a group add to its three bytes, the first byte lowest:
+ *
+ *     byte        0         1         2
+ *     sextets     aaaaaabb  bbbbcccc  ccdddddd
+ *
+ * A character that is none sets the highest bit, which no sextet reaches.
+ */
+#define BAD       0x80000000U
+#define FIRST(v)  ((v) == X ? BAD : (uint32_t)(v) << 2)
+#define SECOND(v) ((v) == X ? BAD : (uint32_t)(v) >> 4 | ((uint32_t)(v)&15) << 12)
+#define THIRD(v)  ((v) == X ? BAD : (uint32_t)(v) >> 2 << 8 | ((uint32_t)(v)&3) << 22)
+#define FOURTH(v) ((v) == X ? BAD : (uint32_t)(v) << 16)
+static const uint32_t first[256] = ALPHABET(FIRST);
+static const uint32_t second[256] = ALPHABET(SECOND);
+static const uint32_t third[256] = ALPHABET(THIRD);
+static const uint32_t fourth[256] = ALPHABET(FOURTH);
 
 static unsigned char *put_group(unsigned char *out, uint32_t bits)
 {
@@ -43,7 +61,7 @@ static unsigned char *put_group(unsigned char *out, uint32_t bits)
 static const unsigned char *fill_group(struct tc_base64 *decoder, const unsigned char *in,
                                        const unsigned char *end, unsigned char **out)
 {
-    while (in < end && sextet_of[*in] != 0xff) {
+    while (in < end && sextet_of[*in] != X) {
         decoder->bits = decoder->bits << 6 | sextet_of[*in++];
         if (++decoder->sextets == 4) {
             *out = put_group(*out, decoder->bits);
@@ -54,21 +72,113 @@ static const unsigned char *fill_group(struct tc_base64 *decoder, const unsigned
     return in;
 }
 
-/* Takes whole groups of four until one holds a character outside the alphabet. */
-static const unsigned char *decode_groups(const unsigned char *in, const unsigned char *end,
-                                          unsigned char **out)
+/* Three bytes, the first one lowest, and on most machines a fourth that the next group overwrites.
+ */
+static void put_low_first(unsigned char *out, uint32_t bytes)
 {
-    unsigned char *to = *out;
-    for (; end - in >= 4; in += 4) {
-        unsigned a = sextet_of[in[0]], b = sextet_of[in[1]];
-        unsigned c = sextet_of[in[2]], d = sextet_of[in[3]];
-        if ((a | b | c | d) & 0x80)
-            break;
-        to = put_group(to, (uint32_t)(a << 18 | b << 12 | c << 6 | d));
-    }
-    *out = to;
-    return in;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(out, &bytes, 4);
+#else
+    out[0] = (unsigned char)bytes;
+    out[1] = (unsigned char)(bytes >> 8);
+    out[2] = (unsigned char)(bytes >> 16);
+#endif
 }
+
+static uint32_t group_at(const unsigned char *in)
+{
+    return first[in[0]] | second[in[1]] | third[in[2]] | fourth[in[3]];
+}
+
+/*
+ * Takes whole groups of four until one holds a character outside the alphabet: four groups a test
+ * while it can, then one by one. Something is always left behind, so a fourth byte has room.
+ */
+static size_t decode_groups(const unsigned char *in, size_t size, unsigned char *out)
+{
+    const unsigned char *start = in, *end = in + size;
+    for (; end - in >= 20; in += 16, out += 12) {
+        uint32_t a = group_at(in), b = group_at(in + 4);
+        uint32_t c = group_at(in + 8), d = group_at(in + 12);
+        if ((a | b | c | d) & BAD)
+            break;
+        put_low_first(out, a);
+        put_low_first(out + 3, b);
+        put_low_first(out + 6, c);
+        put_low_first(out + 9, d);
+    }
+    for (; end - in >= 8; in += 4, out += 3) {
+        uint32_t bytes = group_at(in);
+        if (bytes & BAD)
+            break;
+        put_low_first(out, bytes);
+    }
+    return (size_t)(in - start);
+}
+
+/* ---- paths ---- */
+
+static bool has_path(enum tc_base64_path path)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    return path == TC_BASE64_SCALAR || (path == TC_BASE64_AVX2 && __builtin_cpu_supports("avx2"));
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+    return path == TC_BASE64_SCALAR || path == TC_BASE64_NEON;
+#else
+    return path == TC_BASE64_SCALAR;
+#endif
+}
+
+/*
+ * Set once, to a value that depends on the processor alone: it does not matter if two threads do it
+ * at the same time.
+ */
+static int taken_path = -1;
+
+static enum tc_base64_path best_path(void)
+{
+#ifdef TC_BASE64_PATH
+    return TC_BASE64_PATH;
+#else
+    return has_path(TC_BASE64_AVX2)   ? TC_BASE64_AVX2
+           : has_path(TC_BASE64_NEON) ? TC_BASE64_NEON
+                                      : TC_BASE64_SCALAR;
+#endif
+}
+
+bool tc_base64_take_path(enum tc_base64_path path)
+{
+    if (has_path(path))
+        taken_path = (int)path;
+    return has_path(path);
+}
+
+static enum tc_base64_path current_path(void)
+{
+    if (taken_path < 0)
+        taken_path = (int)best_path();
+    return (enum tc_base64_path)taken_path;
+}
+
+const char *tc_base64_path_name(void)
+{
+    static const char *const names[] = {"scalar", "avx2", "neon"};
+    return names[current_path()];
+}
+
+static size_t decode_blocks(const unsigned char *in, size_t size, unsigned char *out)
+{
+    switch (current_path()) {
+    case TC_BASE64_AVX2:
+        return tc_base64_blocks_avx2(in, size, out);
+    case TC_BASE64_NEON:
+        return tc_base64_blocks_neon(in, size, out);
+    default:
+        return 0;
+    }
+}
+
+/* ---- decoding ---- */
 
 size_t tc_base64_decode(struct tc_base64 *decoder, const char *in, size_t size, unsigned char *out,
                         size_t *written)
@@ -79,8 +189,12 @@ size_t tc_base64_decode(struct tc_base64 *decoder, const char *in, size_t size, 
         if (decoder->sextets)
             from = fill_group(decoder, from, end, &to);
         if (!decoder->sextets) {
-            from = decode_groups(from, end, &to);
-            from = fill_group(decoder, from, end, &to);
+            size_t taken = decode_blocks(from, (size_t)(end - from), to);
+            taken += decode_groups(from + taken, (size_t)(end - from) - taken, to + taken / 4 * 3);
+            from += taken;
+            to += taken / 4 * 3;
+            while (from < end && sextet_of[*from] != X)
+                from = fill_group(decoder, from, end, &to);
         }
     }
     *written = (size_t)(to - out);
@@ -97,8 +211,8 @@ enum tc_base64_error tc_base64_odd(struct tc_base64 *decoder, unsigned char char
     if (is_space(character))
         return TC_BASE64_OK;
     if (character != '=')
-        return decoder->padding && sextet_of[character] != 0xff ? TC_BASE64_PADDING
-                                                                : TC_BASE64_CHARACTER;
+        return decoder->padding && sextet_of[character] != X ? TC_BASE64_PADDING
+                                                             : TC_BASE64_CHARACTER;
     if (decoder->sextets < 2 || decoder->sextets + decoder->padding >= 4)
         return TC_BASE64_PADDING;
     decoder->padding++;

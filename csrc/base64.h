@@ -1,7 +1,7 @@
 /*
  * base64 (RFC 4648, section 4), decoded as it arrives.
  *
- * The policy for everything odd, the same wherever a chunk ends:
+ * The policy for everything odd, the same wherever a chunk ends and whichever path decodes:
  *   white space (space, \t, \n, \f, \r)   skipped
  *   padding                               right when it is there ("QQ==", "QUI="); may be absent
  *   one sextet too few ("QUJDR")          TC_BASE64_TRUNCATED
@@ -12,6 +12,7 @@
 #ifndef TC_BASE64_H
 #define TC_BASE64_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,5 +51,25 @@ enum tc_base64_error tc_base64_finish(struct tc_base64 *decoder, unsigned char o
 
 /* What went wrong, for a person: "a character that is not base64". */
 const char *tc_base64_error_text(enum tc_base64_error error);
+
+/* ---- paths ---- */
+
+/* The ways to decode: the best that this processor has is taken, unless a build says
+ * -DTC_BASE64_PATH=TC_BASE64_SCALAR, or a test says otherwise. */
+enum tc_base64_path { TC_BASE64_SCALAR, TC_BASE64_AVX2, TC_BASE64_NEON };
+
+/* For tests: takes this path from now on. False when the processor or the build has it not. */
+bool tc_base64_take_path(enum tc_base64_path path);
+
+/* "avx2" */
+const char *tc_base64_path_name(void);
+
+/*
+ * For base64.c: decode whole blocks at `in` until one holds a character outside the alphabet or too
+ * little is left for another. Return how many characters they took, a multiple of four; three bytes
+ * for four of those are at `out`, which may be written to as far as TC_BASE64_ROOM(size).
+ */
+size_t tc_base64_blocks_avx2(const unsigned char *in, size_t size, unsigned char *out);
+size_t tc_base64_blocks_neon(const unsigned char *in, size_t size, unsigned char *out);
 
 #endif
