@@ -169,10 +169,13 @@ struct tc_request *tc_client_take_ready(struct tc_client *client)
 /* Takes the attempt's handle out of libcurl's hands, if there is one. */
 static void stop_attempt(struct tc_client *client, struct tc_request *request)
 {
+    struct pipe_guard guard;
     if (!request->easy)
         return;
+    guard_pipe(&guard);
     curl_multi_remove_handle(client->multi, request->easy);
     tc_request_drop_attempt(request);
+    unguard_pipe(&guard);
     client->running--;
 }
 
@@ -184,7 +187,6 @@ void tc_client_end(struct tc_client *client, struct tc_request *request)
     request->timing.ended = tc_clock_now();
     client->active--;
     tc_client_tell(client, request);
-    request->client = NULL;
 }
 
 /* The attempt's failure, or its success, is known: ends the request or plans another attempt. */
@@ -272,11 +274,30 @@ static void collect_ended(struct tc_client *client)
 
 /* ---- polling ---- */
 
+/* Bytes of bodies that a poll takes which may not wait: half a millisecond's worth. libcurl by
+ * itself goes on as long as there are any, megabytes. */
+enum { TURN = 256 * 1024 };
+
+/* Goes on with those that had to wait until their news were taken, or for the next turn. */
+static void resume_paused(struct tc_client *client)
+{
+    struct tc_request *next;
+    for (struct tc_request *request = client->sending.first; request; request = next) {
+        next = request->next;
+        int code = tc_request_resume(request);
+        if (code != CURLE_OK) {
+            tc_request_judge(request, code);
+            attempt_ended(client, request);
+        }
+    }
+}
+
 static void move_on(struct tc_client *client)
 {
     int running;
     start_due(client);
     if (client->running) {
+        resume_paused(client);
         curl_multi_perform(client->multi, &running);
         collect_ended(client);
         stop_overdue(client);
@@ -312,6 +333,7 @@ int tc_client_poll(struct tc_client *client, double seconds)
     if (!client->multi)
         return 0;
     double until = seconds > 0 ? tc_clock_now() + seconds : 0;
+    client->turn_left = seconds > 0 ? SIZE_MAX : TURN;
     guard_pipe(&guard);
     move_on(client);
     while (seconds > 0 && client->active && !client->first_ready && tc_clock_now() < until) {
@@ -329,7 +351,6 @@ struct tc_request *tc_client_submit(struct tc_client *client,
     if (!request)
         return NULL;
     request->references = 2; /* the client's and the caller's */
-    request->client = client;
     request->id = ++client->last_id;
     request->state = TC_QUEUED;
     request->timing.submitted = tc_clock_now();
@@ -376,15 +397,15 @@ static const char *check_parts(CURLU *url, bool allow_http)
     return wrong;
 }
 
-const char *tc_client_check_url(const char *text, bool allow_http)
+const char *tc_client_check_url(const char *url, bool allow_http)
 {
     set_up_once();
-    CURLU *url = curl_url();
-    if (!url)
+    CURLU *parts = curl_url();
+    if (!parts)
         return "not enough memory";
-    bool parsed = curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
-    const char *wrong = parsed ? check_parts(url, allow_http) : "an https URL expected";
-    curl_url_cleanup(url);
+    bool parsed = curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+    const char *wrong = parsed ? check_parts(parts, allow_http) : "an https URL expected";
+    curl_url_cleanup(parts);
     return wrong;
 }
 
@@ -435,6 +456,7 @@ struct tc_client *tc_client_new(const struct tc_client_options *options)
     struct tc_client *client = tc_calloc(sizeof(*client));
     if (!client)
         return NULL;
+    client->references = 1;
     client->max_concurrency = options->max_concurrency;
     client->max_response_bytes = options->max_response_bytes;
     client->http2 = options->http2;
@@ -442,7 +464,8 @@ struct tc_client *tc_client_new(const struct tc_client_options *options)
     if (copy(&client->base_url, options->base_url) && copy(&client->proxy, options->proxy) &&
         copy(&client->ca_file, ca_file) && copy(&client->user_agent, options->user_agent) &&
         copy_headers(client, options->headers) && (client->multi = curl_multi_init()) != NULL) {
-        trim_slashes(client->base_url);
+        if (client->base_url)
+            trim_slashes(client->base_url);
         return client;
     }
     tc_client_free(client);
@@ -477,6 +500,14 @@ void tc_client_free(struct tc_client *client)
     tc_client_close(client);
     while ((request = tc_client_take_ready(client)))
         tc_request_release(request);
+    tc_client_release(client);
+}
+
+void tc_client_release(struct tc_client *client)
+{
+    if (--client->references)
+        return;
+    tc_buffer_free(&client->spare);
     curl_slist_free_all(client->headers);
     tc_free(client->base_url);
     tc_free(client->proxy);

@@ -28,15 +28,18 @@ struct tc_request_list {
 };
 
 struct tc_client {
-    void *multi; /* CURLM, NULL once closed */
+    unsigned references; /* its maker, and its requests */
+    void *multi;         /* CURLM, NULL once closed */
     char *base_url, *proxy, *ca_file, *user_agent;
     void *headers; /* struct curl_slist */
     unsigned max_concurrency;
     uint64_t max_response_bytes;
     bool http2;
     unsigned last_id;
-    unsigned active;  /* requests that have not ended */
-    unsigned running; /* of those, in the multi handle */
+    unsigned active;        /* requests that have not ended */
+    unsigned running;       /* of those, in the multi handle */
+    size_t turn_left;       /* bytes of bodies that this turn of tc_client_poll may still take */
+    struct tc_buffer spare; /* a picture's buffer that the next one can use */
     struct tc_request_list queued, sending, retrying;
     struct tc_request *first_ready, *last_ready;
 };
@@ -53,8 +56,12 @@ struct tc_client *tc_client_new(const struct tc_client_options *options);
 /* Cancels everything under way; the requests can still be taken. Safe to call twice. */
 void tc_client_close(struct tc_client *client);
 
-/* Closes and frees it. Requests that others hold live on, ended. NULL is fine. */
+/* Closes it and gives up the maker's hold. Requests that others hold live on, ended. NULL is fine.
+ */
 void tc_client_free(struct tc_client *client);
+
+/* For requests: one holder less; the last one frees it. */
+void tc_client_release(struct tc_client *client);
 
 /*
  * Puts a request into the queue. Never waits, never sends. Returns it with a reference for the
@@ -64,8 +71,9 @@ struct tc_request *tc_client_submit(struct tc_client *client,
                                     const struct tc_request_options *options);
 
 /*
- * Moves everything on, waiting at most `seconds` for something to happen (0: not at all).
- * Returns how many requests have not ended, or -1 when memory is short.
+ * Moves everything on, waiting at most `seconds` for something to happen. With 0 it does not wait
+ * and takes only so much of what has arrived that the host's frame is not felt. Returns how many
+ * requests have not ended.
  */
 int tc_client_poll(struct tc_client *client, double seconds);
 

@@ -9,6 +9,7 @@
 #include "envelope.h"
 
 #include "alloc.h"
+#include "scan.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -136,10 +137,49 @@ static bool open_image(struct tc_envelope *e)
     e->images[e->image_count++] = image;
     e->base64 = (struct tc_base64){0, 0, 0};
     e->role = ROLE_IMAGE;
-    if (e->expected > e->position) /* one that is short is made longer later */
-        (void)tc_buffer_reserve(&image->bytes, TC_BASE64_ROOM(e->expected - e->position));
     char number[12];
     return keep(e, number, (size_t)snprintf(number, sizeof(number), "%u", e->image_count));
+}
+
+/* Are there whole pictures that nobody has taken yet? The last one, under way, does not count. */
+static bool is_waited_for(const struct tc_envelope *e)
+{
+    for (unsigned i = 0; i + 1 < e->image_count; i++)
+        if (e->images[i])
+            return true;
+    return false;
+}
+
+/* Goes on in the spare buffer, if that is larger; the one it had was small. */
+static void move_to_spare(struct tc_envelope *e, struct tc_buffer *bytes)
+{
+    struct tc_buffer *spare = e->spare;
+    if (!spare || spare->capacity <= bytes->capacity)
+        return;
+    if (bytes->size)
+        memcpy(spare->data, bytes->data, bytes->size);
+    spare->size = bytes->size;
+    tc_buffer_free(bytes);
+    *bytes = *spare;
+    *spare = (struct tc_buffer){NULL, 0, 0};
+}
+
+/*
+ * Makes room for `size` more bytes of the picture. New memory costs more than the decoding: pages
+ * that were used before are taken first, and what is new is as large as the rest of the input can
+ * need. A picture that begins while another one waits to be taken stays small, for that one's
+ * buffer will be free in a moment.
+ */
+static bool make_room(struct tc_envelope *e, struct tc_buffer *bytes, size_t size)
+{
+    if (bytes->capacity - bytes->size >= size)
+        return true;
+    move_to_spare(e, bytes);
+    if (bytes->capacity - bytes->size >= size)
+        return true;
+    uint64_t rest = e->expected > e->position ? TC_BASE64_ROOM(e->expected - e->position) : 0;
+    bool all = rest > size && rest <= SIZE_MAX && !e->streaming && !is_waited_for(e);
+    return (all && tc_buffer_reserve(bytes, (size_t)rest)) || tc_buffer_reserve(bytes, size);
 }
 
 static void image_grew(struct tc_image *image, size_t size)
@@ -161,7 +201,7 @@ static size_t image_span(struct tc_envelope *e, const char *bytes, size_t size)
     if (e->role == ROLE_IMAGE_TO_COME && !open_image(e))
         return 0;
     struct tc_image *image = tc_envelope_open_image(e);
-    if (!tc_buffer_reserve(&image->bytes, TC_BASE64_ROOM(size))) {
+    if (!make_room(e, &image->bytes, TC_BASE64_ROOM(size))) {
         fail(e, TC_ENVELOPE_NO_MEMORY);
         return 0;
     }
@@ -336,15 +376,6 @@ static bool end_string(struct tc_envelope *e)
     }
 }
 
-/* The length of the run that needs no attention: up to a quote, backslash or control character. */
-static size_t plain_run(const char *bytes, size_t size)
-{
-    size_t i = 0;
-    while (i < size && bytes[i] != '"' && bytes[i] != '\\' && (unsigned char)bytes[i] >= 0x20)
-        i++;
-    return i;
-}
-
 /* As much of a string as can be taken at once, and the character behind it. Returns the count. */
 static size_t on_string(struct tc_envelope *e, const char *bytes, size_t size)
 {
@@ -355,7 +386,7 @@ static size_t on_string(struct tc_envelope *e, const char *bytes, size_t size)
     if (image && *bytes != '"') {
         taken = image_span(e, bytes, size);
     } else if (!image) {
-        taken = plain_run(bytes, size);
+        taken = tc_scan_plain(bytes, size);
         if (!string_bytes(e, bytes, taken) || !keep(e, bytes, taken))
             return 0;
     }
@@ -598,6 +629,16 @@ void tc_envelope_init(struct tc_envelope *e, const struct tc_rule *rules, unsign
     e->state = START;
 }
 
+void tc_envelope_reset(struct tc_envelope *e)
+{
+    struct tc_buffer *spare = e->spare;
+    bool streaming = e->streaming;
+    tc_envelope_free(e);
+    tc_envelope_init(e, e->rules, e->rule_count);
+    e->spare = spare;
+    e->streaming = streaming;
+}
+
 bool tc_envelope_feed(struct tc_envelope *e, const char *bytes, size_t size)
 {
     while (size && e->state != FAILED) {
@@ -658,15 +699,35 @@ void tc_envelope_describe(const struct tc_envelope *e, char *text, size_t size)
     }
 }
 
+/* Keeps the larger of the two as the spare buffer. */
+static void keep_spare(struct tc_envelope *e, struct tc_buffer *bytes)
+{
+    struct tc_buffer *spare = e->spare;
+    if (spare && bytes->capacity > spare->capacity && bytes->size <= TC_ENVELOPE_SPARE) {
+        struct tc_buffer old = *spare;
+        *spare = *bytes;
+        spare->size = 0;
+        *bytes = old;
+    }
+    tc_buffer_free(bytes);
+}
+
+void tc_envelope_drop_image(struct tc_envelope *e, unsigned index)
+{
+    struct tc_image *image = e->images[index];
+    if (!image)
+        return;
+    e->images[index] = NULL;
+    keep_spare(e, &image->bytes);
+    tc_free(image);
+}
+
 void tc_envelope_free(struct tc_envelope *e)
 {
     tc_buffer_free(&e->text);
     for (unsigned i = 0; i < TC_ENVELOPE_RULES; i++)
         tc_buffer_free(&e->texts[i]);
     for (unsigned i = 0; i < e->image_count; i++)
-        if (e->images[i]) {
-            tc_buffer_free(&e->images[i]->bytes);
-            tc_free(e->images[i]);
-        }
+        tc_envelope_drop_image(e, i);
     e->image_count = 0;
 }

@@ -26,7 +26,8 @@ enum {
     TC_ENVELOPE_IMAGES = 64,    /* pictures in one answer */
     TC_ENVELOPE_RULES = 16,     /* rules of one scanner */
     TC_ENVELOPE_KEY = 64,       /* bytes of a key that are compared; a longer one matches nothing */
-    TC_ENVELOPE_TEXT = 64 * 1024 /* bytes of a captured text; more is cut */
+    TC_ENVELOPE_TEXT = 64 * 1024, /* bytes of a captured text; more is cut */
+    TC_ENVELOPE_SPARE = 16 << 20  /* bytes of a picture whose buffer is kept for the next one */
 };
 
 enum tc_envelope_error {
@@ -63,6 +64,8 @@ struct tc_envelope {
     enum tc_base64_error base64_error; /* when error is TC_ENVELOPE_NOT_BASE64 */
     uint64_t position;                 /* bytes taken; with an error, where it is */
     uint64_t expected;                 /* bytes the whole input has, if known: sizes buffers */
+    struct tc_buffer *spare;           /* where a used buffer may be found and left, or NULL */
+    bool streaming;                    /* bytes of pictures are taken away as they come */
 
     /* The scanner's own: */
     const struct tc_rule *rules;
@@ -85,6 +88,9 @@ struct tc_envelope {
 /* Begins. `rules` (at most TC_ENVELOPE_RULES) must stay where they are. */
 void tc_envelope_init(struct tc_envelope *envelope, const struct tc_rule *rules, unsigned count);
 
+/* Begins again with the same rules and settings. */
+void tc_envelope_reset(struct tc_envelope *envelope);
+
 /* Takes the next bytes. Returns false once there is an error. */
 bool tc_envelope_feed(struct tc_envelope *envelope, const char *bytes, size_t size);
 
@@ -96,6 +102,9 @@ struct tc_image *tc_envelope_open_image(const struct tc_envelope *envelope);
 
 /* One line that says what is wrong and where, for a person. */
 void tc_envelope_describe(const struct tc_envelope *envelope, char *text, size_t size);
+
+/* Frees picture `index` (from 0), taken or not; its buffer may become the spare one. */
+void tc_envelope_drop_image(struct tc_envelope *envelope, unsigned index);
 
 /* Frees everything, pictures too. */
 void tc_envelope_free(struct tc_envelope *envelope);

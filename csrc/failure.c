@@ -373,7 +373,7 @@ static void no_words(char *message, size_t size, const struct tc_answer *answer)
 
 void tc_failure_from_answer(struct tc_failure *failure, const struct tc_answer *answer)
 {
-    char room[4096], text[512], type[96];
+    char room[4096] = "", text[512], type[96] = "";
     const char *message = find_message(answer, room, sizeof(room));
     double in_words = wait_in(message);
     tc_redact(text, sizeof(text), message, answer->key);

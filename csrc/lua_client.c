@@ -300,7 +300,7 @@ static bool submit(lua_State *L, int client, int index)
     }
     request->request = tc_client_submit(box->client, &options);
     if (!request->request)
-        luaL_error(L, "not enough memory");
+        return luaL_error(L, "not enough memory") != 0;
     lua_pushvalue(L, -1);
     lua_rawseti(L, lent, (int)request->request->id);
     return true;

@@ -19,8 +19,11 @@ enum {
     REFUSAL_SIZE = 1024 * 1024,  /* bytes of an error's body that are read */
     KEEPALIVE_IDLE = 30,         /* seconds before the first probe: models draw for a minute */
     KEEPALIVE_INTERVAL = 15,
-    LONGEST_WAIT = 60, /* seconds; a server that wants more gets no second attempt */
+    LONGEST_WAIT = 60,     /* seconds; a server that wants more gets no second attempt */
+    STREAMED = 256 * 1024, /* bytes of a streamed picture that are held at most */
 };
+
+static const double PROGRESS_EVERY = 0.05; /* seconds */
 
 /* ---- headers ---- */
 
@@ -93,13 +96,16 @@ static char *join(const char *base, const char *path)
     return url;
 }
 
-struct tc_request *tc_request_new(const struct tc_client *client,
+struct tc_request *tc_request_new(struct tc_client *client,
                                   const struct tc_request_options *options)
 {
     struct tc_request *request = tc_calloc(sizeof(*request));
     if (!request)
         return NULL;
     request->references = 1;
+    request->client = client;
+    client->references++;
+    request->progress = options->progress;
     request->cost = -1;
     request->timeout = options->timeout;
     request->connect_timeout = options->connect_timeout;
@@ -109,6 +115,8 @@ struct tc_request *tc_request_new(const struct tc_client *client,
     memcpy(request->rules + TC_FAILURE_RULES, options->rules,
            options->rule_count * sizeof(*options->rules));
     tc_envelope_init(&request->envelope, request->rules, TC_FAILURE_RULES + options->rule_count);
+    request->envelope.spare = &client->spare;
+    request->envelope.streaming = options->streaming;
 
     request->url = join(client->base_url, options->path);
     request->body = tc_strndup(options->body, options->body_size);
@@ -139,18 +147,26 @@ void tc_request_release(struct tc_request *request)
     tc_free(request->key);
     tc_free(request->body);
     tc_free(request->url);
+    tc_client_release(request->client);
     tc_free(request);
+}
+
+void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *message)
+{
+    bool sent = request->timing.sent > 0 && request->state != TC_RETRYING;
+    tc_failure_set(&request->failure, kind, "%s", message);
+    request->failure.status = request->status;
+    request->failure.maybe_billed = sent;
+    request->failure.attempts = request->attempts;
+    if (request->state != TC_DONE)
+        tc_client_end(request->client, request);
 }
 
 bool tc_request_cancel(struct tc_request *request)
 {
     if (request->state == TC_DONE)
         return false;
-    bool sent = request->timing.sent > 0;
-    tc_failure_set(&request->failure, TC_CANCELLED, "the request was cancelled");
-    request->failure.maybe_billed = sent && request->state != TC_RETRYING;
-    request->failure.attempts = request->attempts;
-    tc_client_end(request->client, request);
+    tc_request_fail(request, TC_CANCELLED, "the request was cancelled");
     return true;
 }
 
@@ -241,7 +257,7 @@ static void note_header(struct tc_request *request, const char *line, size_t siz
 {
     char value[256];
     if (header_is(line, size, "content-type", value, sizeof(request->content_type)))
-        strcpy(request->content_type, value);
+        memcpy(request->content_type, value, strlen(value) + 1);
     else if (header_is(line, size, "location", value, sizeof(value)))
         tc_redact(request->redirect, sizeof(request->redirect), value, request->key);
     else if (header_is(line, size, "content-encoding", value, sizeof(value)))
@@ -306,16 +322,55 @@ static void begin_body(struct tc_request *request)
     request->envelope.expected = request->expected;
 }
 
-/* How many whole pictures there are: a change is news. */
-static unsigned whole_images(const struct tc_envelope *envelope)
+/* Has it brought what should be taken away before more comes? */
+static bool has_to_give(const struct tc_request *request)
 {
-    return envelope->image_count - (tc_envelope_open_image(envelope) ? 1 : 0);
+    const struct tc_envelope *envelope = &request->envelope;
+    for (unsigned i = 0; i < envelope->image_count; i++) {
+        const struct tc_image *image = envelope->images[i];
+        if (image && (image->whole || (envelope->streaming && image->bytes.size >= STREAMED)))
+            return true;
+    }
+    return false;
+}
+
+/* Tells what is new: something to take away, or enough time gone by for those who watch. */
+static void tell_news(struct tc_request *request)
+{
+    bool news = has_to_give(request);
+    if (request->progress && !news) {
+        double now = tc_clock_now();
+        news = now - request->progress_told >= PROGRESS_EVERY;
+        if (news)
+            request->progress_told = now;
+    }
+    if (news)
+        tc_client_tell(request->client, request);
+}
+
+static bool must_pause(const struct tc_request *request)
+{
+    return request->client->turn_left == 0 || has_to_give(request);
+}
+
+int tc_request_resume(struct tc_request *request)
+{
+    if (!request->paused || must_pause(request))
+        return CURLE_OK;
+    request->paused = false;
+    return curl_easy_pause(request->easy, CURLPAUSE_CONT); /* calls on_body from inside */
 }
 
 static size_t on_body(char *bytes, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
+    struct tc_client *client = request->client;
     (void)one; /* always 1 */
+    if (must_pause(request)) {
+        request->paused = true;
+        return CURL_WRITEFUNC_PAUSE; /* the same bytes come again */
+    }
+    client->turn_left -= size < client->turn_left ? size : client->turn_left;
     if (request->received == 0)
         begin_body(request);
     size_t head = TC_HEAD_SIZE - request->head_size;
@@ -328,18 +383,16 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
         (void)tc_envelope_feed(&request->envelope, bytes, size); /* it may be no JSON at all */
         return request->received <= REFUSAL_SIZE ? size : 0;
     }
-    if (request->received > request->client->max_response_bytes) {
+    if (request->received > client->max_response_bytes) {
         struct tc_failure failure;
         tc_failure_set(&failure, TC_RESPONSE_TOO_LARGE,
                        "the answer is larger than max_response_bytes (%llu)",
-                       (unsigned long long)request->client->max_response_bytes);
+                       (unsigned long long)client->max_response_bytes);
         abort_with(request, &failure);
         return 0;
     }
-    unsigned whole = whole_images(&request->envelope);
     bool taken = tc_envelope_feed(&request->envelope, bytes, size);
-    if (whole_images(&request->envelope) > whole)
-        tc_client_tell(request->client, request);
+    tell_news(request);
     if (!taken)
         envelope_failed(request);
     return taken ? size : 0;
@@ -407,15 +460,14 @@ static void set_callbacks(CURL *easy, struct tc_request *request)
 /* Forgets the last attempt's answer. */
 static void begin_attempt(struct tc_request *request)
 {
-    unsigned rules = request->envelope.rule_count;
-    tc_envelope_free(&request->envelope);
-    tc_envelope_init(&request->envelope, request->rules, rules);
+    tc_envelope_reset(&request->envelope);
     memset(&request->failure, 0, sizeof(request->failure));
     request->attempts++;
     request->status = 0;
     request->received = request->expected = 0;
     request->head_size = request->header_size = 0;
-    request->aborted = false;
+    request->aborted = request->paused = false;
+    request->progress_told = 0;
     request->retry_after = -1;
     request->error_text[0] = request->content_type[0] = request->redirect[0] = '\0';
     request->timing.started = tc_clock_now();
@@ -480,18 +532,22 @@ static void judge_success(struct tc_request *request)
         judge_answer(request);
 }
 
-void tc_request_judge(struct tc_request *request, int code)
+static void judge_transfer(struct tc_request *request, int code)
 {
-    request->head[request->head_size] = '\0';
-    if (request->aborted) /* by one of the callbacks, which said why */
-        code = 0;
-    else if (request->status >= 300)
+    if (request->status >= 300)
         judge_answer(request);
     else if (code != CURLE_OK)
         tc_failure_from_transfer(&request->failure, code, request->error_text,
                                  request->timing.sent > 0, request->status);
     else
         judge_success(request);
+}
+
+void tc_request_judge(struct tc_request *request, int code)
+{
+    request->head[request->head_size] = '\0';
+    if (!request->aborted) /* else one of the callbacks has said why */
+        judge_transfer(request, code);
     request->failure.attempts = request->attempts;
 }
 

@@ -8,6 +8,9 @@
  * A request is counted: its client holds it until it has ended and was taken, whoever submitted it
  * holds it as long as they like. libcurl's callbacks touch nothing but this struct; what happened
  * is told to the outside by the client, after libcurl has returned.
+ *
+ * A transfer is paused while what it has brought is not yet taken away: a whole picture, or much of
+ * one that is streamed. So no more than one picture exists twice, and a stream's memory is flat.
  */
 #ifndef TC_REQUEST_H
 #define TC_REQUEST_H
@@ -37,6 +40,8 @@ struct tc_request_options {
     double connect_timeout; /* seconds to a connection */
     unsigned max_retries;
     enum tc_retry retry;
+    bool streaming; /* pictures' bytes are taken away as they come: little is held at a time */
+    bool progress;  /* being told of received bytes is wanted */
 };
 
 /* Moments of a request, tc_clock_now's seconds; 0 for what did not happen (yet). */
@@ -71,7 +76,7 @@ struct tc_request {
     size_t head_size;
 
     /* The engine's own: */
-    struct tc_client *client;           /* NULL when that is gone, or the request has ended */
+    struct tc_client *client;           /* counted: it is there as long as the request */
     struct tc_request *next, *previous; /* in the client's list for its state */
     struct tc_request *next_ready;
     bool is_ready;
@@ -85,6 +90,9 @@ struct tc_request {
     enum tc_retry retry;
     double wake;  /* when the next attempt begins, while retrying */
     bool aborted; /* `failure` is set and tells why the transfer was ended by us */
+    bool paused;  /* libcurl holds bytes back until tc_request_resume */
+    bool progress;
+    double progress_told; /* when received bytes were last news */
     double retry_after;
     size_t header_size;
     bool encoded; /* the body is compressed, so its length says nothing */
@@ -93,8 +101,8 @@ struct tc_request {
     char error_text[256]; /* libcurl's, CURL_ERROR_SIZE */
 };
 
-/* A request that is in no list yet, with one reference; NULL when memory is short. */
-struct tc_request *tc_request_new(const struct tc_client *client,
+/* A request of `client` that is in no list yet, with one reference; NULL when memory is short. */
+struct tc_request *tc_request_new(struct tc_client *client,
                                   const struct tc_request_options *options);
 
 /* One holder less; the last one frees it. NULL is fine. */
@@ -102,6 +110,14 @@ void tc_request_release(struct tc_request *request);
 
 /* Ends it from outside; false when it had ended already. Its client tells it like any other end. */
 bool tc_request_cancel(struct tc_request *request);
+
+/* The same for a reason: what it brought could not be put away, say. One that has ended fails too.
+ */
+void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *message);
+
+/* For the client: goes on with a paused transfer if there is no more reason to wait. Returns a
+ * CURLcode: anything but CURLE_OK ended the attempt. */
+int tc_request_resume(struct tc_request *request);
 
 /* For the client: makes the easy handle of the next attempt. False when memory is short. */
 bool tc_request_prepare(struct tc_request *request);

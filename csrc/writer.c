@@ -112,7 +112,7 @@ int tc_writer_commit(struct tc_writer *writer, const char *path)
 void tc_writer_abort(struct tc_writer *writer)
 {
     if (writer->file)
-        fclose(writer->file);
+        (void)fclose(writer->file); /* what is in it does not matter any more */
     if (writer->temporary)
         remove(writer->temporary);
     tc_free(writer->temporary);

@@ -1,0 +1,63 @@
+/*
+ * How far a JSON string goes on without anything to look at: sixteen bytes a turn where every
+ * processor of the architecture can (SSE2 of x86-64, NEON of AArch64), then one by one.
+ */
+#include "scan.h"
+
+#include <stdbool.h>
+
+#if defined(__SSE2__) && defined(__GNUC__)
+#include <emmintrin.h>
+
+/* The run's length within whole blocks, or all of them. */
+static size_t scan_blocks(const char *bytes, size_t size)
+{
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    const __m128i last_control = _mm_set1_epi8(0x1f);
+    size_t at = 0;
+    for (; size - at >= 16; at += 16) {
+        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)(bytes + at));
+        __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, last_control), block);
+        __m128i special =
+            _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash));
+        int found = _mm_movemask_epi8(_mm_or_si128(special, control));
+        if (found)
+            return at + (size_t)__builtin_ctz((unsigned)found);
+    }
+    return at;
+}
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+#include <arm_neon.h>
+
+static size_t scan_blocks(const char *bytes, size_t size)
+{
+    size_t at = 0;
+    for (; size - at >= 16; at += 16) {
+        uint8x16_t block = vld1q_u8((const unsigned char *)bytes + at);
+        uint8x16_t special =
+            vorrq_u8(vceqq_u8(block, vdupq_n_u8('"')), vceqq_u8(block, vdupq_n_u8('\\')));
+        if (vmaxvq_u8(vorrq_u8(special, vcltq_u8(block, vdupq_n_u8(0x20)))))
+            break; /* the bytes one by one tell which */
+    }
+    return at;
+}
+#else
+static size_t scan_blocks(const char *bytes, size_t size)
+{
+    (void)bytes, (void)size;
+    return 0;
+}
+#endif
+
+static bool is_plain(char byte)
+{
+    return byte != '"' && byte != '\\' && (unsigned char)byte >= 0x20;
+}
+
+size_t tc_scan_plain(const char *bytes, size_t size)
+{
+    size_t at = scan_blocks(bytes, size);
+    while (at < size && is_plain(bytes[at]))
+        at++;
+    return at;
+}
