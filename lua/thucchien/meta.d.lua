@@ -1,0 +1,165 @@
+---@meta thucchien
+-- luacheck: ignore 212 241
+
+--- Pictures from the AI Thực Chiến gateway. The module is the C library `thucchien`; this file only
+--- tells lua-language-server what is in it.
+---@class thucchien
+---@field _VERSION string "thucchien 0.1.0"
+local thucchien = {}
+
+---@alias thucchien.size "1024x1024"|"1536x1024"|"1024x1536"|string
+---@alias thucchien.aspect_ratio "1:1"|"3:4"|"4:3"|"16:9"|"9:16"|string
+
+--- What a failed request may do:
+--- - "safe": retries only what was certainly not billed
+--- - "all": also time-outs, resets and server errors, at the risk of paying twice
+--- - "none": retries nothing
+---@alias thucchien.retry "safe"|"all"|"none"
+
+---@alias thucchien.kind
+---| "invalid_request" # the params are wrong, by our own check or the gateway's
+---| "authentication" # no key, or one that the gateway does not know
+---| "permission_denied" # the key may not do this, or not with this model
+---| "budget_exceeded" # the key's money is spent; waiting does not help
+---| "content_policy" # the prompt, or every picture, was refused
+---| "no_image" # an answer without a picture, for another reason
+---| "rate_limit" # too many requests; `retry_after` when known
+---| "not_found" # the route is not there: look at `base_url`
+---| "server_error" # the gateway or a proxy before it failed
+---| "timeout" # no complete answer in time
+---| "connection" # no connection, or it broke
+---| "tls" # the TLS handshake or the certificate check failed
+---| "bad_response" # an answer that is cut short or malformed
+---| "response_too_large" # more than `max_response_bytes`
+---| "cancelled" # given up by the caller
+---| "io" # a file could not be written
+
+--- An error. `tostring(err)` is one line, without the key.
+---@class thucchien.error
+---@field kind thucchien.kind
+---@field message string
+---@field status? integer HTTP status
+---@field code? string|integer the gateway's own code
+---@field type? string the gateway's own type
+---@field param? string the field that the gateway complains about
+---@field request_id? string to quote when you ask for support
+---@field retry_after? number seconds
+---@field attempts? integer how many times the request was sent
+---@field maybe_billed? boolean true when the request left and no refusal came back
+---@field body? string the first 4 KiB of the answer
+
+---@class thucchien.options
+---@field api_key? string|fun(): string default: `$THUCCHIEN_API_KEY`
+---@field base_url? string default: `$THUCCHIEN_BASE_URL`, or `https://api.thucchien.ai`
+---@field allow_http? boolean allows plain http to hosts other than this machine
+---@field model? string default for requests: `imagen-4`
+---@field timeout? number seconds for one attempt, default 300
+---@field connect_timeout? number seconds, default 15
+---@field max_retries? integer default 2
+---@field retry? thucchien.retry default "safe"
+---@field max_concurrency? integer default 8; further requests wait
+---@field max_response_bytes? integer default 256 MiB
+---@field headers? table<string, string> extra request headers
+---@field proxy? string default: the environment's, as curl reads it
+---@field ca_file? string default: `$SSL_CERT_FILE` or `$CURL_CA_BUNDLE`
+---@field http2? boolean default false
+---@field user_agent? string default `thucchien/VERSION`
+
+---@class thucchien.params
+---@field prompt string UTF-8, not empty, sent as it is
+---@field model? string
+---@field n? integer how many pictures, default 1
+---@field size? thucchien.size
+---@field aspect_ratio? thucchien.aspect_ratio wins over `size`
+---@field quality? string
+---@field style? string
+---@field background? string
+---@field moderation? string
+---@field response_format? string
+---@field output_format? string
+---@field output_compression? integer
+---@field output_options? table
+---@field input_fidelity? string
+---@field user? string
+---@field negative_prompt? string what not to draw
+---@field seed? integer
+---@field language? string
+---@field guidance_scale? number
+---@field add_watermark? boolean
+---@field enhance_prompt? boolean
+---@field person_generation? string
+---@field safety_setting? string
+---@field include_rai_reason? boolean
+---@field sample_image_size? string
+---@field drop_params? boolean the gateway drops what the model does not take
+---@field num_retries? integer the gateway's own retries
+---@field request_timeout? number seconds, the gateway's own limit
+---@field cache? table
+---@field metadata? table
+---@field tags? table
+---@field fallbacks? table
+---@field mock_response? string
+---@field extra_body? table<string, any> merged into the body verbatim
+---@field extra_headers? table<string, string> merged into the headers verbatim
+---@field timeout? number instead of the client's
+---@field max_retries? integer instead of the client's
+---@field retry? thucchien.retry instead of the client's
+
+---@class thucchien.image
+---@field bytes string the decoded picture
+---@field size integer length of `bytes`
+---@field mime? string read from the bytes: "image/png", "image/jpeg", "image/webp" or "image/gif"
+---@field ext? string "png", "jpg", "webp" or "gif"
+---@field width? integer pixels
+---@field height? integer pixels
+---@field revised_prompt? string the prompt as the model refined it
+local image = {}
+
+--- Writes the picture. A path without an extension gets the true one. Readers of the path see the
+--- whole picture or none.
+---@param path string
+---@return string? path where it is
+---@return thucchien.error? err
+function image:save(path) end
+
+---@class thucchien.timing seconds
+---@field queued? number
+---@field connected? number
+---@field first_byte? number
+---@field total? number
+
+---@class thucchien.response
+---@field created? integer Unix time
+---@field data thucchien.image[] may hold fewer pictures than you asked for
+---@field model string
+---@field usage? table
+---@field request_id? string
+---@field cost? number US dollars; nil when the gateway did not tell
+---@field attempts integer
+---@field timing thucchien.timing
+
+---@class thucchien.client
+local client = {}
+
+--- Asks for pictures and waits for them.
+---@param params thucchien.params|string a string is the prompt
+---@return thucchien.response? response
+---@return thucchien.error? err
+function client:generate(params) end
+
+--- Ends what is in flight and lets go of the connections. May be called twice.
+function client:close() end
+
+--- Asks for pictures and waits for them, with a client made from the environment at first use.
+---@param params thucchien.params|string a string is the prompt
+---@return thucchien.response? response
+---@return thucchien.error? err
+function thucchien.generate(params) end
+
+--- Makes a client. Keep it: its requests share connections.
+---@param options? thucchien.options
+---@return thucchien.client? client
+---@return thucchien.error? err
+function thucchien.new(options) end
+
+return thucchien
