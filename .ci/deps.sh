@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Installs what is missing for the groups named as arguments; silent and quick when all is there.
+#
+# On Debian and Ubuntu, as root or where sudo needs no password, apt does it. Everywhere else the
+# packages are named, each as Debian calls it, and the script fails only if something it cannot find
+# by looking (a command, a header, a Lua module) is really missing.
+#
+# From the Makefile: LUA (the Lua to build for), LUAS (all of them), CC, INCLUDES (-I options).
+set -euo pipefail
+LUA=${LUA:-lua5.4} LUAS=${LUAS:-}
+
+lua_headers() {
+    case $1 in
+    luajit*) echo libluajit-5.1-dev ;;
+    lua5.1) echo liblua5.1-0-dev ;;
+    lua5.*) echo "lib$1-dev" ;;
+    esac # any other Lua was installed by hand, with its headers
+}
+
+interpreter() {
+    case $1 in luajit | lua5.[1-5]) echo "$1" ;; esac
+}
+
+# "a|b" means that either will do, and a is what gets installed.
+packages() {
+    local lua=${LUA##*/}
+    case $1 in
+    build) echo "gcc|clang libc6-dev|libc-dev $(lua_headers "$lua")
+        libcurl4-openssl-dev|libcurl4-gnutls-dev|libcurl4-nss-dev" ;;
+    run) echo "$(interpreter "$lua") lua-cjson lua-argparse ca-certificates" ;;
+    emulator) echo "luajit lua-cjson lua-argparse lua-http lua-zlib" ;; # none of 5.4 for lua-http
+    test) echo "lua-busted libcmocka-dev curl openssl" ;;
+    all-luas) for lua in $LUAS; do echo "$(interpreter "$lua") $(lua_headers "$lua")"; done ;;
+    lint) echo "lua-check clang-format clang-tidy binutils" ;;
+    rockspec) echo luarocks ;;
+    compilers) echo "gcc clang" ;;
+    *) echo "deps.sh: no group '$1'" >&2 && exit 2 ;;
+    esac
+}
+
+wanted=$(for group in "$@"; do packages "$group"; done | tr -s ' \n' '\n' | sort -u)
+
+# Prints those of $wanted that dpkg does not have.
+missing_packages() {
+    local installed choice name
+    # shellcheck disable=SC2086  # names have no blanks
+    installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' ${wanted//|/ } 2>/dev/null || :)
+    for choice in $wanted; do
+        for name in ${choice//|/ }; do
+            case $'\n'$installed$'\n' in *$'\n'"$name installed"$'\n'*) continue 2 ;; esac
+        done
+        echo "${choice%%|*}"
+    done
+}
+
+has_header() { echo "#include <$1>" | ${CC:-cc} ${INCLUDES:-} -E - >/dev/null 2>&1; }
+has_module() { "$1" -e "require '$2'" >/dev/null 2>&1; }
+
+# Whether a package's contents are there, whoever installed them.
+found() {
+    case $1 in
+    gcc) command -v "${CC:-cc}" || command -v cc ;;
+    libc6-dev) has_header stdio.h ;;
+    liblua5* | libluajit*) has_header lua.h ;;
+    libcurl4-*) has_header curl/curl.h ;;
+    libcmocka-dev) printf '#include <%s>\n' stdarg.h stddef.h setjmp.h stdint.h cmocka.h |
+        ${CC:-cc} ${INCLUDES:-} -E - ;;
+    lua-cjson) has_module "$LUA" cjson ;;
+    lua-argparse) has_module "$LUA" argparse ;;
+    lua-http) has_module luajit http.server ;;
+    lua-zlib) has_module luajit zlib ;;
+    lua-busted) command -v busted ;;
+    lua-check) command -v luacheck ;;
+    binutils) command -v nm ;;
+    ca-certificates) : ;; # the system's own store, under any name
+    *) command -v "$1" ;;
+    esac >/dev/null 2>&1
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+can_install() {
+    command -v apt-get >/dev/null && as_root true 2>/dev/null
+}
+
+if command -v dpkg-query >/dev/null; then
+    missing=$(missing_packages)
+    [ -n "$missing" ] || exit 0
+    if can_install; then
+        exec 9<"$0" && flock 9 # one apt at a time under make -j, and look again after the wait
+        missing=$(missing_packages)
+        [ -n "$missing" ] || exit 0
+        echo "installing: "$missing
+        as_root apt-get update -qq
+        # shellcheck disable=SC2086
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 $missing </dev/null >/dev/null
+        exit 0
+    fi
+else
+    missing=$(for choice in $wanted; do echo "${choice%%|*}"; done)
+fi
+
+absent=$(for name in $missing; do found "$name" || echo "$name"; done)
+[ -n "$absent" ] || exit 0
+{
+    echo "Missing, by the names of Debian's packages:" $absent
+    if command -v apt-get >/dev/null; then
+        echo "Install them with: sudo apt-get install" $absent
+    else
+        echo "Install the same with this system's package manager or LuaRocks, then run make again."
+    fi
+} >&2
+exit 1

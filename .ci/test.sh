@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# test.sh C_TEST... -- LUA...
+#
+# Runs the C unit tests, then the specs under each Lua, shows what they print as it comes, and ends
+# with the sum of both on a line by itself: "N passed, N failed", with ", N skipped" when there are.
+# The status is 0 only if something ran and nothing failed.
+#
+# BUILD and VARIANT say where the modules are ($BUILD/$VARIANT<lua>/thucchien.so); SPEC picks spec
+# files. A directory bin beside a module comes first in PATH: there "make asan" has its own Lua.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+passed=0 failed=0 skipped=0
+BUILD=${BUILD:-build} VARIANT=${VARIANT:-}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# What a developer has set for other programs must not decide the outcome.
+unset LUA_INIT LUA_INIT_5_{2,3,4,5} LUA_PATH_5_{2,3,4,5} LUA_CPATH_5_{2,3,4,5} LUA_PATH LUA_CPATH
+unset "${!THUCCHIEN_@}" http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
+export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=1
+
+# add PASSED FAILED SKIPPED STATUS: a crash, a leak found at exit or an empty run leaves no failure
+# in the log, so a bad status without one counts as one.
+add() {
+    local failures=$2
+    if [ "$4" != 0 ] && [ "$failures" = 0 ]; then
+        echo "(ended with status $4)"
+        failures=1
+    fi
+    passed=$((passed + $1)) failed=$((failed + failures)) skipped=$((skipped + $3))
+}
+
+count() { grep -cE "$1" "$log" || :; }
+
+run_c_test() {
+    local status=0 skips
+    echo "== $1"
+    CMOCKA_MESSAGE_OUTPUT=TAP "$1" >"$log" 2>&1 || status=$?
+    cat "$log"
+    skips=$(count '^ok .*# SKIP')
+    add $(($(count '^ok ') - skips)) "$(count '^not ok ')" "$skips" "$status"
+}
+
+run_specs() (
+    local out=$PWD/$BUILD/$VARIANT${1##*/}
+    export LUA=$1 LUA_PATH="$PWD/lua/?.lua;$PWD/?.lua;;" LUA_CPATH="$out/?.so;;"
+    if [ -d "$out/bin" ]; then export PATH=$out/bin:$PATH LUA=${1##*/}; fi
+    # Straight under the Lua to be tested: the busted command would start it through a shell.
+    # shellcheck disable=SC2086  # SPEC may name several files
+    "$LUA" .ci/busted.lua --output=plainTerminal ${SPEC:-}
+)
+
+# busted sums up as "5 successes / 1 failure / 0 errors / 2 pending : 0.2 seconds".
+run_busted() {
+    local status=0 sum
+    echo "== specs on $1"
+    run_specs "$1" 2>&1 | tee "$log" || status=${PIPESTATUS[0]}
+    sum=$(sed -nE 's|^([0-9]+) success(es)? / ([0-9]+) failures? / ([0-9]+) errors? / ([0-9]+) pending.*|\1 \3 \4 \5|p' "$log" | tail -n 1)
+    # shellcheck disable=SC2086
+    set -- ${sum:-0 0 0 0}
+    if [ "$(($1 + $2 + $3))" = 0 ] && [ "$status" = 0 ]; then status=none-ran; fi
+    add "$1" $(($2 + $3)) "$4" "$status"
+}
+
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    run_c_test "$1"
+    shift
+done
+shift
+for lua in "$@"; do run_busted "$lua"; done
+
+echo
+echo "$passed passed, $failed failed$([ "$skipped" = 0 ] || echo ", $skipped skipped")"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]

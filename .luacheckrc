@@ -1,0 +1,11 @@
+-- Every Lua's globals: the code runs on all of them and looks before it uses.
+std = "max"
+max_line_length = 120
+cache = false
+
+-- Specs are tables of cases, a case a line.
+files["spec"] = { std = "max+busted", max_line_length = false }
+files["rockspec"] = { std = "+rockspec" }
+
+-- Definitions for editors: functions that are empty, with parameters that only have a type.
+files["**/*.d.lua"] = { ignore = { "211", "212", "241" } }

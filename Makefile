@@ -1,0 +1,194 @@
+# thucchien: pictures from the AI Thuc Chien gateway for Lua programs.
+#
+#   make demo        one picture from the emulator, no key and no network needed
+#   make test        the specs on Lua 5.4
+#   make help        everything else
+#
+# Variables follow LuaRocks' conventions; each can be given on the command line:
+# LUA CC CFLAGS LDFLAGS LIBFLAG LUA_INCDIR CURL_INCDIR CURL_LIBDIR CURL_LIBS
+# PREFIX LUADIR LIBDIR BINDIR DESTDIR BUILD WERROR=1 DEPS=no SPEC V=1
+
+# ---- which Lua ----------------------------------------------------------------------------------
+
+# lua5.1, lua5.2, lua5.3, lua5.4, luajit; a path or another name works as well.
+LUA ?= lua5.4
+LUAS ?= lua5.1 lua5.2 lua5.3 lua5.4 luajit
+LUA_NAME := $(notdir $(LUA))
+
+# The number in the directories where this Lua looks for modules.
+LUA_VERSION ?= $(strip $(if $(filter luajit%,$(LUA_NAME)),5.1,\
+  $(or $(filter 5.%,$(patsubst lua%,%,$(LUA_NAME))),\
+       $(shell $(LUA) -e 'print(_VERSION:match("%d+%.%d+"))'))))
+
+# Where headers live: what pkg-config says, else where Debian has them. Without pkg-config the
+# compiler finds curl's headers by itself.
+PKG_CONFIG ?= pkg-config
+pkg_incdir = $(firstword $(patsubst -I%,%,$(shell $(PKG_CONFIG) --cflags-only-I $(1) 2>/dev/null)))
+ifndef LUA_INCDIR
+LUA_INCDIR := $(or $(call pkg_incdir,$(LUA_NAME)),\
+  /usr/include/$(if $(filter luajit%,$(LUA_NAME)),luajit-2.1,$(LUA_NAME)))
+endif
+ifndef CURL_INCDIR
+CURL_INCDIR := $(call pkg_incdir,libcurl)
+endif
+CURL_LIBS ?= $(if $(CURL_LIBDIR),-L$(CURL_LIBDIR) )-lcurl
+
+# ---- how to compile -----------------------------------------------------------------------------
+
+CFLAGS ?= -O2
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes $(if $(WERROR),-Werror)
+INCLUDES := $(addprefix -I,$(strip $(LUA_INCDIR)) $(strip $(CURL_INCDIR)))
+COMPILE = $(CC) -std=c99 $(WARNINGS) -fPIC -fvisibility=hidden $(CFLAGS) $(INCLUDES)
+
+# No liblua on the line: the module takes Lua's functions from the program that loads it.
+# nodelete: Lua unloads modules when a state closes, and a thread of libcurl's resolver may outlive
+# that moment.
+ifeq ($(shell uname -s),Darwin)
+LIBFLAG ?= -bundle -undefined dynamic_lookup
+else
+LIBFLAG ?= -shared
+MODULE_LDFLAGS := -Wl,-z,nodelete
+endif
+
+# ---- where things go ----------------------------------------------------------------------------
+
+PREFIX ?= /usr/local
+LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+BINDIR ?= $(PREFIX)/bin
+INSTALL ?= install
+
+BUILD ?= build
+# VARIANT sets other builds of the same Lua apart: build/asan-lua5.4.
+OUT := $(BUILD)/$(VARIANT)$(LUA_NAME)
+MODULE := $(OUT)/thucchien.so
+
+SOURCES := $(sort $(wildcard csrc/*.c))
+OBJECTS := $(SOURCES:csrc/%.c=$(OUT)/obj/%.o)
+LUA_MODULES := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
+
+# The splitter is what is neither binding nor engine. Its unit tests link it and nothing else.
+BINDING := $(filter csrc/thucchien.c csrc/lua_%.c,$(SOURCES))
+ENGINE := $(filter csrc/client.c csrc/request.c csrc/failure.c,$(SOURCES))
+SPLITTER := $(filter-out $(BINDING) $(ENGINE),$(SOURCES))
+C_TESTS := $(patsubst spec/c/%.c,$(OUT)/c/%,$(sort $(wildcard spec/c/test_*.c)))
+
+# ---- build --------------------------------------------------------------------------------------
+
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+.PHONY: build install uninstall demo test test-all lint asan rockspec host clean help \
+        c-tests deps deps-all
+
+build: $(MODULE) ## the module for $(LUA): build/<lua>/thucchien.so (default)
+
+# Short lines by default; V=1 shows the commands.
+Q := $(if $(V),,@)
+
+$(MODULE): $(OBJECTS)
+	$(if $(V),,@echo "  LD $@")
+	$(Q)$(CC) $(LIBFLAG) $(MODULE_LDFLAGS) $(LDFLAGS) -o $@ $^ $(CURL_LIBS)
+
+$(OUT)/obj/%.o: csrc/%.c | deps-build
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC $@")
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+
+c-tests: $(C_TESTS)
+
+$(OUT)/c/%: spec/c/%.c $(SPLITTER:csrc/%.c=$(OUT)/obj/%.o) | deps-test
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC $@")
+	$(Q)$(COMPILE) -Icsrc -MMD -MP $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lcmocka
+
+-include $(OBJECTS:.o=.d) $(C_TESTS:=.d)
+
+# ---- install ------------------------------------------------------------------------------------
+
+# The installed command names its interpreter, and looks under this prefix before anywhere else, so
+# that it runs from a directory that Lua does not search by itself.
+install: build ## put module, Lua files and command under $(DESTDIR)$(PREFIX)
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(BINDIR)
+	$(INSTALL) -m 755 $(MODULE) $(DESTDIR)$(LIBDIR)/thucchien.so
+	@for file in $(LUA_MODULES:lua/%=%); do \
+	  $(INSTALL) -d "$(DESTDIR)$(LUADIR)/$${file%/*}" && \
+	  $(INSTALL) -m 644 "lua/$$file" "$(DESTDIR)$(LUADIR)/$$file" || exit; \
+	done
+	@{ echo '#!$(if $(findstring /,$(LUA)),,/usr/bin/env )$(LUA)'; \
+	   echo 'package.path = [[$(LUADIR)/?.lua;$(LUADIR)/?/init.lua;]] .. package.path'; \
+	   echo 'package.cpath = [[$(LIBDIR)/?.so;]] .. package.cpath'; \
+	   sed 1d bin/thucchien; } >$(OUT)/thucchien
+	$(INSTALL) -m 755 $(OUT)/thucchien $(DESTDIR)$(BINDIR)/thucchien
+
+uninstall: ## take them away again
+	$(RM) -r $(DESTDIR)$(LUADIR)/thucchien
+	$(RM) $(DESTDIR)$(LIBDIR)/thucchien.so $(DESTDIR)$(BINDIR)/thucchien
+
+# ---- what has to be there -----------------------------------------------------------------------
+
+# Each target asks only for what it uses. DEPS=no turns the asking off, for packagers.
+define deps_rule
+.PHONY: deps-$(1)
+deps-$(1):
+	@$$(if $$(filter no,$$(DEPS)),:,LUA='$(LUA)' LUAS='$(LUAS)' CC='$(CC)' \
+	  INCLUDES='$(INCLUDES)' .ci/deps.sh $(2))
+endef
+$(eval $(call deps_rule,build,build))
+$(eval $(call deps_rule,demo,build run emulator))
+$(eval $(call deps_rule,test,build run emulator test))
+$(eval $(call deps_rule,test-all,build run emulator test all-luas))
+$(eval $(call deps_rule,lint,build lint))
+$(eval $(call deps_rule,rockspec,build run emulator rockspec))
+
+deps: deps-test ## install what demo and test need (Debian, Ubuntu), or say what is missing
+deps-all: deps-test-all deps-lint deps-rockspec ## the same for every target here
+
+# ---- try it -------------------------------------------------------------------------------------
+
+demo: deps-demo build ## one picture from the emulator through the command
+	@LUA='$(LUA)' OUT='$(OUT)' examples/demo.sh $(BUILD)/demo/lighthouse
+
+# SPEC picks files: make test SPEC=spec/save_spec.lua
+test: deps-test build c-tests ## C unit tests and specs on $(LUA)
+	@BUILD='$(BUILD)' VARIANT='$(VARIANT)' SPEC='$(SPEC)' .ci/test.sh $(C_TESTS) -- $(LUA)
+
+test-all: deps-test-all c-tests ## C unit tests once, specs on every Lua
+	@for lua in $(LUAS); do $(MAKE) --no-print-directory LUA=$$lua build || exit; done
+	@BUILD='$(BUILD)' SPEC='$(SPEC)' .ci/test.sh $(C_TESTS) -- $(LUAS)
+
+# ---- check it -----------------------------------------------------------------------------------
+
+LUA_FILES := $(wildcard lua spec examples bench plugin bin/thucchien $(wildcard rockspec/*.rockspec))
+C_FILES := $(wildcard csrc/*.[ch] spec/*/*.[ch] examples/*/*.[ch] bench/*.[ch])
+CLANG_FORMAT ?= clang-format
+CLANG_TIDY ?= clang-tidy
+LUACHECK ?= luacheck
+
+lint: deps-lint build ## luacheck, clang-format, clang-tidy, layers, exported symbols
+	$(LUACHECK) --quiet --no-color $(LUA_FILES)
+	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+	@.ci/layering.sh
+	@.ci/symbols.sh $(OUT)
+	@.ci/tidy.sh '$(CLANG_TIDY)' '$(INCLUDES)' $(SOURCES)
+
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+asan: deps-test ## C unit tests and specs with ASan and UBSan, leaks included
+	@$(MAKE) --no-print-directory VARIANT=asan- LDFLAGS='$(LDFLAGS) $(SANITIZE)' \
+	  CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' build c-tests
+	@CC='$(CC)' .ci/asan-lua.sh $(LUA) $(BUILD)/asan-$(LUA_NAME)/bin
+	@BUILD='$(BUILD)' VARIANT=asan- SPEC='$(SPEC)' .ci/test.sh \
+	  $(C_TESTS:$(OUT)/%=$(BUILD)/asan-$(LUA_NAME)/%) -- $(LUA)
+
+rockspec: deps-rockspec ## the rock: lint, build with luarocks, a picture from what it installed
+	@LUA_VERSION='$(LUA_VERSION)' BUILD='$(BUILD)' CC='$(CC)' CURL_INCDIR='$(CURL_INCDIR)' \
+	  .ci/rockspec.sh
+
+host: deps-demo ## a C program with csrc/ compiled in by one compiler line
+	@LUA='$(LUA)' LUA_INCDIR='$(strip $(LUA_INCDIR))' BUILD='$(BUILD)' CC='$(CC)' .ci/host.sh
+
+clean: ## remove what was built
+	$(RM) -r $(BUILD)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,82 @@
+rockspec_format = "3.0"
+package = "thucchien"
+version = "scm-1"
+
+source = {
+   url = "git+https://github.com/thucchien/thucchien.git",
+}
+
+description = {
+   summary = "Pictures from the AI Thực Chiến gateway, decoded while they arrive",
+   detailed = [[
+One call sends a prompt and gives the picture's bytes as a Lua string. The
+transfer runs on libcurl and can be driven from a frame loop or an event loop;
+the response's base64 is decoded as it comes in. With it comes a command and
+an emulator of the gateway for tests without a key; the emulator also needs
+the rocks http and lua-zlib.]],
+   license = "MIT",
+   labels = { "image", "ai", "http", "async" },
+}
+
+dependencies = {
+   "lua >= 5.1, < 5.6",
+   "lua-cjson >= 2.1",
+   "argparse >= 0.6",
+}
+
+external_dependencies = {
+   CURL = { header = "curl/curl.h", library = "curl" },
+}
+
+build = {
+   type = "builtin",
+   modules = {
+      thucchien = {
+         sources = {
+            "csrc/alloc.c",
+            "csrc/base64.c",
+            "csrc/base64_avx2.c",
+            "csrc/base64_neon.c",
+            "csrc/buffer.c",
+            "csrc/client.c",
+            "csrc/clock.c",
+            "csrc/envelope.c",
+            "csrc/failure.c",
+            "csrc/image.c",
+            "csrc/lua_client.c",
+            "csrc/lua_failure.c",
+            "csrc/lua_fields.c",
+            "csrc/lua_params.c",
+            "csrc/lua_request.c",
+            "csrc/lua_response.c",
+            "csrc/number.c",
+            "csrc/request.c",
+            "csrc/scan.c",
+            "csrc/thucchien.c",
+            "csrc/writer.c",
+         },
+         libraries = { "curl" },
+         incdirs = { "$(CURL_INCDIR)" },
+         libdirs = { "$(CURL_LIBDIR)" },
+      },
+      ["thucchien.cli"] = "lua/thucchien/cli.lua",
+      ["thucchien.emulator"] = "lua/thucchien/emulator.lua",
+      ["thucchien.emulator.answers"] = "lua/thucchien/emulator/answers.lua",
+      ["thucchien.emulator.authentication"] = "lua/thucchien/emulator/authentication.lua",
+      ["thucchien.emulator.base64"] = "lua/thucchien/emulator/base64.lua",
+      ["thucchien.emulator.canvas"] = "lua/thucchien/emulator/canvas.lua",
+      ["thucchien.emulator.failures"] = "lua/thucchien/emulator/failures.lua",
+      ["thucchien.emulator.images"] = "lua/thucchien/emulator/images.lua",
+      ["thucchien.emulator.landscape"] = "lua/thucchien/emulator/landscape.lua",
+      ["thucchien.emulator.noise"] = "lua/thucchien/emulator/noise.lua",
+      ["thucchien.emulator.pictures"] = "lua/thucchien/emulator/pictures.lua",
+      ["thucchien.emulator.png"] = "lua/thucchien/emulator/png.lua",
+      ["thucchien.emulator.props"] = "lua/thucchien/emulator/props.lua",
+      ["thucchien.emulator.random"] = "lua/thucchien/emulator/random.lua",
+      ["thucchien.emulator.scene"] = "lua/thucchien/emulator/scene.lua",
+      ["thucchien.meta"] = "lua/thucchien/meta.d.lua",
+   },
+   install = {
+      bin = { "bin/thucchien" },
+   },
+}
