@@ -1,0 +1,168 @@
+--- README.md keeps its word: every ```lua block, and every ```sh block that calls the command, runs
+-- as it stands against the emulator. Other fences (console, c) only show what things look like.
+
+local lfs = require "lfs"
+
+local root = lfs.currentdir()
+local lua = os.getenv "LUA" or (jit and "luajit") or "lua" .. _VERSION:match "%d+%.%d+"
+
+local function quote(text)
+    return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local function read(path)
+    local file = assert(io.open(path, "rb"))
+    local text = file:read "*a"
+    file:close()
+    return text
+end
+
+local function write(path, text)
+    local file = assert(io.open(path, "wb"))
+    file:write(text)
+    file:close()
+end
+
+--- The fenced blocks of a page: { language, text, line }.
+local function fenced_blocks(page)
+    local blocks, open, number = {}, nil, 0
+    for line in page:gmatch "([^\n]*)\n" do
+        number = number + 1
+        local language = line:match "^```(%w*)"
+        if language and open then
+            blocks[#blocks + 1], open = open, nil
+        elseif language then
+            open = { language = language, text = "", line = number }
+        elseif open then
+            open.text = open.text .. line .. "\n"
+        end
+    end
+    assert(not open, "a fence is not closed")
+    return blocks
+end
+
+local function calls_the_command(text)
+    return ("\n" .. text):find "[\n|;&]%s*thucchien%s" ~= nil
+end
+
+describe("README.md", function()
+    local page = read(root .. "/README.md")
+    local emulator, directory
+
+    --- Runs a shell line in the temporary directory. Returns whether it succeeded, and what it
+    -- printed.
+    local function shell(line)
+        local environment = ("PATH=%s:$PATH THUCCHIEN_BASE_URL=%s THUCCHIEN_API_KEY=sk-readme")
+            :format(quote(directory .. "/bin"), quote(emulator.url))
+        local result = os.execute(("cd %s && export %s && %s >output 2>&1 </dev/null")
+            :format(quote(directory), environment, line))
+        return result == true or result == 0, read(directory .. "/output")
+    end
+
+    setup(function()
+        emulator = require("spec.support.emulator").start {}
+    end)
+
+    teardown(function()
+        emulator:stop()
+    end)
+
+    before_each(function()
+        directory = os.tmpname()
+        os.remove(directory)
+        assert(lfs.mkdir(directory))
+        assert(lfs.mkdir(directory .. "/bin"))
+        write(directory .. "/bin/thucchien", ("#!/bin/sh\nexec %s %s \"$@\"\n"):format(
+            lua, quote(root .. "/bin/thucchien")))
+        os.execute("chmod +x " .. quote(directory .. "/bin/thucchien"))
+    end)
+
+    after_each(function()
+        os.execute("rm -rf " .. quote(directory))
+    end)
+
+    --- Runs a Lua program with the module of this checkout.
+    local function run_lua(text)
+        -- The paths that bin/thucchien would set, after those that are there already.
+        local abi = jit and "luajit" or "lua" .. _VERSION:match "%d+%.%d+"
+        local paths = ("package.cpath = package.cpath .. ';%s/build/%s/?.so' "):format(root, abi)
+        write(directory .. "/snippet.lua", paths .. text)
+        return shell(lua .. " snippet.lua")
+    end
+
+    local examples = 0
+    for _, block in ipairs(fenced_blocks(page)) do
+        if block.language == "lua" then
+            examples = examples + 1
+            it("runs the Lua of line " .. block.line, function()
+                local ok, output = run_lua(block.text)
+                assert.is_true(ok, output)
+            end)
+        elseif block.language == "sh" and calls_the_command(block.text) then
+            examples = examples + 1
+            it("runs the commands of line " .. block.line, function()
+                write(directory .. "/snippet.sh", "set -e\n" .. block.text)
+                local ok, output = shell "sh snippet.sh"
+                assert.is_true(ok, output)
+            end)
+        end
+    end
+
+    it("has examples", function()
+        assert.is_true(examples >= 6)
+    end)
+
+    it("begins with a picture that is there", function()
+        local path = page:match "!%[[^%]]+%]%(([^)]+)%)"
+        assert.are.equal("\137PNG", read(root .. "/" .. path):sub(1, 4))
+    end)
+
+    it("links to files that are there", function()
+        for path in page:gmatch "%]%(([%w_./-]+)%)" do
+            assert.is_truthy(lfs.attributes(root .. "/" .. path, "mode"), path .. " is missing")
+        end
+    end)
+
+    it("saves the first example's picture", function()
+        for _, block in ipairs(fenced_blocks(page)) do
+            if block.language == "lua" then
+                local ok, output = run_lua(block.text)
+                assert.is_true(ok, output)
+                assert.is_truthy(output:find "^lighthouse%.png%s+%d+%s+%d+")
+                assert.are.equal("\137PNG", read(directory .. "/lighthouse.png"):sub(1, 4))
+                return
+            end
+        end
+    end)
+
+    it("shows the messages that the module really gives", function()
+        local _, output = run_lua [[
+            local _, err = require("thucchien").generate { prompt = "x", aspectratio = "16:9" }
+            print(err)
+            local busy = { prompt = "x", model = "emulate/429", retry = "none" }
+            _, err = require("thucchien").generate(busy)
+            print(err.kind, err)
+        ]]
+        local shown = page:match "print%(err%)%s+%-%-> ([^\n]+)"
+        assert.is_truthy(output:find(shown, 1, true), output)
+        assert.is_truthy(output:find("rate_limit\t", 1, true), output)
+    end)
+
+    it("lists every error kind of the definitions, and no other", function()
+        local defined, listed = {}, {}
+        local definitions = read(root .. "/lua/thucchien/meta.d.lua")
+        for kind in definitions:gmatch '%-%-%-| "([%w_]+)"' do
+            defined[#defined + 1] = kind
+        end
+        local section = page:match "### Errors\n(.-)\n## "
+        for row in section:gmatch "\n|%s*([^|]+)|" do
+            for kind in row:gmatch "`([%l_]+)`" do
+                listed[#listed + 1] = kind
+            end
+        end
+        table.sort(defined)
+        table.sort(listed)
+        assert.are.same(defined, listed)
+        assert.is_true(#defined > 10)
+    end)
+end)
