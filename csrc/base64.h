@@ -6,7 +6,7 @@
  *   padding                               right when it is there ("QQ==", "QUI="); may be absent
  *   one sextet too few ("QUJDR")          TC_BASE64_TRUNCATED
  *   bits left over that are not zero      TC_BASE64_TRAILING_BITS ("QR==": a damaged end)
- *   anything behind padding               TC_BASE64_PADDING, as is padding in the wrong place
+ *   more base64 behind padding            TC_BASE64_PADDING, as is padding in the wrong place
  *   any other character, '-' and '_' too  TC_BASE64_CHARACTER
  */
 #ifndef TC_BASE64_H

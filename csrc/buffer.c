@@ -40,6 +40,15 @@ bool tc_buffer_append(struct tc_buffer *buffer, const void *bytes, size_t size)
     return true;
 }
 
+void tc_buffer_trim(struct tc_buffer *buffer)
+{
+    unsigned char *data = buffer->size ? tc_realloc(buffer->data, buffer->size) : NULL;
+    if (!data)
+        return;
+    buffer->data = data;
+    buffer->capacity = buffer->size;
+}
+
 void tc_buffer_free(struct tc_buffer *buffer)
 {
     tc_free(buffer->data);

@@ -19,6 +19,9 @@ bool tc_buffer_reserve(struct tc_buffer *buffer, size_t extra);
 /* Adds `size` bytes. False when memory is short: nothing changed. */
 bool tc_buffer_append(struct tc_buffer *buffer, const void *bytes, size_t size);
 
+/* Gives back what is behind `size`, if that can be done. */
+void tc_buffer_trim(struct tc_buffer *buffer);
+
 /* Gives the memory back and leaves an empty buffer. */
 void tc_buffer_free(struct tc_buffer *buffer);
 

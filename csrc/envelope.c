@@ -234,6 +234,8 @@ static bool close_image(struct tc_envelope *e)
     if (error)
         return bad_base64(e, error);
     image_grew(image, written);
+    if (!image->size) /* nothing but white space */
+        return bad_base64(e, TC_BASE64_TRUNCATED);
     image->whole = true;
     return true;
 }
@@ -699,11 +701,13 @@ void tc_envelope_describe(const struct tc_envelope *e, char *text, size_t size)
     }
 }
 
-/* Keeps the larger of the two as the spare buffer. */
+/* Keeps the larger of the two as the spare buffer, unless it is too large to lie about. */
 static void keep_spare(struct tc_envelope *e, struct tc_buffer *bytes)
 {
     struct tc_buffer *spare = e->spare;
-    if (spare && bytes->capacity > spare->capacity && bytes->size <= TC_ENVELOPE_SPARE) {
+    if (bytes->capacity > TC_ENVELOPE_SPARE)
+        tc_buffer_trim(bytes);
+    if (spare && bytes->capacity > spare->capacity && bytes->capacity <= TC_ENVELOPE_SPARE) {
         struct tc_buffer old = *spare;
         *spare = *bytes;
         spare->size = 0;
@@ -712,7 +716,7 @@ static void keep_spare(struct tc_envelope *e, struct tc_buffer *bytes)
     tc_buffer_free(bytes);
 }
 
-void tc_envelope_drop_image(struct tc_envelope *e, unsigned index)
+static void free_image(struct tc_envelope *e, unsigned index)
 {
     struct tc_image *image = e->images[index];
     if (!image)
@@ -722,12 +726,18 @@ void tc_envelope_drop_image(struct tc_envelope *e, unsigned index)
     tc_free(image);
 }
 
+void tc_envelope_drop_image(struct tc_envelope *e, unsigned index)
+{
+    if (e->images[index] && e->images[index]->whole)
+        free_image(e, index);
+}
+
 void tc_envelope_free(struct tc_envelope *e)
 {
     tc_buffer_free(&e->text);
     for (unsigned i = 0; i < TC_ENVELOPE_RULES; i++)
         tc_buffer_free(&e->texts[i]);
     for (unsigned i = 0; i < e->image_count; i++)
-        tc_envelope_drop_image(e, i);
+        free_image(e, i);
     e->image_count = 0;
 }

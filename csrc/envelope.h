@@ -21,11 +21,11 @@
 #include "image.h"
 
 enum {
-    TC_ENVELOPE_DEPTH = 1000,   /* containers inside each other */
-    TC_ENVELOPE_SIZE = 4 << 20, /* bytes of envelope, pictures not counted */
-    TC_ENVELOPE_IMAGES = 64,    /* pictures in one answer */
-    TC_ENVELOPE_RULES = 16,     /* rules of one scanner */
-    TC_ENVELOPE_KEY = 64,       /* bytes of a key that are compared; a longer one matches nothing */
+    TC_ENVELOPE_DEPTH = 1000,     /* containers inside each other */
+    TC_ENVELOPE_SIZE = 4 << 20,   /* bytes of envelope, pictures not counted */
+    TC_ENVELOPE_IMAGES = 64,      /* pictures in one answer */
+    TC_ENVELOPE_RULES = 16,       /* rules of one scanner */
+    TC_ENVELOPE_KEY = 64,         /* a key of so many bytes matches nothing */
     TC_ENVELOPE_TEXT = 64 * 1024, /* bytes of a captured text; more is cut */
     TC_ENVELOPE_SPARE = 16 << 20  /* bytes of a picture whose buffer is kept for the next one */
 };
@@ -49,7 +49,7 @@ enum tc_capture {
     TC_CAPTURE_TEXT    /* kept in the envelope, and a copy, unescaped, in `texts` */
 };
 
-/* A place in a document: keys from the root on, "[]" for any element of a list, NULL at the end. */
+/* A place in a document: keys from the root on, "[]" for any element of a list, and NULL. */
 struct tc_rule {
     enum tc_capture capture;
     const char *path[6];
@@ -58,7 +58,7 @@ struct tc_rule {
 struct tc_envelope {
     struct tc_buffer text;                       /* the envelope so far: JSON */
     struct tc_buffer texts[TC_ENVELOPE_RULES];   /* of TC_CAPTURE_TEXT, by rule; joined with "; " */
-    struct tc_image *images[TC_ENVELOPE_IMAGES]; /* by number less one; a taker may put NULL */
+    struct tc_image *images[TC_ENVELOPE_IMAGES]; /* by number less one; NULL: dropped */
     unsigned image_count;
     enum tc_envelope_error error;
     enum tc_base64_error base64_error; /* when error is TC_ENVELOPE_NOT_BASE64 */
@@ -103,7 +103,7 @@ struct tc_image *tc_envelope_open_image(const struct tc_envelope *envelope);
 /* One line that says what is wrong and where, for a person. */
 void tc_envelope_describe(const struct tc_envelope *envelope, char *text, size_t size);
 
-/* Frees picture `index` (from 0), taken or not; its buffer may become the spare one. */
+/* Frees picture `index` (from 0) if it is whole; its buffer may become the spare one. */
 void tc_envelope_drop_image(struct tc_envelope *envelope, unsigned index);
 
 /* Frees everything, pictures too. */

@@ -26,7 +26,7 @@ double tc_decimal(const char *text, double otherwise)
             digits = digits * 10 + (*text - '0');
     if (!seen)
         return otherwise;
-    if ((*text | 0x20) == 'e') {
+    if ((*text | 0x20) == 'e' && !isspace((unsigned char)text[1])) {
         long power = strtol(text + 1, NULL, 10);
         exponent += power > 300 ? 300 : power < -300 ? -300 : (int)power;
     }

@@ -11,6 +11,7 @@
 #include "clock.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +19,17 @@
 #ifdef _WIN32
 #include <windows.h>
 
-static char *follow_links(const char *path)
+static char *follow_links(const char *path, int *error)
 {
-    return tc_strndup(path, strlen(path));
+    char *copy = tc_strndup(path, strlen(path));
+    *error = copy ? 0 : ENOMEM;
+    return copy;
+}
+
+static bool is_replaceable(const char *path)
+{
+    (void)path;
+    return true;
 }
 
 static int replace(const char *from, const char *to)
@@ -28,22 +37,46 @@ static int replace(const char *from, const char *to)
     return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING) ? 0 : EACCES;
 }
 #else
-/* The file that `path` means, or `path` itself where there is none yet. NULL: no memory. */
-static char *follow_links(const char *path)
+#include <sys/stat.h>
+
+/* The file that `path` means, or `path` itself where there is none yet. A link to nothing is an
+ * error. */
+static char *follow_links(const char *path, int *error)
 {
-    char *there = realpath(path, NULL), *copy;
-    copy = tc_strndup(there ? there : path, strlen(there ? there : path));
-    free(there);
+    struct stat there;
+    char *target = realpath(path, NULL);
+    if (!target && errno != ENOENT) {
+        *error = errno;
+        return NULL;
+    }
+    if (!target && lstat(path, &there) == 0) {
+        *error = ENOENT;
+        return NULL;
+    }
+    char *copy = tc_strndup(target ? target : path, strlen(target ? target : path));
+    free(target);
+    *error = copy ? 0 : ENOMEM;
     return copy;
 }
 
+/* Devices and pipes are written to, not replaced. */
+static bool is_replaceable(const char *path)
+{
+    struct stat there;
+    return stat(path, &there) != 0 || S_ISREG(there.st_mode) || S_ISDIR(there.st_mode);
+}
+
+/* A file that is replaced leaves its mode to the new one. */
 static int replace(const char *from, const char *to)
 {
+    struct stat there;
+    if (stat(to, &there) == 0 && S_ISREG(there.st_mode))
+        (void)chmod(from, there.st_mode & 07777);
     return rename(from, to) ? errno : 0;
 }
 #endif
 
-enum { TRIES = 100, SUFFIX = 32 };
+enum { TRIES = 100, LONGEST_NAME = 40 };
 
 /* Opens `name`, which must not be there yet. Sets errno. */
 static FILE *create(const char *name)
@@ -51,29 +84,51 @@ static FILE *create(const char *name)
     return fopen(name, "wbx");
 }
 
-int tc_writer_open(struct tc_writer *writer, const char *path)
+/* The length of the directory's part of `path`, its slash included. */
+static size_t directory_size(const char *path)
 {
-    char *target = follow_links(path);
-    *writer = (struct tc_writer){NULL, NULL};
-    if (!target)
-        return ENOMEM;
-    size_t size = strlen(target);
-    writer->temporary = tc_realloc(target, size + SUFFIX);
-    if (!writer->temporary) {
-        tc_free(target);
-        return ENOMEM;
-    }
+    size_t size = strlen(path);
+    while (size && path[size - 1] != '/' && path[size - 1] != '\\')
+        size--;
+    return size;
+}
+
+/* Opens a new file in the directory of `target`, whose name may be as long as names can be. */
+static int open_temporary(struct tc_writer *writer, const char *target)
+{
+    size_t directory = directory_size(target);
+    char *name = tc_realloc(NULL, directory + LONGEST_NAME);
     int error = EEXIST;
+    if (!name)
+        return ENOMEM;
+    memcpy(name, target, directory);
     for (int i = 0; i < TRIES && error == EEXIST; i++) {
         unsigned long number = (unsigned long)((uint64_t)(tc_clock_now() * 1e6) % 1000000000);
-        snprintf(writer->temporary + size, SUFFIX, ".%09lu-%02d.part", number, i);
-        writer->file = create(writer->temporary);
+        snprintf(name + directory, LONGEST_NAME, ".thucchien-%09lu-%02d.part", number, i);
+        writer->file = create(name);
         error = writer->file ? 0 : errno;
     }
-    if (error) {
-        tc_free(writer->temporary);
-        writer->temporary = NULL;
+    if (error)
+        tc_free(name);
+    else
+        writer->temporary = name;
+    return error;
+}
+
+int tc_writer_open(struct tc_writer *writer, const char *path)
+{
+    int error;
+    *writer = (struct tc_writer){NULL, NULL};
+    char *target = follow_links(path, &error);
+    if (!target)
+        return error;
+    if (is_replaceable(target)) {
+        error = open_temporary(writer, target);
+    } else {
+        writer->file = fopen(target, "wb");
+        error = writer->file ? 0 : errno;
     }
+    tc_free(target);
     return error;
 }
 
@@ -93,13 +148,22 @@ static int close_file(struct tc_writer *writer)
     return !failed ? 0 : errno ? errno : EIO;
 }
 
+/* Gives the temporary file the name that `path` means. */
+static int rename_to(const struct tc_writer *writer, const char *path)
+{
+    int error;
+    char *target = follow_links(path, &error);
+    if (target)
+        error = replace(writer->temporary, target);
+    tc_free(target);
+    return error;
+}
+
 int tc_writer_commit(struct tc_writer *writer, const char *path)
 {
     int error = close_file(writer);
-    char *target = error ? NULL : follow_links(path);
-    if (!error)
-        error = target ? replace(writer->temporary, target) : ENOMEM;
-    tc_free(target);
+    if (!error && writer->temporary)
+        error = rename_to(writer, path);
     if (error) {
         tc_writer_abort(writer);
         return error;

@@ -1,7 +1,7 @@
 /*
  * Files that are there whole or not at all: bytes go to a temporary file beside the one that is
  * meant, which takes its place in one step at the end. Who reads the file sees the old one or the
- * new one, never half a picture.
+ * new one, never half a picture. A device or a pipe is no such file: it is written to as it is.
  */
 #ifndef TC_WRITER_H
 #define TC_WRITER_H
@@ -12,7 +12,7 @@
 /* A file on its way. All zero is none. */
 struct tc_writer {
     FILE *file;
-    char *temporary; /* its name for now */
+    char *temporary; /* its name for now; NULL where a device or a pipe is written to */
 };
 
 /*
@@ -25,8 +25,9 @@ int tc_writer_open(struct tc_writer *writer, const char *path);
 int tc_writer_write(struct tc_writer *writer, const void *bytes, size_t size);
 
 /*
- * Ends the file and gives it its name. A symbolic link at `path` stays, what it points to is
- * replaced. Returns 0, or an errno: then nothing has changed and the temporary file is gone.
+ * Ends the file and gives it its name. A file that was there leaves it its mode; a symbolic link
+ * stays, what it points to is replaced, and one that points to nothing is an error. Returns 0, or
+ * an errno: then nothing has changed and the temporary file is gone.
  */
 int tc_writer_commit(struct tc_writer *writer, const char *path);
 
