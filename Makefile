@@ -73,11 +73,16 @@ ENGINE := $(filter csrc/client.c csrc/request.c csrc/failure.c,$(SOURCES))
 SPLITTER := $(filter-out $(BINDING) $(ENGINE),$(SOURCES))
 C_TESTS := $(patsubst spec/c/%.c,$(OUT)/c/%,$(sort $(wildcard spec/c/test_*.c)))
 
+# Fuzz targets, and programs that replay their corpus. One of them compares with lua-cjson.
+FUZZERS := base64 envelope whole
+C_TESTS += $(FUZZERS:%=$(OUT)/c/replay_%)
+fuzz_libs = $(if $(filter whole,$(1)),-I/usr/include/lua5.4 -llua5.4)
+
 # ---- build --------------------------------------------------------------------------------------
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build install uninstall demo test test-all lint asan rockspec host clean help \
+.PHONY: build install uninstall demo test test-all lint asan fuzz rockspec host clean help \
         c-tests deps deps-all
 
 build: $(MODULE) ## the module for $(LUA): build/<lua>/thucchien.so (default)
@@ -100,6 +105,12 @@ $(OUT)/c/%: spec/c/%.c $(SPLITTER:csrc/%.c=$(OUT)/obj/%.o) | deps-test
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC $@")
 	$(Q)$(COMPILE) -Icsrc -MMD -MP $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lcmocka
+
+$(OUT)/c/replay_%: spec/fuzz/fuzz_%.c spec/fuzz/replay.c $(SPLITTER:csrc/%.c=$(OUT)/obj/%.o) | deps-test
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC $@")
+	$(Q)$(COMPILE) -Icsrc -DCORPUS='"spec/fuzz/corpus/$*"' $(LDFLAGS) -o $@ $(filter %.c %.o,$^) \
+	  $(call fuzz_libs,$*)
 
 -include $(OBJECTS:.o=.d) $(C_TESTS:=.d)
 
@@ -138,6 +149,7 @@ $(eval $(call deps_rule,demo,build run emulator))
 $(eval $(call deps_rule,test,build run emulator test))
 $(eval $(call deps_rule,test-all,build run emulator test all-luas))
 $(eval $(call deps_rule,lint,build lint))
+$(eval $(call deps_rule,fuzz,build fuzz))
 $(eval $(call deps_rule,rockspec,build run emulator rockspec))
 
 deps: deps-test ## install what demo and test need (Debian, Ubuntu), or say what is missing
@@ -179,6 +191,20 @@ asan: deps-test ## C unit tests and specs with ASan and UBSan, leaks included
 	@CC='$(CC)' .ci/asan-lua.sh $(LUA) $(BUILD)/asan-$(LUA_NAME)/bin
 	@BUILD='$(BUILD)' VARIANT=asan- SPEC='$(SPEC)' .ci/test.sh \
 	  $(C_TESTS:$(OUT)/%=$(BUILD)/asan-$(LUA_NAME)/%) -- $(LUA)
+
+# What is found goes to $(BUILD)/fuzz; an input that breaks something is kept there as crash-*.
+SECONDS ?= 60
+fuzz: deps-fuzz ## libFuzzer on the splitter, SECONDS=60 each
+	@mkdir -p $(BUILD)/fuzz
+	@for target in $(FUZZERS); do \
+	  found=$(BUILD)/fuzz/$$target.found; mkdir -p $$found; \
+	  libs=; [ $$target != whole ] || libs='$(call fuzz_libs,whole)'; \
+	  clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Icsrc \
+	    spec/fuzz/fuzz_$$target.c $(SPLITTER) $$libs -o $(BUILD)/fuzz/$$target && \
+	  $(BUILD)/fuzz/$$target -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
+	    -dict=spec/fuzz/json.dict -artifact_prefix=$(BUILD)/fuzz/$$target- -print_final_stats=1 \
+	    $$found spec/fuzz/corpus/$$target || exit; \
+	done
 
 rockspec: deps-rockspec ## the rock: lint, build with luarocks, a picture from what it installed
 	@LUA_VERSION='$(LUA_VERSION)' BUILD='$(BUILD)' CC='$(CC)' CURL_INCDIR='$(CURL_INCDIR)' \

@@ -29,7 +29,8 @@ packages() {
         libcurl4-openssl-dev|libcurl4-gnutls-dev|libcurl4-nss-dev" ;;
     run) echo "$(interpreter "$lua") lua-cjson lua-argparse ca-certificates" ;;
     emulator) echo "luajit lua-cjson lua-argparse lua-http lua-zlib" ;; # none of 5.4 for lua-http
-    test) echo "lua-busted libcmocka-dev curl openssl" ;;
+    test) echo "lua-busted libcmocka-dev curl openssl liblua5.4-dev lua-cjson" ;;
+    fuzz) echo "clang libclang-rt-dev liblua5.4-dev lua-cjson" ;;
     all-luas) for lua in $LUAS; do echo "$(interpreter "$lua") $(lua_headers "$lua")"; done ;;
     lint) echo "lua-check clang-format clang-tidy binutils" ;;
     rockspec) echo luarocks ;;
@@ -65,6 +66,8 @@ found() {
     libcurl4-*) has_header curl/curl.h ;;
     libcmocka-dev) printf '#include <%s>\n' stdarg.h stddef.h setjmp.h stdint.h cmocka.h |
         ${CC:-cc} ${INCLUDES:-} -E - ;;
+    libclang-rt-dev) echo 'int main(void) { return 0; }' |
+        clang -x c -fsanitize=address - -o /dev/null ;;
     lua-cjson) has_module "$LUA" cjson ;;
     lua-argparse) has_module "$LUA" argparse ;;
     lua-http) has_module luajit http.server ;;

@@ -1,0 +1,1370 @@
+/*
+ * envelope.c: the splitter, with every document cut at every place.
+ *
+ * In the documents written here ' stands for the quotation mark and ~ for a NUL byte, so that they
+ * can be read. In those that are wrong, ^ stands before the byte at which the error is to be seen.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "../fuzz/naive.h"
+#include "alloc.h"
+#include "envelope.h"
+
+#include <stdio.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The gateway's shapes, a list whose elements are pictures, and a rule as deep as there can be. */
+enum { PICTURE, PROMPT, ERROR_MESSAGE, ERROR, DETAIL, LISTED, DEEPEST, RULES };
+
+static const struct tc_rule rules[RULES] = {
+    [PICTURE] = {TC_CAPTURE_BASE64, {"data", "[]", "b64_json"}},
+    [PROMPT] = {TC_CAPTURE_TEXT, {"data", "[]", "revised_prompt"}},
+    [ERROR_MESSAGE] = {TC_CAPTURE_TEXT, {"error", "message"}},
+    [ERROR] = {TC_CAPTURE_TEXT, {"error"}},
+    [DETAIL] = {TC_CAPTURE_TEXT, {"detail", "[]", "msg"}},
+    [LISTED] = {TC_CAPTURE_BASE64, {"images", "[]"}},
+    [DEEPEST] = {TC_CAPTURE_TEXT, {"a", "b", "[]", "c", "d"}},
+};
+
+/* ---- documents ---- */
+
+struct document {
+    char *bytes;
+    size_t size;
+    size_t mark; /* where the ^ was, or SIZE_MAX */
+};
+
+static void *block(size_t size)
+{
+    void *memory = malloc(size ? size : 1);
+    assert_non_null(memory);
+    return memory;
+}
+
+/* Translates what the header comment says. */
+static struct document document(const char *written)
+{
+    struct document made = {block(strlen(written)), 0, SIZE_MAX};
+    for (; *written; written++) {
+        if (*written == '^')
+            made.mark = made.size;
+        else
+            made.bytes[made.size++] = *written == '\'' ? '"' : *written == '~' ? '\0' : *written;
+    }
+    return made;
+}
+
+/* ---- cutting ---- */
+
+/* How a document is cut: into pieces of `every` bytes, or else at `first` and `second`. */
+struct cut {
+    size_t first, second, every;
+};
+
+static const struct cut uncut = {0, 0, 0};
+
+static size_t piece_length(struct cut cut, size_t done, size_t size)
+{
+    size_t end = size;
+    if (cut.every)
+        end = done + cut.every;
+    else if (done < cut.first)
+        end = cut.first;
+    else if (done < cut.second)
+        end = cut.second;
+    return (end < size ? end : size) - done;
+}
+
+/* Feeds a copy of exactly that size, so that a sanitizer sees a byte read behind it. */
+static bool feed(struct tc_envelope *e, const char *bytes, size_t size)
+{
+    char *copy = block(size);
+    memcpy(copy, bytes, size);
+    bool good = tc_envelope_feed(e, copy, size);
+    free(copy);
+    return good;
+}
+
+static void feed_cut(struct tc_envelope *e, const char *bytes, size_t size, struct cut cut)
+{
+    size_t length;
+    for (size_t done = 0; done < size; done += length) {
+        length = piece_length(cut, done, size);
+        feed(e, bytes + done, length);
+    }
+}
+
+static void parse(struct tc_envelope *e, const struct document *d, struct cut cut)
+{
+    tc_envelope_init(e, rules, RULES);
+    feed_cut(e, d->bytes, d->size, cut);
+    tc_envelope_finish(e);
+}
+
+/* ---- comparing ---- */
+
+static bool same_buffer(const struct tc_buffer *one, const struct tc_buffer *other)
+{
+    return one->size == other->size && (!one->size || !memcmp(one->data, other->data, one->size));
+}
+
+static bool same_text(const char *one, const char *other)
+{
+    return one && other ? !strcmp(one, other) : one == other;
+}
+
+static const char *image_difference(const struct tc_image *one, const struct tc_image *other)
+{
+    const struct tc_signature *a = &one->signature, *b = &other->signature;
+    if (!same_buffer(&one->bytes, &other->bytes))
+        return "an image's bytes";
+    if (one->size != other->size || one->whole != other->whole)
+        return "an image's size";
+    if (!same_text(a->mime, b->mime) || !same_text(a->ext, b->ext) || a->width != b->width ||
+        a->height != b->height)
+        return "an image's signature";
+    return NULL;
+}
+
+/* What differs in two results, or NULL. */
+static const char *difference(const struct tc_envelope *one, const struct tc_envelope *other)
+{
+    if (one->error != other->error || one->base64_error != other->base64_error)
+        return "the error";
+    if (one->position != other->position)
+        return "the position";
+    if (!same_buffer(&one->text, &other->text))
+        return "the envelope";
+    for (unsigned i = 0; i < TC_ENVELOPE_RULES; i++)
+        if (!same_buffer(&one->texts[i], &other->texts[i]))
+            return "a captured text";
+    if (one->image_count != other->image_count)
+        return "the number of images";
+    for (unsigned i = 0; i < one->image_count; i++) {
+        const char *differs = image_difference(one->images[i], other->images[i]);
+        if (differs)
+            return differs;
+    }
+    return NULL;
+}
+
+static void expect_at_cut(const char *row, const struct document *d,
+                          const struct tc_envelope *wanted, struct cut cut)
+{
+    struct tc_envelope got;
+    char text[128];
+    parse(&got, d, cut);
+    const char *differs = difference(wanted, &got);
+    tc_envelope_describe(&got, text, sizeof(text));
+    if (differs)
+        fail_msg("%s, cut at %zu and %zu, every %zu: %s differs (now: %s)", row, cut.first,
+                 cut.second, cut.every, differs, text);
+    tc_envelope_free(&got);
+}
+
+/* In two at every place, in pieces of every size, in three at some: all as uncut. */
+static void expect_at_every_cut(const char *row, const struct document *d)
+{
+    struct tc_envelope wanted;
+    size_t stride = d->size <= 48 ? 1 : d->size / 16;
+    parse(&wanted, d, uncut);
+    for (size_t i = 1; i <= d->size; i++) {
+        expect_at_cut(row, d, &wanted, (struct cut){i, i, 0});
+        expect_at_cut(row, d, &wanted, (struct cut){0, 0, i});
+    }
+    for (size_t i = 1; i < d->size; i += stride)
+        for (size_t j = i + 1; j < d->size; j += stride)
+            expect_at_cut(row, d, &wanted, (struct cut){i, j, 0});
+    tc_envelope_free(&wanted);
+}
+
+/* ---- documents that are right ---- */
+
+#define PNG_2X3                                                                                    \
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJ"     \
+    "RU5ErkJggg=="
+#define KEY_62 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static const struct right {
+    const char *name, *json;
+    const char *envelope; /* NULL: like `json` */
+    const char *images;   /* what is in them, with | between; NULL: there are none */
+    const char *texts[RULES];
+} right[] = {
+    /* the gateway's answers */
+    {"compact",
+     "{'created':1735689600,'data':[{'b64_json':'QUJD'}]}",
+     "{'created':1735689600,'data':[{'b64_json':1}]}",
+     "ABC",
+     {0}},
+    {"with nulls",
+     "{'created':1735689600,'background':null,'data':[{'b64_json':'QUI=','revised_prompt':null,"
+     "'url':null}],'output_format':null,'quality':null,'size':null,'usage':{'input_tokens':0,"
+     "'input_tokens_details':{'image_tokens':0,'text_tokens':0},'total_tokens':0}}",
+     "{'created':1735689600,'background':null,'data':[{'b64_json':1,'revised_prompt':null,"
+     "'url':null}],'output_format':null,'quality':null,'size':null,'usage':{'input_tokens':0,"
+     "'input_tokens_details':{'image_tokens':0,'text_tokens':0},'total_tokens':0}}",
+     "AB",
+     {0}},
+    {"pretty",
+     "{\n  'created' : 1735689600,\r\n\t'data' : [\n    {\n      'b64_json' : 'QQ=='\n    }\n  ]"
+     "\n}\n",
+     "{'created':1735689600,'data':[{'b64_json':1}]}",
+     "A",
+     {0}},
+    {"other order",
+     "{'data':[{'url':null,'revised_prompt':'a kite','b64_json':'QUJD'}],'created':1}",
+     "{'data':[{'url':null,'revised_prompt':'a kite','b64_json':1}],'created':1}",
+     "ABC",
+     {[PROMPT] = "a kite"}},
+    {"several images",
+     "{'data':[{'b64_json':'QQ=='},{'b64_json':'QkI='},{'b64_json':'Q0ND'}]}",
+     "{'data':[{'b64_json':1},{'b64_json':2},{'b64_json':3}]}",
+     "A|BB|CCC",
+     {0}},
+    {"images at two places",
+     "{'images':['QQ==','QkI='],'data':[{'b64_json':'Q0ND'}]}",
+     "{'images':[1,2],'data':[{'b64_json':3}]}",
+     "A|BB|CCC",
+     {0}},
+    {"duplicated keys",
+     "{'data':[{'b64_json':'QQ==','b64_json':'QkI='}],'data':[]}",
+     "{'data':[{'b64_json':1,'b64_json':2}],'data':[]}",
+     "A|BB",
+     {0}},
+    {"unknown fields",
+     "{'x':{'data':[{'b64_json':'no'}]},'data':[{'x':[1,{}],'b64_json':'QUJD'}]}",
+     "{'x':{'data':[{'b64_json':'no'}]},'data':[{'x':[1,{}],'b64_json':1}]}",
+     "ABC",
+     {0}},
+
+    /* base64 and what JSON may do to it */
+    {"without padding", "{'images':['QQ']}", "{'images':[1]}", "A", {0}},
+    {"escaped slash", "{'images':['\\/9j\\/']}", "{'images':[1]}", "\xff\xd8\xff", {0}},
+    {"escaped plus", "{'images':['\\u002B\\u002b++']}", "{'images':[1]}", "\xfb\xef\xbe", {0}},
+    {"every character escaped",
+     "{'images':['\\u0051\\u0055\\u004a\\u0044\\u0051\\u0051\\u003d=']}",
+     "{'images':[1]}",
+     "ABCA",
+     {0}},
+    {"lines in the base64",
+     "{'images':['QUJD\\r\\nQUJD\\n\\tQ\\f Q\\u0020=\\u000A=']}",
+     "{'images':[1]}",
+     "ABCABCA",
+     {0}},
+    {"images that are none",
+     "{'images':[null,'',null,'QQ=='],'data':[{'b64_json':null}]}",
+     "{'images':[null,'',null,1],'data':[{'b64_json':null}]}",
+     "A",
+     {0}},
+
+    /* places */
+    {"escapes in keys",
+     "{'\\u0064at\\u0061':[{'b\\u00364_json':'QUJD'}]}",
+     "{'data':[{'b64_json':1}]}",
+     "ABC",
+     {0}},
+    {"key in a string",
+     "{'x':'\\'b64_json\\':\\'no\\'','data':['b64_json',{'b64_json':'QQ=='}]}",
+     "{'x':'\\u0022b64_json\\u0022:\\u0022no\\u0022','data':['b64_json',{'b64_json':1}]}",
+     "A",
+     {0}},
+    {"too high", "{'b64_json':'no','data':{'b64_json':'no'}}", NULL, NULL, {0}},
+    {"too deep",
+     "{'data':[[{'b64_json':'no'}],{'x':{'b64_json':'no'}},{'x':[{'b64_json':'-'}]}]}",
+     NULL,
+     NULL,
+     {0}},
+    {"at the root", "[{'b64_json':'no'}]", NULL, NULL, {0}},
+    {"no list", "{'data':{'b64_json':'-','0':{'b64_json':'-'}}}", NULL, NULL, {0}},
+    {"an object's key like a list's step",
+     "{'data':{'[]':{'b64_json':'-'}},'images':{'[]':'-'}}",
+     NULL,
+     NULL,
+     {0}},
+    {"keys that begin alike",
+     "{'data':[{'b64_jso':1,'b64_json2':2,'b64_json ':3,'':4}],'dat':[]}",
+     NULL,
+     NULL,
+     {0}},
+    {"keys of other case", "{'Data':[{'b64_json':1}],'data':[{'B64_JSON':2}]}", NULL, NULL, {0}},
+    {"key with a NUL behind",
+     "{'data':[{'b64_json\\u0000':1}],'data\\u0000':[{'b64_json':2}]}",
+     NULL,
+     NULL,
+     {0}},
+    {"key of half a pair",
+     "{'data\\ud83d':[{'b64_json':2}]}",
+     "{'data\xef\xbf\xbd':[{'b64_json':2}]}",
+     NULL,
+     {0}},
+    {"keys around what is compared",
+     "{'b" KEY_62 "':1,'bb" KEY_62 "':2,'bbb" KEY_62 "':3,'data" KEY_62 KEY_62
+     "':[{'b64_json':4}]}",
+     NULL,
+     NULL,
+     {0}},
+    {"behind a nested value",
+     "{'data':[{'x':{'y':[{}]},'b64_json':'QQ=='},{'b64_json':'QkI='}]}",
+     "{'data':[{'x':{'y':[{}]},'b64_json':1},{'b64_json':2}]}",
+     "A|BB",
+     {0}},
+
+    /* captured texts */
+    {"text",
+     "{'error':{'message':'no such model','code':404}}",
+     NULL,
+     NULL,
+     {[ERROR_MESSAGE] = "no such model"}},
+    {"text with escapes",
+     "{'error':'\\u00e9\\t\\/\\\\\\'\\u20ac\\ud83d\\ude00'}",
+     "{'error':'\xc3\xa9\\u0009/\\u005c\\u0022\xe2\x82\xac\xf0\x9f\x98\x80'}",
+     NULL,
+     {[ERROR] = "\xc3\xa9\t/\\\"\xe2\x82\xac\xf0\x9f\x98\x80"}},
+    {"numbers as texts",
+     "{'error':-1.5e+3,'detail':[{'msg':0},{'msg':12}]}",
+     NULL,
+     NULL,
+     {[ERROR] = "-1.5e+3", [DETAIL] = "0; 12"}},
+    {"texts of a list",
+     "{'detail':[{'msg':'one'},{'loc':'x'},{'msg':'two'},{'msg':3}]}",
+     NULL,
+     NULL,
+     {[DETAIL] = "one; two; 3"}},
+    {"empty texts",
+     "{'detail':[{'msg':''},{'msg':'two'},{'msg':''}]}",
+     NULL,
+     NULL,
+     {[DETAIL] = "two; "}},
+    {"no texts",
+     "{'error':null,'detail':[{'msg':null},{'msg':true},{'msg':['x']},{'msg':{}}]}",
+     NULL,
+     NULL,
+     {0}},
+    {"texts elsewhere",
+     "{'message':'x','error':{'error':'x','x':{'message':'y'}},'msg':'x'}",
+     NULL,
+     NULL,
+     {0}},
+    {"as deep as a rule goes",
+     "{'a':{'b':[{'c':{'d':'x','e':{'d':'-'}}}],'c':{'d':'-'}}}",
+     NULL,
+     NULL,
+     {[DEEPEST] = "x"}},
+
+    /* strings */
+    {"every short escape",
+     "['\\'\\\\\\/\\b\\f\\n\\r\\t']",
+     "['\\u0022\\u005c/\\u0008\\u000c\\u000a\\u000d\\u0009']",
+     NULL,
+     {0}},
+    {"hex escapes",
+     "['\\u0000\\u001F\\u0020\\u007f\\u0080\\u07FF\\u0800\\uffff\\uABcd']",
+     "['\\u0000\\u001f \x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xea\xaf\x8d']",
+     NULL,
+     {0}},
+    {"surrogate pairs",
+     "['\\ud800\\udc00\\uDBFF\\uDFFF\\ud83d\\ude00']",
+     "['\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\xf0\x9f\x98\x80']",
+     NULL,
+     {0}},
+    {"high surrogates alone",
+     "['\\ud800','\\ud800x','\\ud800\\n','\\ud800\\u0041','\\udbff\\ud800']",
+     "['\xef\xbf\xbd','\xef\xbf\xbdx','\xef\xbf\xbd\\u000a','\xef\xbf\xbd"
+     "A','\xef\xbf\xbd"
+     "\xef\xbf\xbd']",
+     NULL,
+     {0}},
+    {"low surrogates alone",
+     "['\\udc00','\\udc00\\udfff','\\udc00\\ud83d\\ude00']",
+     "['\xef\xbf\xbd','\xef\xbf\xbd\xef\xbf\xbd','\xef\xbf\xbd\xf0\x9f\x98\x80']",
+     NULL,
+     {0}},
+    {"a pair behind half of one",
+     "['\\ud800\\ud83d\\ude00']",
+     "['\xef\xbf\xbd\xf0\x9f\x98\x80']",
+     NULL,
+     {0}},
+    {"UTF-8", "['\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80']", NULL, NULL, {0}},
+    {"what is not UTF-8", "{'\xff\xc0\x80':'\x80\xed\xa0\x80\xf8\xfe'}", NULL, NULL, {0}},
+
+    /* values */
+    {"null", "null", NULL, NULL, {0}},
+    {"true", "true", NULL, NULL, {0}},
+    {"false", " false ", "false", NULL, {0}},
+    {"text alone", "'x'", NULL, NULL, {0}},
+    {"empty text", "''", NULL, NULL, {0}},
+    {"empty object", "{}", NULL, NULL, {0}},
+    {"empty list", "[ ]", "[]", NULL, {0}},
+    {"0", "0", NULL, NULL, {0}},
+    {"-0", "-0", NULL, NULL, {0}},
+    {"7", "7", NULL, NULL, {0}},
+    {"-120", "-120", NULL, NULL, {0}},
+    {"0.5", "0.5", NULL, NULL, {0}},
+    {"12.50", "12.50", NULL, NULL, {0}},
+    {"0e0", "0e0", NULL, NULL, {0}},
+    {"1E5", "1E5", NULL, NULL, {0}},
+    {"1e+05", "1e+05", NULL, NULL, {0}},
+    {"-1.5E-10", "-1.5E-10", NULL, NULL, {0}},
+    {"a long number", "123456789012345678901234567890.5e999", NULL, NULL, {0}},
+    {"number and line", "42\n", "42", NULL, {0}},
+    {"numbers in a list", "[0,-0,1.5,2e3 ,4E+1\n]", "[0,-0,1.5,2e3,4E+1]", NULL, {0}},
+    {"numbers in an object", "{'a':0,'b':1.5,'c':2e3}", NULL, NULL, {0}},
+    {"white space everywhere",
+     " \t\r\n{ \t'a' \r: \n[ 1 , true , { } , [ ] , '' ] \t, 'b' : 0 } \n",
+     "{'a':[1,true,{},[],''],'b':0}",
+     NULL,
+     {0}},
+    {"byte order mark", "\xef\xbb\xbf{'a':1}", "{'a':1}", NULL, {0}},
+    {"byte order mark and white space", "\xef\xbb\xbf \n[1]", "[1]", NULL, {0}},
+    {"nesting", "[[[{'a':{'b':[[]]}}]],[{}]]", NULL, NULL, {0}},
+};
+
+static void expect_buffer(const char *row, const char *what, const struct tc_buffer *got,
+                          const char *wanted, size_t size)
+{
+    if (got->size != size || (size && memcmp(got->data, wanted, size)))
+        fail_msg("%s: %s: \"%.*s\" instead of \"%.*s\"", row, what, (int)got->size,
+                 (const char *)got->data, (int)size, wanted);
+}
+
+static void expect_images(const char *row, const struct tc_envelope *e, const char *wanted)
+{
+    unsigned count = 0;
+    for (; wanted; count++) {
+        size_t size = strcspn(wanted, "|");
+        if (count == e->image_count)
+            fail_msg("%s: only %u images", row, count);
+        const struct tc_image *image = e->images[count];
+        expect_buffer(row, "image", &image->bytes, wanted, size);
+        if (!image->whole || image->size != size)
+            fail_msg("%s: image %u is not whole", row, count + 1);
+        wanted = wanted[size] ? wanted + size + 1 : NULL;
+    }
+    if (count != e->image_count)
+        fail_msg("%s: %u images instead of %u", row, e->image_count, count);
+}
+
+static void expect_right(const struct right *row, const struct tc_envelope *e)
+{
+    char text[128];
+    struct document wanted = document(row->envelope ? row->envelope : row->json);
+    tc_envelope_describe(e, text, sizeof(text));
+    if (e->error)
+        fail_msg("%s: %s", row->name, text);
+    assert_string_equal(text, "no error");
+    expect_buffer(row->name, "envelope", &e->text, wanted.bytes, wanted.size);
+    expect_images(row->name, e, row->images);
+    for (unsigned i = 0; i < RULES; i++)
+        expect_buffer(row->name, "text", &e->texts[i], row->texts[i],
+                      row->texts[i] ? strlen(row->texts[i]) : 0);
+    assert_null(tc_envelope_open_image(e));
+    free(wanted.bytes);
+}
+
+static void test_right(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(right); i++) {
+        struct tc_envelope e;
+        struct document d = document(right[i].json);
+        parse(&e, &d, uncut);
+        expect_right(&right[i], &e);
+        if (e.position != d.size)
+            fail_msg("%s: ended at %u", right[i].name, (unsigned)e.position);
+        tc_envelope_free(&e);
+        free(d.bytes);
+    }
+}
+
+static void test_right_at_every_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(right); i++) {
+        struct document d = document(right[i].json);
+        expect_at_every_cut(right[i].name, &d);
+        free(d.bytes);
+    }
+}
+
+/* A text that stops early is never wrong before its end, and never right at its end. */
+static void test_cut_short_at_every_byte(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(right); i++) {
+        struct document d = document(right[i].json);
+        bool number = strchr("-0123456789", d.bytes[0]) != NULL;
+        while (strchr(" \n", d.bytes[d.size - 1]))
+            d.size--;
+        for (size_t size = 0; size < d.size && !number; size++) {
+            struct tc_envelope e;
+            tc_envelope_init(&e, rules, RULES);
+            if (!feed(&e, d.bytes, size))
+                fail_msg("%s, %zu bytes: wrong too early", right[i].name, size);
+            if (tc_envelope_finish(&e) || e.error != TC_ENVELOPE_TRUNCATED || e.position != size)
+                fail_msg("%s, %zu bytes: not cut short", right[i].name, size);
+            tc_envelope_free(&e);
+        }
+        free(d.bytes);
+    }
+}
+
+/* Something behind the end is an error at the place where it is. */
+static void test_trailing_garbage(void **state)
+{
+    static const char garbage[] = "x{}[],:\"0-tn\xef\x0c\\";
+    (void)state;
+    for (size_t i = 0; i < COUNT(right); i++)
+        for (const char *behind = garbage; *behind; behind++) {
+            struct tc_envelope e;
+            struct document d = document(right[i].json);
+            bool number = strchr("-0123456789", d.bytes[0]) != NULL;
+            tc_envelope_init(&e, rules, RULES);
+            assert_true(feed(&e, d.bytes, d.size));
+            if (number)
+                assert_true(feed(&e, "\n", 1)); /* else it could be part of the number */
+            if (feed(&e, behind, 1) || e.error != TC_ENVELOPE_TRAILING ||
+                e.position != d.size + number)
+                fail_msg("%s with '%c' behind", right[i].name, *behind);
+            tc_envelope_free(&e);
+            free(d.bytes);
+        }
+}
+
+/* ---- documents that are wrong ---- */
+
+#define IN_IMAGE(text) "{'data':[{'b64_json':" text "}]}"
+
+static const struct wrong {
+    const char *name, *json; /* without a ^ the error is at the end */
+    enum tc_envelope_error error;
+    enum tc_base64_error base64_error;
+} wrong[] = {
+    {"nothing", "", TC_ENVELOPE_TRUNCATED, 0},
+    {"white space", " \n\t", TC_ENVELOPE_TRUNCATED, 0},
+    {"byte order mark", "\xef\xbb\xbf", TC_ENVELOPE_TRUNCATED, 0},
+    {"half a byte order mark", "\xef\xbb", TC_ENVELOPE_TRUNCATED, 0},
+    {"damaged byte order mark", "\xef^\xbf\xbb{}", TC_ENVELOPE_NOT_JSON, 0},
+    {"byte order mark behind a space", " ^\xef\xbb\xbf{}", TC_ENVELOPE_NOT_JSON, 0},
+    {"two byte order marks", "\xef\xbb\xbf^\xef\xbb\xbf{}", TC_ENVELOPE_NOT_JSON, 0},
+    {"byte order mark inside", "[^\xef\xbb\xbf]", TC_ENVELOPE_NOT_JSON, 0},
+    {"UTF-16", "^\xff\xfe{~}~", TC_ENVELOPE_NOT_JSON, 0},
+    {"UTF-16 without a mark", "{^~}~", TC_ENVELOPE_NOT_JSON, 0},
+    {"HTML", "^<html><body>502</body></html>", TC_ENVELOPE_NOT_JSON, 0},
+    {"a word", "^upstream error", TC_ENVELOPE_NOT_JSON, 0},
+    {"a comment", "{^// x\n}", TC_ENVELOPE_NOT_JSON, 0},
+    {"NUL", "^~", TC_ENVELOPE_NOT_JSON, 0},
+    {"NUL in a list", "[1^~]", TC_ENVELOPE_NOT_JSON, 0},
+    {"NUL for a value", "[^~]", TC_ENVELOPE_NOT_JSON, 0},
+    {"NUL behind", "{}^~", TC_ENVELOPE_TRAILING, 0},
+    {"form feed", "[^\f]", TC_ENVELOPE_NOT_JSON, 0},
+    {"no-break space", "[^\xc2\xa0]", TC_ENVELOPE_NOT_JSON, 0},
+
+    {"half a word", "tru", TC_ENVELOPE_TRUNCATED, 0},
+    {"misspelt true", "tru^x", TC_ENVELOPE_NOT_JSON, 0},
+    {"capital letters", "nu^LL", TC_ENVELOPE_NOT_JSON, 0},
+    {"capital letter", "[^True]", TC_ENVELOPE_NOT_JSON, 0},
+    {"a word and more", "true^r", TC_ENVELOPE_TRAILING, 0},
+    {"two words", "[null^null]", TC_ENVELOPE_NOT_JSON, 0},
+    {"a word broken by NUL", "nul^~", TC_ENVELOPE_NOT_JSON, 0},
+
+    {"leading zero", "0^1", TC_ENVELOPE_NOT_JSON, 0},
+    {"leading zero behind a sign", "[-0^1]", TC_ENVELOPE_NOT_JSON, 0},
+    {"point without digits", "[1.^]", TC_ENVELOPE_NOT_JSON, 0},
+    {"point without digits at the end", "1.", TC_ENVELOPE_TRUNCATED, 0},
+    {"point and exponent", "[1.^e5]", TC_ENVELOPE_NOT_JSON, 0},
+    {"nothing before the point", "^.5", TC_ENVELOPE_NOT_JSON, 0},
+    {"nothing between sign and point", "-^.5", TC_ENVELOPE_NOT_JSON, 0},
+    {"two points", "[1.5^.5]", TC_ENVELOPE_NOT_JSON, 0},
+    {"plus", "^+1", TC_ENVELOPE_NOT_JSON, 0},
+    {"exponent without digits", "[1e^]", TC_ENVELOPE_NOT_JSON, 0},
+    {"exponent without digits at the end", "1e", TC_ENVELOPE_TRUNCATED, 0},
+    {"exponent of a sign", "[1E+^]", TC_ENVELOPE_NOT_JSON, 0},
+    {"exponent of a sign at the end", "1.5e-", TC_ENVELOPE_TRUNCATED, 0},
+    {"exponent of two signs", "1e+^-1", TC_ENVELOPE_NOT_JSON, 0},
+    {"exponent with a point", "[1e5^.5]", TC_ENVELOPE_NOT_JSON, 0},
+    {"two exponents", "[1e5^e5]", TC_ENVELOPE_NOT_JSON, 0},
+    {"minus", "[-^]", TC_ENVELOPE_NOT_JSON, 0},
+    {"minus at the end", "-", TC_ENVELOPE_TRUNCATED, 0},
+    {"two signs", "-^-1", TC_ENVELOPE_NOT_JSON, 0},
+    {"hexadecimal", "[0^x1]", TC_ENVELOPE_NOT_JSON, 0},
+    {"hexadecimal alone", "0^x1", TC_ENVELOPE_TRAILING, 0},
+    {"NaN", "^NaN", TC_ENVELOPE_NOT_JSON, 0},
+    {"nan", "[n^an]", TC_ENVELOPE_NOT_JSON, 0},
+    {"infinity", "[-^Infinity]", TC_ENVELOPE_NOT_JSON, 0},
+    {"two numbers", "1 ^2", TC_ENVELOPE_TRAILING, 0},
+
+    {"open list", "[1,2", TC_ENVELOPE_TRUNCATED, 0},
+    {"comma first", "[^,1]", TC_ENVELOPE_NOT_JSON, 0},
+    {"comma last", "[1,^]", TC_ENVELOPE_NOT_JSON, 0},
+    {"two commas", "[1,^,2]", TC_ENVELOPE_NOT_JSON, 0},
+    {"no comma", "[1 ^2]", TC_ENVELOPE_NOT_JSON, 0},
+    {"list closed as object", "[1^}", TC_ENVELOPE_NOT_JSON, 0},
+    {"empty list closed as object", "[^}", TC_ENVELOPE_NOT_JSON, 0},
+    {"object closed as list", "{'a':1^]", TC_ENVELOPE_NOT_JSON, 0},
+    {"empty object closed as list", "{^]", TC_ENVELOPE_NOT_JSON, 0},
+    {"colon in a list", "['a'^:1]", TC_ENVELOPE_NOT_JSON, 0},
+    {"key without value", "{'a'^}", TC_ENVELOPE_NOT_JSON, 0},
+    {"key and comma", "{'a'^,'b':1}", TC_ENVELOPE_NOT_JSON, 0},
+    {"colon without value", "{'a':^}", TC_ENVELOPE_NOT_JSON, 0},
+    {"two colons", "{'a':^:1}", TC_ENVELOPE_NOT_JSON, 0},
+    {"value and colon", "{'a':1^:2}", TC_ENVELOPE_NOT_JSON, 0},
+    {"comma last in an object", "{'a':1,^}", TC_ENVELOPE_NOT_JSON, 0},
+    {"comma first in an object", "{^,}", TC_ENVELOPE_NOT_JSON, 0},
+    {"number as key", "{^1:2}", TC_ENVELOPE_NOT_JSON, 0},
+    {"word as key", "{'a':1,^b:2}", TC_ENVELOPE_NOT_JSON, 0},
+    {"nothing opened", "^]", TC_ENVELOPE_NOT_JSON, 0},
+    {"closed twice", "{}^}", TC_ENVELOPE_TRAILING, 0},
+    {"two documents", "{}\n^{}", TC_ENVELOPE_TRAILING, 0},
+
+    {"open string", "'abc", TC_ENVELOPE_TRUNCATED, 0},
+    {"open escape", "'abc\\", TC_ENVELOPE_TRUNCATED, 0},
+    {"line feed in a string", "['a^\nb']", TC_ENVELOPE_NOT_JSON, 0},
+    {"tab in a key", "{'^\t':1}", TC_ENVELOPE_NOT_JSON, 0},
+    {"last control character in a string", "['^\x1f']", TC_ENVELOPE_NOT_JSON, 0},
+    {"NUL in a string", "['^~']", TC_ENVELOPE_NOT_JSON, 0},
+    {"control character behind half a pair", "['\\ud83d^\n']", TC_ENVELOPE_NOT_JSON, 0},
+    {"unknown escape", "['\\^x41']", TC_ENVELOPE_NOT_JSON, 0},
+    {"escaped NUL byte", "['\\^~']", TC_ENVELOPE_NOT_JSON, 0},
+    {"capital U", "['\\^U0041']", TC_ENVELOPE_NOT_JSON, 0},
+    {"escaped line feed", "['\\^\n']", TC_ENVELOPE_NOT_JSON, 0},
+    {"no hex digit", "['\\u00^g0']", TC_ENVELOPE_NOT_JSON, 0},
+    {"too few hex digits", "['\\u004^']", TC_ENVELOPE_NOT_JSON, 0},
+    {"sign among hex digits", "['\\u^+041']", TC_ENVELOPE_NOT_JSON, 0},
+    {"at sign among hex digits", "['\\u^@041']", TC_ENVELOPE_NOT_JSON, 0},
+    {"NUL among hex digits", "['\\u0^~41']", TC_ENVELOPE_NOT_JSON, 0},
+
+    {"number for an image", IN_IMAGE("^17"), TC_ENVELOPE_NOT_AN_IMAGE, 0},
+    {"negative number for an image", IN_IMAGE("^-1"), TC_ENVELOPE_NOT_AN_IMAGE, 0},
+    {"true for an image", IN_IMAGE("^true"), TC_ENVELOPE_NOT_AN_IMAGE, 0},
+    {"false for an image", IN_IMAGE("^false"), TC_ENVELOPE_NOT_AN_IMAGE, 0},
+    {"object for an image", IN_IMAGE("^{'b64_json':'QQ=='}"), TC_ENVELOPE_NOT_AN_IMAGE, 0},
+    {"list for an image", IN_IMAGE("^['QQ==']"), TC_ENVELOPE_NOT_AN_IMAGE, 0},
+    {"list in a list of images", "{'images':['QQ==',^[]]}", TC_ENVELOPE_NOT_AN_IMAGE, 0},
+    {"nothing for an image", IN_IMAGE("^"), TC_ENVELOPE_NOT_JSON, 0},
+    {"a word for an image", IN_IMAGE("^QUJD"), TC_ENVELOPE_NOT_JSON, 0},
+    {"comma behind the last image", "{'images':['QQ==',^]}", TC_ENVELOPE_NOT_JSON, 0},
+    {"image left open", "{'images':['QUJD", TC_ENVELOPE_TRUNCATED, 0},
+    {"image left open in padding", "{'images':['QQ=", TC_ENVELOPE_TRUNCATED, 0},
+    {"control character in an image", IN_IMAGE("'QU^\nJD'"), TC_ENVELOPE_NOT_JSON, 0},
+    {"bad escape in an image", IN_IMAGE("'QU\\^+JD'"), TC_ENVELOPE_NOT_JSON, 0},
+
+    {"an image of nothing but white space", IN_IMAGE("' \\n^'"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_TRUNCATED},
+    {"minus in an image", IN_IMAGE("'QU^-D'"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_CHARACTER},
+    {"underscore in an image", IN_IMAGE("'^_UJD'"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_CHARACTER},
+    {"a data URL", IN_IMAGE("'data^:image/png;base64,QQ=='"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_CHARACTER},
+    {"UTF-8 in an image", IN_IMAGE("'^\xc3\xa9'"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_CHARACTER},
+    {"DEL in an image", IN_IMAGE("'QUJD^\x7f'"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_CHARACTER},
+    {"escaped letter in an image", IN_IMAGE("'QUJD\\u00e^9'"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_CHARACTER},
+    {"escaped NUL in an image", IN_IMAGE("'QUJD\\u000^0'"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_CHARACTER},
+    {"backspace in an image", IN_IMAGE("'QUJD\\^b'"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_CHARACTER},
+    {"quote in an image", IN_IMAGE("'QUJD\\^''"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_CHARACTER},
+    {"backslash in an image", IN_IMAGE("'\\^\\'"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_CHARACTER},
+    {"half a pair in an image", IN_IMAGE("'\\ud83d^'"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_CHARACTER},
+    {"half a pair before a letter", IN_IMAGE("'\\ud83d^Q'"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_CHARACTER},
+    {"half a pair before an escape", IN_IMAGE("'\\ud83d\\^n'"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_CHARACTER},
+    {"other half of a pair", IN_IMAGE("'\\ude0^0'"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_CHARACTER},
+    {"a pair in an image", IN_IMAGE("'QQ\\ud83d\\ude0^0'"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_CHARACTER},
+    {"nothing but padding", IN_IMAGE("'^='"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_PADDING},
+    {"too much padding", IN_IMAGE("'QQ==^='"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_PADDING},
+    {"too little padding", IN_IMAGE("'QQ=^'"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_PADDING},
+    {"data behind padding", IN_IMAGE("'QQ==^QQ=='"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_PADDING},
+    {"escaped padding in the wrong place", IN_IMAGE("'QUJD\\u003^d'"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_PADDING},
+    {"one sextet too few", IN_IMAGE("'QUJDR^'"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_TRUNCATED},
+    {"bits left over", IN_IMAGE("'QUJDQR==^'"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_TRAILING_BITS},
+    {"bits left over without padding", IN_IMAGE("'QUJ^'"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_TRAILING_BITS},
+};
+
+static void test_wrong(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        struct tc_envelope e;
+        struct document d = document(wrong[i].json);
+        size_t at = d.mark == SIZE_MAX ? d.size : d.mark;
+        char text[128];
+        parse(&e, &d, uncut);
+        tc_envelope_describe(&e, text, sizeof(text));
+        if (e.error != wrong[i].error || e.base64_error != wrong[i].base64_error ||
+            e.position != at)
+            fail_msg("%s: \"%s\" at %u; wanted error %d/%d at %zu", wrong[i].name, text,
+                     (unsigned)e.position, wrong[i].error, wrong[i].base64_error, at);
+        tc_envelope_free(&e);
+        free(d.bytes);
+    }
+}
+
+static void test_wrong_at_every_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        struct document d = document(wrong[i].json);
+        expect_at_every_cut(wrong[i].name, &d);
+        free(d.bytes);
+    }
+}
+
+/* The first error stays, with its place, whatever comes. */
+static void test_errors_are_kept(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        struct tc_envelope e;
+        struct document d = document(wrong[i].json);
+        parse(&e, &d, uncut);
+        uint64_t position = e.position;
+        size_t size = e.text.size;
+        assert_false(feed(&e, "{}", 2));
+        assert_false(feed(&e, "", 0));
+        assert_false(tc_envelope_finish(&e));
+        if (e.error != wrong[i].error || e.position != position || e.text.size != size)
+            fail_msg("%s: changed by what came later", wrong[i].name);
+        tc_envelope_free(&e);
+        free(d.bytes);
+    }
+}
+
+/* ---- what is wrong, in words ---- */
+
+static const struct worded {
+    const char *json, *text;
+} worded[] = {
+    {"{}", "no error"},
+    {"", "the answer is empty"},
+    {"[1,", "the answer ends too early (after 3 bytes)"},
+    {"<html>", "the answer is not JSON (byte 0)"},
+    {"[1,x]", "the answer is not JSON (byte 3)"},
+    {"{} {}", "the answer has something behind its end (byte 3)"},
+    {"{'images':[1]}", "the answer has no string where an image belongs (byte 11)"},
+    {"{'images':['QQ==','Q*']}",
+     "image 2 has a character that is not base64 (byte 20 of the answer)"},
+    {"{'images':['Q=']}", "image 1 has base64 padding in the wrong place (byte 13 of the answer)"},
+    {"{'images':['Q']}", "image 1 has base64 that ends too early (byte 13 of the answer)"},
+    {"{'images':['QR']}", "image 1 has a damaged end of the base64 (byte 14 of the answer)"},
+    {"{'images':['\xc3\xa9']}",
+     "image 1 has a character that is not base64 (byte 12 of the answer)"},
+    {"{'images':['\\u00e9']}",
+     "image 1 has a character that is not base64 (byte 17 of the answer)"},
+    {"{'images':['','\\ud83d']}",
+     "image 1 has a character that is not base64 (byte 21 of the answer)"},
+};
+
+static void test_descriptions(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(worded); i++) {
+        struct tc_envelope e;
+        struct document d = document(worded[i].json);
+        char text[128], tiny[8];
+        parse(&e, &d, uncut);
+        tc_envelope_describe(&e, text, sizeof(text));
+        assert_string_equal(text, worded[i].text);
+        tc_envelope_describe(&e, tiny, sizeof(tiny));
+        assert_int_equal(strlen(tiny), 7);
+        assert_memory_equal(tiny, text, 7);
+        tc_envelope_free(&e);
+        free(d.bytes);
+    }
+}
+
+static void expect_description(const struct tc_envelope *e, enum tc_envelope_error error,
+                               const char *wanted)
+{
+    char text[128];
+    assert_int_equal(e->error, error);
+    tc_envelope_describe(e, text, sizeof(text));
+    assert_string_equal(text, wanted);
+}
+
+/* ---- limits ---- */
+
+static void feed_times(struct tc_envelope *e, const char *piece, int times)
+{
+    while (times-- > 0)
+        tc_envelope_feed(e, piece, strlen(piece));
+}
+
+static void test_depth(void **state)
+{
+    static const char *const pairs[][2] = {{"[", "]"}, {"{\"a\":", "}"}};
+    struct tc_envelope e;
+    (void)state;
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        tc_envelope_init(&e, rules, RULES);
+        feed_times(&e, pairs[i][0], TC_ENVELOPE_DEPTH);
+        feed_times(&e, i ? "1" : "", 1);
+        feed_times(&e, pairs[i][1], TC_ENVELOPE_DEPTH);
+        assert_true(tc_envelope_finish(&e));
+        tc_envelope_free(&e);
+
+        tc_envelope_init(&e, rules, RULES);
+        feed_times(&e, pairs[i][0], TC_ENVELOPE_DEPTH);
+        uint64_t position = e.position;
+        assert_int_equal(e.error, TC_ENVELOPE_OK);
+        feed_times(&e, pairs[i][0], 1);
+        assert_int_equal(e.error, TC_ENVELOPE_TOO_DEEP);
+        assert_int_equal(e.position, position);
+        tc_envelope_free(&e);
+    }
+    tc_envelope_init(&e, rules, RULES);
+    feed_times(&e, "[", 5000);
+    expect_description(&e, TC_ENVELOPE_TOO_DEEP, "the answer nests deeper than 1000 (byte 1000)");
+    tc_envelope_free(&e);
+}
+
+/* A string of `size` letters in a list, in pieces of `every` bytes. */
+static void feed_long_string(struct tc_envelope *e, size_t size, size_t every)
+{
+    char *letters = block(every);
+    memset(letters, 'x', every);
+    tc_envelope_init(e, rules, RULES);
+    tc_envelope_feed(e, "[\"", 2);
+    for (size_t length; size; size -= length) {
+        length = size < every ? size : every;
+        tc_envelope_feed(e, letters, length);
+    }
+    tc_envelope_feed(e, "\"]", 2);
+    free(letters);
+}
+
+static void test_envelope_size(void **state)
+{
+    static const size_t pieces[] = {1000, 65536, TC_ENVELOPE_SIZE * 2};
+    struct tc_envelope e;
+    (void)state;
+    for (size_t i = 0; i < COUNT(pieces); i++) {
+        feed_long_string(&e, TC_ENVELOPE_SIZE - 4, pieces[i]);
+        assert_true(tc_envelope_finish(&e));
+        assert_int_equal(e.text.size, TC_ENVELOPE_SIZE);
+        tc_envelope_free(&e);
+        feed_long_string(&e, TC_ENVELOPE_SIZE - 3, pieces[i]);
+        assert_false(tc_envelope_finish(&e));
+        assert_true(e.text.size <= TC_ENVELOPE_SIZE);
+        expect_description(&e, TC_ENVELOPE_TOO_LARGE,
+                           "the answer has more than 4 MiB beside its images");
+        tc_envelope_free(&e);
+        feed_long_string(&e, TC_ENVELOPE_SIZE * 2, pieces[i]);
+        assert_int_equal(e.error, TC_ENVELOPE_TOO_LARGE);
+        tc_envelope_free(&e);
+    }
+}
+
+/* White space and pictures do not count. */
+static void test_what_does_not_count(void **state)
+{
+    enum { MEGABYTE = 1 << 20 };
+    struct tc_envelope e;
+    char *text = block(MEGABYTE);
+    (void)state;
+    tc_envelope_init(&e, rules, RULES);
+    memset(text, ' ', MEGABYTE);
+    for (int i = 0; i < 5; i++)
+        assert_true(tc_envelope_feed(&e, text, MEGABYTE));
+    assert_true(tc_envelope_feed(&e, "{\"images\":[\"", 12));
+    memset(text, 'A', MEGABYTE);
+    for (int i = 0; i < 6; i++)
+        assert_true(tc_envelope_feed(&e, text, MEGABYTE));
+    assert_true(tc_envelope_feed(&e, "\"]}", 3));
+    assert_true(tc_envelope_finish(&e));
+    expect_buffer("large image", "envelope", &e.text, "{\"images\":[1]}", 14);
+    assert_int_equal(e.images[0]->size, 6 * MEGABYTE / 4 * 3);
+    tc_envelope_free(&e);
+    free(text);
+}
+
+static void test_number_of_images(void **state)
+{
+    struct tc_envelope e;
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        tc_envelope_init(&e, rules, RULES);
+        feed_times(&e, "{\"images\":[\"\"", 1);
+        feed_times(&e, ",\"QQ==\"", TC_ENVELOPE_IMAGES);
+        feed_times(&e, ",null,\"\"", 10);
+        feed_times(&e, more ? ",\"QQ==\"" : "", 1);
+        feed_times(&e, "]}", 1);
+        tc_envelope_finish(&e);
+        assert_int_equal(e.image_count, TC_ENVELOPE_IMAGES);
+        if (more)
+            expect_description(&e, TC_ENVELOPE_TOO_MANY_IMAGES,
+                               "the answer has more than 64 images");
+        else
+            expect_description(&e, TC_ENVELOPE_OK, "no error");
+        tc_envelope_free(&e);
+    }
+}
+
+static void test_long_captured_text(void **state)
+{
+    static const size_t pieces[] = {1, 1000, 100000};
+    char *letters = block(100000);
+    (void)state;
+    memset(letters, 'x', 100000);
+    for (size_t i = 0; i < COUNT(pieces); i++) {
+        struct tc_envelope e;
+        tc_envelope_init(&e, rules, RULES);
+        feed_times(&e, "{\"error\":\"", 1);
+        for (size_t done = 0; done < 100000; done += pieces[i])
+            tc_envelope_feed(&e, letters, pieces[i]);
+        feed_times(&e, "\",\"detail\":[{\"msg\":1}],\"error\":\"y\"}", 1);
+        assert_true(tc_envelope_finish(&e));
+        assert_int_equal(e.texts[ERROR].size, TC_ENVELOPE_TEXT);
+        assert_int_equal(e.texts[ERROR].data[TC_ENVELOPE_TEXT - 1], 'x');
+        assert_int_equal(e.texts[DETAIL].size, 1);
+        assert_true(e.text.size > 100000);
+        tc_envelope_free(&e);
+    }
+    free(letters);
+}
+
+/* All the rules that there may be, the last of them in use; and none at all. */
+static void test_number_of_rules(void **state)
+{
+    struct tc_rule many[TC_ENVELOPE_RULES];
+    struct tc_envelope e;
+    (void)state;
+    for (unsigned i = 0; i < TC_ENVELOPE_RULES; i++)
+        many[i] = (struct tc_rule){TC_CAPTURE_TEXT, {"other"}};
+    many[TC_ENVELOPE_RULES - 1].path[0] = "this";
+    tc_envelope_init(&e, many, TC_ENVELOPE_RULES);
+    feed_times(&e, "{\"this\":\"x\",\"other\":2}", 1);
+    assert_true(tc_envelope_finish(&e));
+    expect_buffer("last rule", "text", &e.texts[TC_ENVELOPE_RULES - 1], "x", 1);
+    expect_buffer("first rule", "text", &e.texts[0], "2", 1);
+    tc_envelope_free(&e);
+
+    tc_envelope_init(&e, NULL, 0);
+    feed_times(&e, "{\"data\":[{\"b64_json\":\"-\"}]}", 1);
+    assert_true(tc_envelope_finish(&e));
+    assert_int_equal(e.image_count, 0);
+    tc_envelope_free(&e);
+}
+
+/* Keys that share all the letters which are kept with the one that a rule names are others. */
+static void test_long_keys(void **state)
+{
+    enum { LONGEST = TC_ENVELOPE_KEY - 1 };
+    char key[LONGEST + 1], json[1000];
+    struct tc_rule rule = {TC_CAPTURE_TEXT, {key}};
+    (void)state;
+    memset(key, 'k', LONGEST);
+    key[LONGEST] = '\0';
+    snprintf(json, sizeof(json), "{'%sk':1,'%skk':2,'%s%s':3,'%s':4,'%.*s':5}", key, key, key, key,
+             key, LONGEST - 1, key);
+    struct document d = document(json);
+    for (size_t every = 1; every <= d.size; every++) {
+        struct tc_envelope e;
+        tc_envelope_init(&e, &rule, 1);
+        feed_cut(&e, d.bytes, d.size, (struct cut){0, 0, every});
+        assert_true(tc_envelope_finish(&e));
+        expect_buffer("long keys", "text", &e.texts[0], "4", 1);
+        expect_buffer("long keys", "envelope", &e.text, d.bytes, d.size);
+        tc_envelope_free(&e);
+    }
+    free(d.bytes);
+}
+
+/* The first rule is one like the others, and of two for the same place it is the one. */
+static void test_first_rule(void **state)
+{
+    static const struct tc_rule list[] = {{TC_CAPTURE_TEXT, {"a", "[]"}},
+                                          {TC_CAPTURE_TEXT, {"a", "[]"}}};
+    struct tc_envelope e;
+    (void)state;
+    tc_envelope_init(&e, list, 2);
+    feed_times(&e, "{\"a\":[1,\"two\",null,3]}", 1);
+    assert_true(tc_envelope_finish(&e));
+    expect_buffer("first rule", "text", &e.texts[0], "1; two; 3", 9);
+    assert_int_equal(e.texts[1].size, 0);
+    tc_envelope_free(&e);
+}
+
+/* A rule may name the document itself. */
+static void test_rule_of_the_root(void **state)
+{
+    static const struct tc_rule image = {TC_CAPTURE_BASE64, {NULL}},
+                                text = {TC_CAPTURE_TEXT, {NULL}};
+    struct tc_envelope e;
+    (void)state;
+    tc_envelope_init(&e, &image, 1);
+    feed_times(&e, " \"QUJD\"", 1);
+    assert_true(tc_envelope_finish(&e));
+    expect_images("root", &e, "ABC");
+    expect_buffer("root", "envelope", &e.text, "1", 1);
+    tc_envelope_free(&e);
+    tc_envelope_init(&e, &text, 1);
+    feed_times(&e, "-12.5", 1);
+    assert_true(tc_envelope_finish(&e));
+    expect_buffer("root", "text", &e.texts[0], "-12.5", 5);
+    tc_envelope_free(&e);
+}
+
+/* ---- pictures on their way ---- */
+
+static void test_signature(void **state)
+{
+    struct document d = document("{'images':['" PNG_2X3 "','QUJD']}");
+    struct tc_envelope e;
+    unsigned char bytes[128];
+    (void)state;
+    expect_at_every_cut("PNG", &d);
+    parse(&e, &d, (struct cut){0, 0, 5});
+    struct naive wanted = naive_decode(PNG_2X3, strlen(PNG_2X3), bytes);
+    assert_int_equal(e.images[0]->size, wanted.size);
+    assert_memory_equal(e.images[0]->bytes.data, bytes, wanted.size);
+    assert_string_equal(e.images[0]->signature.mime, "image/png");
+    assert_int_equal(e.images[0]->signature.width, 2);
+    assert_int_equal(e.images[0]->signature.height, 3);
+    assert_null(e.images[1]->signature.mime);
+    tc_envelope_free(&e);
+    free(d.bytes);
+}
+
+/* A picture can be seen, and its size is told, before it is whole. */
+static void test_open_image(void **state)
+{
+    struct tc_envelope e;
+    (void)state;
+    tc_envelope_init(&e, rules, RULES);
+    feed_times(&e, "{\"images\":[\"", 1);
+    assert_null(tc_envelope_open_image(&e));
+    feed_times(&e, "QUJDQ", 1);
+    struct tc_image *image = tc_envelope_open_image(&e);
+    assert_non_null(image);
+    assert_ptr_equal(image, e.images[0]);
+    assert_int_equal(image->size, 3);
+    assert_false(image->whole);
+    feed_times(&e, "Q\"", 1);
+    assert_null(tc_envelope_open_image(&e));
+    assert_true(image->whole);
+    assert_int_equal(image->size, 4);
+    tc_envelope_free(&e);
+}
+
+/* Who hands the bytes on as they come finds all of them, and the scanner keeps counting. */
+static void test_bytes_taken_away(void **state)
+{
+    struct document d = document("{'images':['" PNG_2X3 "']}");
+    unsigned char bytes[128], taken[128];
+    struct naive wanted = naive_decode(PNG_2X3, strlen(PNG_2X3), bytes);
+    (void)state;
+    for (size_t every = 1; every <= d.size; every++) {
+        struct tc_envelope e;
+        size_t size = 0, length;
+        tc_envelope_init(&e, rules, RULES);
+        for (size_t done = 0; done < d.size; done += length) {
+            length = piece_length((struct cut){0, 0, every}, done, d.size);
+            assert_true(feed(&e, d.bytes + done, length));
+            if (!e.image_count)
+                continue;
+            struct tc_buffer *fresh = &e.images[0]->bytes;
+            if (fresh->size)
+                memcpy(taken + size, fresh->data, fresh->size);
+            size += fresh->size;
+            fresh->size = 0;
+        }
+        assert_true(tc_envelope_finish(&e));
+        assert_int_equal(size, wanted.size);
+        assert_memory_equal(taken, bytes, size);
+        assert_int_equal(e.images[0]->size, size);
+        assert_int_equal(e.images[0]->signature.width, 2);
+        tc_envelope_free(&e);
+    }
+    free(d.bytes);
+}
+
+static void free_image(struct tc_image *image)
+{
+    tc_buffer_free(&image->bytes);
+    tc_free(image);
+}
+
+/* Whole pictures taken away in the middle of the parse leave numbers and the others as they are. */
+static void test_images_taken_away(void **state)
+{
+    struct document d = document(
+        "{'images':['QQ==','','QkI=','Q0ND'],'data':[{'b64_json':'RERERA=='},{'b64_json':null}]}");
+    static const char *const wanted[] = {"A", "BB", "CCC", "DDDD"};
+    (void)state;
+    for (size_t every = 1; every <= d.size; every++) {
+        struct tc_envelope e;
+        unsigned taken = 0;
+        size_t length;
+        tc_envelope_init(&e, rules, RULES);
+        for (size_t done = 0; done < d.size; done += length) {
+            length = piece_length((struct cut){0, 0, every}, done, d.size);
+            assert_true(feed(&e, d.bytes + done, length));
+            for (; taken < e.image_count && e.images[taken]->whole; taken++) {
+                struct tc_image *image = e.images[taken];
+                expect_buffer("taken", "image", &image->bytes, wanted[taken],
+                              strlen(wanted[taken]));
+                free_image(image);
+                e.images[taken] = NULL;
+            }
+            assert_true(!tc_envelope_open_image(&e) || taken < e.image_count);
+        }
+        assert_true(tc_envelope_finish(&e));
+        assert_int_equal(taken, 4);
+        assert_null(tc_envelope_open_image(&e));
+        struct document left =
+            document("{'images':[1,'',2,3],'data':[{'b64_json':4},{'b64_json':null}]}");
+        expect_buffer("taken", "envelope", &e.text, left.bytes, left.size);
+        free(left.bytes);
+        tc_envelope_free(&e);
+    }
+    free(d.bytes);
+}
+
+static int allocations;
+
+static void *counted(void *old, size_t size)
+{
+    allocations++;
+    return realloc(old, size);
+}
+
+/* What the whole input has is room enough for any picture in it: no byte is moved twice. */
+static void test_expected_size(void **state)
+{
+    enum { SIZE = 1 << 20 };
+    char *text = block(SIZE);
+    (void)state;
+    memset(text, 'A', SIZE);
+    tc_alloc_hook(counted);
+    for (int known = 0; known < 3; known++) {
+        struct tc_envelope e;
+        tc_envelope_init(&e, rules, RULES);
+        e.expected = known == 0 ? 0 : known == 1 ? 5 : SIZE + 15; /* not, far too little, right */
+        feed_times(&e, "{\"images\":[\"", 1);
+        feed_times(&e, "AAAA", 1);
+        const unsigned char *data = e.images[0]->bytes.data;
+        allocations = 0;
+        for (size_t done = 4; done < SIZE; done += 4)
+            assert_true(tc_envelope_feed(&e, text + done, 4));
+        feed_times(&e, "\"]}", 1);
+        assert_true(tc_envelope_finish(&e));
+        assert_int_equal(e.images[0]->size, SIZE / 4 * 3);
+        if (known == 2) {
+            assert_ptr_equal(e.images[0]->bytes.data, data);
+            assert_true(allocations < 8); /* the envelope's */
+        } else {
+            assert_true(allocations > 8);
+        }
+        tc_envelope_free(&e);
+    }
+    tc_alloc_hook(NULL);
+    free(text);
+}
+
+/* ---- buffers used again ---- */
+
+/* Whatever was parsed before, wrong or half, the next document is read as if it were the first. */
+static void test_reset(void **state)
+{
+    struct tc_envelope e;
+    (void)state;
+    tc_envelope_init(&e, rules, RULES);
+    for (size_t i = 0; i < COUNT(right) * COUNT(wrong); i++) {
+        struct document before = document(wrong[i % COUNT(wrong)].json);
+        struct document d = document(right[i / COUNT(wrong)].json);
+        feed(&e, before.bytes, before.size);
+        tc_envelope_reset(&e);
+        feed(&e, d.bytes, d.size);
+        tc_envelope_finish(&e);
+        expect_right(&right[i / COUNT(wrong)], &e);
+        tc_envelope_reset(&e);
+        free(d.bytes);
+        free(before.bytes);
+    }
+    tc_envelope_free(&e);
+}
+
+/* A spare buffer of any size, and none, make no difference to what comes out. */
+static void test_spare_changes_nothing(void **state)
+{
+    static const size_t capacities[] = {0, 1, 5, 64, 1000};
+    (void)state;
+    for (size_t i = 0; i < COUNT(right) * COUNT(capacities) * 4; i++) {
+        size_t row = i / (COUNT(capacities) * 4), capacity = capacities[i / 4 % COUNT(capacities)];
+        static const size_t pieces[] = {1, 3, 16, 100000};
+        struct document d = document(right[row].json);
+        struct tc_buffer spare = {NULL, 0, 0};
+        struct tc_envelope e;
+        assert_true(tc_buffer_reserve(&spare, capacity));
+        tc_envelope_init(&e, rules, RULES);
+        e.spare = &spare;
+        e.expected = i % 3 ? d.size : 0;
+        e.streaming = i % 2;
+        feed_cut(&e, d.bytes, d.size, (struct cut){0, 0, pieces[i % 4]});
+        tc_envelope_finish(&e);
+        expect_right(&right[row], &e);
+        tc_envelope_free(&e);
+        assert_int_equal(spare.size, 0);
+        tc_buffer_free(&spare);
+        free(d.bytes);
+    }
+}
+
+/* The memory of one picture becomes that of the next, in the same document or another. */
+static void test_spare_is_used(void **state)
+{
+    struct tc_buffer spare = {NULL, 0, 0};
+    struct tc_envelope e;
+    (void)state;
+    assert_true(tc_buffer_reserve(&spare, 10000));
+    const unsigned char *data = spare.data;
+    tc_envelope_init(&e, rules, RULES);
+    e.spare = &spare;
+    for (int document_number = 0; document_number < 3; document_number++) {
+        feed_times(&e, "{\"images\":[\"QUJD\"", 1);
+        assert_ptr_equal(e.images[0]->bytes.data, data);
+        assert_null(spare.data);
+        tc_envelope_drop_image(&e, 0);
+        assert_null(e.images[0]);
+        assert_ptr_equal(spare.data, data);
+        tc_envelope_drop_image(&e, 0);
+        feed_times(&e, ",\"REVG\",\"QQ==\"]}", 1);
+        assert_ptr_equal(e.images[1]->bytes.data, data);
+        assert_ptr_not_equal(e.images[2]->bytes.data, data);
+        assert_true(tc_envelope_finish(&e));
+        assert_memory_equal(e.images[1]->bytes.data, "DEF", 3);
+        assert_memory_equal(e.images[2]->bytes.data, "A", 1);
+        tc_envelope_reset(&e);
+        assert_ptr_equal(spare.data, data);
+    }
+    tc_envelope_free(&e);
+    tc_buffer_free(&spare);
+}
+
+/* ---- no memory ---- */
+
+static int fail_at;
+static bool fail_on; /* from there on, not once */
+static struct tc_buffer torture_spare;
+
+static void *failing(void *old, size_t size)
+{
+    allocations++;
+    if (allocations == fail_at || (fail_on && allocations > fail_at))
+        return NULL;
+    return realloc(old, size);
+}
+
+static const char *const torture[] = {
+    "{'created':1,'data':[{'b64_json':'" PNG_2X3 "','revised_prompt':'a \\u00e9 kite'}]}",
+    "{'images':['QQ==','QkI=','','Q0ND',null],'detail':[{'msg':'one'},{'msg':2},{'msg':'\\n'}]}",
+    "{'error':{'message':'a long text whose buffer has to grow more than once','code':1.5e3}}",
+    "{'error':'\\ud83d\\ude00\\ud83d','a':{'b':[{'c':{'d':'deep'}}]}}",
+    "{'images':['QQ==','Q*']}",
+    "[[[[1,2,{'a':true}]]]] x",
+};
+
+/* One document with memory short at one place: an error, or the result that there should be. */
+static void torture_once(const struct document *d, struct cut cut, uint64_t expected,
+                         const struct tc_envelope *wanted, size_t row)
+{
+    struct tc_envelope e;
+    allocations = 0;
+    tc_alloc_hook(failing);
+    tc_envelope_init(&e, rules, RULES);
+    e.expected = expected;
+    e.spare = &torture_spare;
+    feed_cut(&e, d->bytes, d->size, cut);
+    bool good = tc_envelope_finish(&e);
+    tc_alloc_hook(NULL);
+    assert_true(good == !e.error);
+    if (e.error == TC_ENVELOPE_NO_MEMORY) {
+        expect_description(&e, TC_ENVELOPE_NO_MEMORY, "not enough memory");
+        assert_false(feed(&e, "x", 1));
+        assert_int_equal(e.error, TC_ENVELOPE_NO_MEMORY);
+    } else if (difference(wanted, &e)) {
+        fail_msg("document %zu, allocation %d fails%s: %s differs", row, fail_at,
+                 fail_on ? " and all behind it" : "", difference(wanted, &e));
+    }
+    tc_envelope_free(&e);
+}
+
+static void test_no_memory(void **state)
+{
+    static const struct cut cuts[] = {{0, 0, 0}, {0, 0, 1}, {0, 0, 7}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(torture) * COUNT(cuts) * 2; i++) {
+        struct document d = document(torture[i / (COUNT(cuts) * 2)]);
+        struct cut cut = cuts[i / 2 % COUNT(cuts)];
+        struct tc_envelope wanted;
+        parse(&wanted, &d, cut);
+        for (int on = 0; on < 2; on++) {
+            fail_on = on;
+            fail_at = 0;
+            do {
+                fail_at++;
+                torture_once(&d, cut, i % 2 ? d.size : 0, &wanted, i / (COUNT(cuts) * 2));
+                tc_buffer_free(&torture_spare);
+            } while (allocations >= fail_at);
+            assert_true(fail_at > 3);
+        }
+        tc_envelope_free(&wanted);
+        free(d.bytes);
+    }
+}
+
+static void test_freeing(void **state)
+{
+    struct tc_envelope e;
+    (void)state;
+    tc_envelope_init(&e, rules, RULES);
+    tc_envelope_free(&e);
+    feed_times(&e, "{\"images\":[\"QUJD", 1);
+    tc_envelope_free(&e);
+    tc_envelope_free(&e);
+    assert_int_equal(e.image_count, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_right),
+        cmocka_unit_test(test_right_at_every_cut),
+        cmocka_unit_test(test_cut_short_at_every_byte),
+        cmocka_unit_test(test_trailing_garbage),
+        cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_wrong_at_every_cut),
+        cmocka_unit_test(test_errors_are_kept),
+        cmocka_unit_test(test_descriptions),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_envelope_size),
+        cmocka_unit_test(test_what_does_not_count),
+        cmocka_unit_test(test_number_of_images),
+        cmocka_unit_test(test_long_captured_text),
+        cmocka_unit_test(test_number_of_rules),
+        cmocka_unit_test(test_long_keys),
+        cmocka_unit_test(test_first_rule),
+        cmocka_unit_test(test_rule_of_the_root),
+        cmocka_unit_test(test_signature),
+        cmocka_unit_test(test_open_image),
+        cmocka_unit_test(test_bytes_taken_away),
+        cmocka_unit_test(test_images_taken_away),
+        cmocka_unit_test(test_expected_size),
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_spare_changes_nothing),
+        cmocka_unit_test(test_spare_is_used),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_freeing),
+    };
+    return cmocka_run_group_tests_name("envelope", tests, NULL, NULL);
+}

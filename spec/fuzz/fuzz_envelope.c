@@ -1,0 +1,133 @@
+/*
+ * The splitter: any pieces against the whole input at once: same envelope, texts, pictures, error
+ * and position. And what it says must make sense by itself.
+ *
+ * Input: one byte that picks the rules, three that cut (see fuzz.h), then the document.
+ */
+#include "envelope.h"
+#include "fuzz.h"
+
+static const struct tc_rule gateway[] = {
+    {TC_CAPTURE_BASE64, {"data", "[]", "b64_json"}},
+    {TC_CAPTURE_TEXT, {"data", "[]", "revised_prompt"}},
+    {TC_CAPTURE_TEXT, {"error", "message"}},
+    {TC_CAPTURE_TEXT, {"error"}},
+    {TC_CAPTURE_TEXT, {"detail", "[]", "msg"}},
+};
+static const struct tc_rule anywhere[] = {
+    {TC_CAPTURE_BASE64, {"[]"}},
+    {TC_CAPTURE_TEXT, {"a"}},
+    {TC_CAPTURE_BASE64, {"b"}},
+    {TC_CAPTURE_TEXT, {"[]", "[]"}},
+};
+static const struct tc_rule root[] = {{TC_CAPTURE_BASE64, {NULL}}};
+static const struct tc_rule root_text[] = {{TC_CAPTURE_TEXT, {NULL}}};
+
+static const struct {
+    const struct tc_rule *rules;
+    unsigned count;
+} rule_sets[] = {{gateway, 5}, {anywhere, 4}, {root, 1}, {root_text, 1}, {NULL, 0}};
+
+static void start(struct tc_envelope *e, uint8_t pick, uint64_t expected)
+{
+    unsigned set = (unsigned)(uint8_t)(pick - '0') % 5;
+    tc_envelope_init(e, rule_sets[set].rules, rule_sets[set].count);
+    e->expected = expected;
+}
+
+static void feed(struct tc_envelope *e, const char *text, size_t size)
+{
+    char *copy = exact_copy(text, size);
+    uint64_t before = e->position;
+    bool good = tc_envelope_feed(e, copy, size);
+    CLAIM(good == !e->error);
+    CLAIM(good ? e->position == before + size : e->position <= before + size);
+    free(copy);
+}
+
+static void feed_pieces(struct tc_envelope *e, const uint8_t *cuts, const char *text, size_t size)
+{
+    size_t length;
+    for (size_t turn = 0; size; turn++, text += length, size -= length) {
+        length = piece_length(cuts, turn, size);
+        feed(e, text, length);
+    }
+}
+
+static void compare_buffers(const struct tc_buffer *one, const struct tc_buffer *other)
+{
+    CLAIM(one->size == other->size);
+    CLAIM(!one->size || !memcmp(one->data, other->data, one->size));
+}
+
+static void compare_text(const char *one, const char *other)
+{
+    CLAIM(!one == !other && (!one || !strcmp(one, other)));
+}
+
+static void compare_images(const struct tc_image *one, const struct tc_image *other)
+{
+    compare_buffers(&one->bytes, &other->bytes);
+    CLAIM(one->size == other->size && one->size == one->bytes.size);
+    CLAIM(one->whole == other->whole);
+    compare_text(one->signature.mime, other->signature.mime);
+    compare_text(one->signature.ext, other->signature.ext);
+    CLAIM(one->signature.width == other->signature.width);
+    CLAIM(one->signature.height == other->signature.height);
+}
+
+static void compare(const struct tc_envelope *one, const struct tc_envelope *other)
+{
+    CLAIM(one->error == other->error);
+    CLAIM(one->base64_error == other->base64_error);
+    CLAIM(one->position == other->position);
+    compare_buffers(&one->text, &other->text);
+    for (unsigned i = 0; i < TC_ENVELOPE_RULES; i++)
+        compare_buffers(&one->texts[i], &other->texts[i]);
+    CLAIM(one->image_count == other->image_count);
+    for (unsigned i = 0; i < one->image_count; i++)
+        compare_images(one->images[i], other->images[i]);
+}
+
+/* What holds for any input. */
+static void check_sense(const struct tc_envelope *e, size_t size)
+{
+    char text[128];
+    CLAIM(e->position <= size && (e->error || e->position == size));
+    CLAIM(!e->error || e->error == TC_ENVELOPE_NOT_BASE64 || !e->base64_error);
+    CLAIM((e->error == TC_ENVELOPE_NOT_BASE64) == (e->base64_error != TC_BASE64_OK));
+    for (unsigned i = 0; i < e->image_count; i++)
+        CLAIM(e->images[i]->whole || (e->error && i + 1 == e->image_count));
+    memset(text, 'x', sizeof(text));
+    tc_envelope_describe(e, text, sizeof(text));
+    CLAIM(memchr(text, '\0', sizeof(text)));
+    CLAIM((e->error == TC_ENVELOPE_OK) == !strcmp(text, "no error"));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct tc_envelope whole, pieces;
+    if (size < 1 + CUTS)
+        return 0;
+    const char *text = (const char *)data + 1 + CUTS;
+    const uint8_t *cuts[] = {data + 1, (const uint8_t *)"000"};
+    size -= 1 + CUTS;
+
+    start(&whole, data[0], 0);
+    feed(&whole, text, size);
+    CLAIM(tc_envelope_finish(&whole) == !whole.error);
+    check_sense(&whole, size);
+    for (unsigned i = 0; i < 2; i++) {
+        start(&pieces, data[0], i ? size : size / 2);
+        struct tc_buffer spare = {NULL, 0, 0};
+        CLAIM(tc_buffer_reserve(&spare, i ? size / 3 : 0));
+        pieces.spare = &spare;
+        feed_pieces(&pieces, cuts[i], text, size);
+        tc_envelope_finish(&pieces);
+        compare(&whole, &pieces);
+        tc_envelope_free(&pieces);
+        tc_buffer_free(&spare);
+    }
+    tc_envelope_free(&whole);
+    return 0;
+}

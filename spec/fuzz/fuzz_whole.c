@@ -1,0 +1,201 @@
+/*
+ * The splitter against lua-cjson, which reads whole documents, and the naive base64 decoder.
+ *
+ * What the splitter accepts, lua-cjson accepts, and the envelope is the same tree as the document
+ * with numbers where the pictures were, whose bytes are those of the strings that were there.
+ * The other way round, lua-cjson's own output of what it accepts is JSON to the splitter.
+ *
+ * Input: the document. Links Lua's library and loads cjson with require.
+ */
+#include "envelope.h"
+#include "fuzz.h"
+#include "naive.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+static const struct tc_rule rules[] = {
+    {TC_CAPTURE_BASE64, {"data", "[]", "b64_json"}},
+    {TC_CAPTURE_TEXT, {"data", "[]", "revised_prompt"}},
+};
+
+/* A Lua state with the codec's functions as globals decode and encode. Made once, never closed. */
+static lua_State *codec(void)
+{
+    static lua_State *L;
+    if (L)
+        return L;
+    L = luaL_newstate();
+    CLAIM(L);
+    luaL_openlibs(L);
+    int failed = luaL_dostring(L, "local json = require('cjson.safe').new()\n"
+                                  "json.decode_invalid_numbers(false)\n"
+                                  "json.encode_invalid_numbers(false)\n"
+                                  "json.decode_max_depth(1001)\n"
+                                  "json.encode_max_depth(1001)\n"
+                                  "json.encode_sparse_array(true)\n"
+                                  "decode, encode = json.decode, json.encode\n");
+    if (failed)
+        fprintf(stderr, "%s\n", lua_tostring(L, -1));
+    CLAIM(!failed);
+    return L;
+}
+
+/* Pushes what `function` makes of the value on the top, in its place; nil when it refuses. */
+static void call(lua_State *L, const char *function)
+{
+    lua_getglobal(L, function);
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+}
+
+static int hex4(const char *at, const char *end)
+{
+    int unit = 0;
+    if (end - at < 6 || at[0] != '\\' || at[1] != 'u')
+        return -1;
+    for (int i = 2; i < 6; i++) {
+        const char *digit = at[i] ? strchr("0123456789abcdefABCDEF", at[i]) : NULL;
+        if (!digit)
+            return -1;
+        int value = at[i] <= '9' ? at[i] - '0' : (at[i] | 0x20) - 'a' + 10;
+        unit = unit * 16 + value;
+    }
+    return unit;
+}
+
+/* lua-cjson refuses half a surrogate pair, where the splitter has U+FFFD: writes that instead. */
+static void mend_surrogates(char *text, size_t size)
+{
+    const char *end = text + size;
+    while (text < end) {
+        int unit = hex4(text, end);
+        int next = unit >= 0xd800 && unit < 0xdc00 ? hex4(text + 6, end) : -1;
+        if (next >= 0xdc00 && next < 0xe000)
+            text += 12;
+        else if (unit >= 0xd800 && unit < 0xe000)
+            memcpy(text + 2, "fffd", 4);
+        else
+            text += *text == '\\' ? 2 : 1;
+    }
+}
+
+/* How far a path goes along data, [], b64_json: 0 at the root, 3 at a picture, -1 elsewhere. */
+static int step_along(lua_State *L, int place, int key)
+{
+    static const char *const keys[] = {"data", NULL, "b64_json"};
+    if (place < 0 || place > 2)
+        return -1;
+    if (!keys[place])
+        return lua_type(L, key) == LUA_TNUMBER ? place + 1 : -1;
+    if (lua_type(L, key) != LUA_TSTRING)
+        return -1;
+    size_t size;
+    const char *text = lua_tolstring(L, key, &size);
+    return size == strlen(keys[place]) && !memcmp(text, keys[place], size) ? place + 1 : -1;
+}
+
+static void compare_image(lua_State *L, int string, int number, const struct tc_envelope *e)
+{
+    size_t size;
+    const char *text = lua_tolstring(L, string, &size);
+    CLAIM(lua_type(L, number) == LUA_TNUMBER);
+    lua_Number n = lua_tonumber(L, number);
+    CLAIM(n >= 1 && n <= e->image_count && n == (unsigned)n);
+    const struct tc_image *image = e->images[(unsigned)n - 1];
+    unsigned char *bytes = exact(TC_BASE64_ROOM(size));
+    struct naive wanted = naive_decode(text, size, bytes);
+    CLAIM(!wanted.error && image->whole);
+    CLAIM(wanted.size == image->bytes.size && wanted.size == image->size);
+    CLAIM(!wanted.size || !memcmp(bytes, image->bytes.data, wanted.size));
+    free(bytes);
+}
+
+static lua_Integer count_keys(lua_State *L, int table)
+{
+    lua_Integer count = 0;
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+        count++;
+    return count;
+}
+
+/* The value `one` of the document and `other` of the envelope, both absolute stack indices. */
+static void compare(lua_State *L, int one, int other, int place, const struct tc_envelope *e)
+{
+    if (place == 3 && lua_type(L, one) == LUA_TSTRING && lua_rawlen(L, one)) {
+        compare_image(L, one, other, e);
+        return;
+    }
+    CLAIM(lua_type(L, one) == lua_type(L, other));
+    if (lua_type(L, one) != LUA_TTABLE) {
+        CLAIM(lua_rawequal(L, one, other));
+        return;
+    }
+    luaL_checkstack(L, 8, NULL);
+    CLAIM(count_keys(L, one) == count_keys(L, other));
+    for (lua_pushnil(L); lua_next(L, one); lua_pop(L, 2)) {
+        int value = lua_gettop(L);
+        lua_pushvalue(L, value - 1);
+        lua_rawget(L, other);
+        compare(L, value, value + 1, step_along(L, place, value - 1), e);
+    }
+}
+
+static void split(struct tc_envelope *e, const char *text, size_t size)
+{
+    char *copy = exact_copy(text, size);
+    tc_envelope_init(e, rules, 2);
+    tc_envelope_feed(e, copy, size);
+    tc_envelope_finish(e);
+    free(copy);
+}
+
+/* The envelope of an accepted document is that document. */
+static void check_tree(lua_State *L, const struct tc_envelope *e, const char *text, size_t size)
+{
+    size_t bom = size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
+    char *mended = exact_copy(text + bom, size - bom);
+    mend_surrogates(mended, size - bom);
+    lua_pushlstring(L, mended, size - bom);
+    free(mended);
+    call(L, "decode");
+    CLAIM(!lua_isnil(L, -1));
+    lua_pushlstring(L, (const char *)e->text.data, e->text.size);
+    call(L, "decode");
+    CLAIM(!lua_isnil(L, -1));
+    compare(L, 1, 2, 0, e);
+}
+
+/* What lua-cjson writes is JSON to the splitter, whatever it thinks of the pictures. */
+static void check_encoded(lua_State *L, const char *text, size_t size)
+{
+    static struct tc_envelope e;
+    lua_pushlstring(L, text, size);
+    call(L, "decode");
+    if (!lua_isnil(L, -1))
+        call(L, "encode");
+    if (lua_isnil(L, -1))
+        return;
+    const char *again = lua_tolstring(L, -1, &size);
+    split(&e, again, size);
+    CLAIM(!e.error || e.error == TC_ENVELOPE_NOT_BASE64 || e.error == TC_ENVELOPE_NOT_AN_IMAGE ||
+          e.error == TC_ENVELOPE_TOO_DEEP || e.error == TC_ENVELOPE_TOO_MANY_IMAGES);
+    tc_envelope_free(&e);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct tc_envelope e;
+    const char *text = (const char *)data;
+    lua_State *L = codec();
+    split(&e, text, size);
+    lua_settop(L, 0);
+    if (!e.error)
+        check_tree(L, &e, text, size);
+    tc_envelope_free(&e);
+    lua_settop(L, 0);
+    check_encoded(L, text, size);
+    lua_settop(L, 0);
+    return 0;
+}

@@ -1,0 +1,99 @@
+/*
+ * base64 the slow and obvious way, for comparison: written from the policy at the top of base64.h
+ * and from nothing else, one character at a time over the whole text. What it says is what every
+ * decoder here has to say, however the text is cut.
+ */
+#ifndef TC_NAIVE_H
+#define TC_NAIVE_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base64.h"
+
+struct naive {
+    enum tc_base64_error error;
+    size_t at;   /* the character that is wrong; the text's size for what only its end shows */
+    size_t size; /* bytes decoded: with an error, those of the whole groups before it */
+};
+
+static const char naive_alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* The value of a character, or -1. */
+static inline int naive_value(char character)
+{
+    const char *found = memchr(naive_alphabet, character, 64);
+    return found ? (int)(found - naive_alphabet) : -1;
+}
+
+/* What the end of the text makes of `count` values that are no whole group. */
+static inline void naive_end(struct naive *result, const int values[4], int count, int padding,
+                             unsigned char *out)
+{
+    if (count == 1)
+        result->error = TC_BASE64_TRUNCATED;
+    else if (count > 1 && padding && count + padding != 4)
+        result->error = TC_BASE64_PADDING;
+    else if ((count == 2 && values[1] % 16) || (count == 3 && values[2] % 4))
+        result->error = TC_BASE64_TRAILING_BITS;
+    if (result->error || !count)
+        return;
+    out[result->size++] = (unsigned char)(values[0] * 4 + values[1] / 16);
+    if (count == 3)
+        out[result->size++] = (unsigned char)(values[1] % 16 * 16 + values[2] / 4);
+}
+
+/* Decodes `size` characters; `out` has room for TC_BASE64_ROOM(size) bytes. */
+static inline struct naive naive_decode(const char *text, size_t size, unsigned char *out)
+{
+    struct naive result = {TC_BASE64_OK, 0, 0};
+    int values[4] = {0, 0, 0, 0}, count = 0, padding = 0;
+    for (; result.at < size; result.at++) {
+        char c = text[result.at];
+        int value = naive_value(c);
+        if (c == ' ' || c == '\t' || c == '\n' || c == '\f' || c == '\r')
+            continue;
+        if (c == '=') {
+            if (count < 2 || count + ++padding > 4)
+                result.error = TC_BASE64_PADDING;
+        } else if (value < 0) {
+            result.error = TC_BASE64_CHARACTER;
+        } else if (padding) {
+            result.error = TC_BASE64_PADDING;
+        } else {
+            values[count++] = value;
+        }
+        if (result.error)
+            return result;
+        if (count == 4) {
+            out[result.size++] = (unsigned char)(values[0] * 4 + values[1] / 16);
+            out[result.size++] = (unsigned char)(values[1] % 16 * 16 + values[2] / 4);
+            out[result.size++] = (unsigned char)(values[2] % 4 * 64 + values[3]);
+            count = 0;
+        }
+    }
+    naive_end(&result, values, count, padding, out);
+    return result;
+}
+
+/* Encodes with padding and a NUL at the end; `text` has room for size / 3 * 4 + 5 characters. */
+static inline size_t naive_encode(const unsigned char *bytes, size_t size, char *text)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < size; i += 3) {
+        size_t left = size - i;
+        unsigned long group = (unsigned long)bytes[i] << 16;
+        group |= left > 1 ? (unsigned long)bytes[i + 1] << 8 : 0;
+        group |= left > 2 ? bytes[i + 2] : 0;
+        text[length++] = naive_alphabet[group >> 18];
+        text[length++] = naive_alphabet[group >> 12 & 63];
+        text[length++] = left > 1 ? naive_alphabet[group >> 6 & 63] : '=';
+        text[length++] = left > 2 ? naive_alphabet[group & 63] : '=';
+    }
+    text[length] = '\0';
+    return length;
+}
+
+#endif
