@@ -11,6 +11,7 @@
 #include "lua_compat.h"
 
 #include "client.h"
+#include "writer.h"
 
 #define TC_CLIENT  "thucchien.client"
 #define TC_REQUEST "thucchien.request"
@@ -49,7 +50,15 @@ void tc_push_error(lua_State *L, enum tc_kind kind, const char *param, const cha
 
 /* ---- lua_fields.c: reading tables of named fields. All push an error table when false. ---- */
 
-enum tc_type { TC_T_STRING, TC_T_WHOLE, TC_T_NUMBER, TC_T_BOOLEAN, TC_T_TABLE, TC_T_ANY };
+enum tc_type {
+    TC_T_STRING,
+    TC_T_WHOLE,
+    TC_T_NUMBER,
+    TC_T_BOOLEAN,
+    TC_T_TABLE,
+    TC_T_FUNCTION,
+    TC_T_ANY
+};
 
 struct tc_field {
     const char *name;
@@ -112,17 +121,24 @@ int tc_client_lua_generate(lua_State *L);
 
 struct tc_request_box {
     struct tc_request *request;
+    struct tc_writer writer; /* of the picture that is being saved as it comes */
+    uint64_t told;           /* bytes that on_progress knows of */
 };
 
 void tc_register_request(lua_State *L);
 
 /*
- * Pushes a request userdata that holds nothing yet. `model` is the index of the name that its
- * response gets where the answer has none.
+ * Pushes a request userdata that holds nothing yet. `params` is the index of its params, whose
+ * takers (on_image, sink, ...) it keeps, `model` that of the name which its response gets where the
+ * answer has none.
  */
-struct tc_request_box *tc_push_request(lua_State *L, int model);
+struct tc_request_box *tc_push_request(lua_State *L, int params, int model);
 
-/* Turns every picture of the request at `index` that is whole into a Lua table, and frees it. */
+/*
+ * Takes away what the request at `index` has brought and gives it to those who want it: its bytes
+ * to a sink or a file, its pictures to a list, news of both to the user's functions. An error that
+ * one of those raises is raised.
+ */
 void tc_request_collect(lua_State *L, int index);
 
 /* Pushes the response, or nil and the error, of the request at `index`, which has ended. */
@@ -132,8 +148,17 @@ int tc_request_push_result(lua_State *L, int index);
 
 void tc_register_response(lua_State *L);
 
-/* Pushes the table of one whole picture. */
-void tc_push_image(lua_State *L, const struct tc_image *image);
+/* Pushes the table of one whole picture, with its bytes unless those were `streamed` elsewhere. */
+void tc_push_image(lua_State *L, struct tc_image *image, bool streamed);
+
+/* Is the string in the field `name` fit to be a file's? Pushes an error table when not. */
+bool tc_check_path(lua_State *L, int table, const char *name);
+
+/*
+ * Pushes `path` as picture `number` of a request is saved: numbered from the second on, and with
+ * the extension `ext` (may be NULL) where it has none.
+ */
+const char *tc_push_path(lua_State *L, const char *path, const char *ext, unsigned number);
 
 /*
  * Pushes the response of a request that succeeded, whose pictures are in the list at `images`.

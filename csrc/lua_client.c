@@ -293,7 +293,7 @@ static bool submit(lua_State *L, int client, int index)
     int model = lua_gettop(L) - 1;
     if (!find_key(L, box, lent, &options.api_key))
         return false;
-    struct tc_request_box *request = tc_push_request(L, model);
+    struct tc_request_box *request = tc_push_request(L, index, model);
     if (!box->client) { /* by the function for the key, or a metamethod of the params */
         tc_push_error(L, TC_INVALID_REQUEST, NULL, "the client is closed");
         return false;
@@ -372,6 +372,7 @@ static int generate(lua_State *L, int client, int index)
     lua_pushvalue(L, request);
     if (lua_pcall(L, 2, 0, 0)) { /* interrupted: nobody will ask for the picture any more */
         tc_request_cancel(box->request);
+        tc_writer_abort(&box->writer);
         lua_error(L);
     }
     return tc_request_push_result(L, request);

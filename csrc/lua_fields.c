@@ -122,6 +122,8 @@ static bool has_type(lua_State *L, int index, enum tc_type type)
         return lua_isboolean(L, index);
     case TC_T_TABLE:
         return lua_istable(L, index);
+    case TC_T_FUNCTION:
+        return lua_isfunction(L, index);
     default:
         return true;
     }
@@ -129,8 +131,12 @@ static bool has_type(lua_State *L, int index, enum tc_type type)
 
 bool tc_fields_check(lua_State *L, int index, const struct tc_field *fields, size_t count)
 {
-    static const char *const expected[] = {"a string",  "a whole number", "a number",
-                                           "a boolean", "a table",        "anything"};
+    static const char *const expected[] = {
+        [TC_T_STRING] = "a string", [TC_T_WHOLE] = "a whole number",
+        [TC_T_NUMBER] = "a number", [TC_T_BOOLEAN] = "a boolean",
+        [TC_T_TABLE] = "a table",   [TC_T_FUNCTION] = "a function",
+        [TC_T_ANY] = "anything",
+    };
     index = tc_absindex(L, index);
     lua_pushnil(L);
     while (lua_next(L, index)) {

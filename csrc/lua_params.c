@@ -51,6 +51,10 @@ static const struct tc_field fields[] = {
     {"fallbacks", TC_T_TABLE},
     {"mock_response", TC_T_STRING},
     /* ours */
+    {"on_image", TC_T_FUNCTION},
+    {"on_progress", TC_T_FUNCTION},
+    {"sink", TC_T_FUNCTION},
+    {"save", TC_T_STRING},
     {"extra_body", TC_T_TABLE},
     {"extra_headers", TC_T_TABLE},
     {"timeout", TC_T_NUMBER},
@@ -58,7 +62,7 @@ static const struct tc_field fields[] = {
     {"retry", TC_T_STRING},
 };
 
-enum { OWN_FIELDS = 5 }; /* the last of the fields above are not sent */
+enum { OWN_FIELDS = 9 }; /* the last of the fields above are not sent */
 
 enum { LONGEST_TIMEOUT = 86400 };
 
@@ -338,6 +342,25 @@ static bool read_settings(lua_State *L, int params, const struct tc_defaults *de
     return true;
 }
 
+static bool has_field(lua_State *L, int params, const char *name)
+{
+    lua_getfield(L, params, name);
+    bool has = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    return has;
+}
+
+/* Where the pictures go, and who watches. */
+static bool read_takers(lua_State *L, int params, struct tc_request_options *options)
+{
+    bool sink = has_field(L, params, "sink"), save = has_field(L, params, "save");
+    options->streaming = sink || save;
+    options->progress = has_field(L, params, "on_progress");
+    if (sink && save)
+        tc_push_error(L, TC_INVALID_REQUEST, "sink", "field 'sink': either it or 'save' expected");
+    return !(sink && save) && (!save || tc_check_path(L, params, "save"));
+}
+
 void tc_params_argument(lua_State *L, int index)
 {
     if (lua_istable(L, index) || lua_type(L, index) == LUA_TSTRING)
@@ -364,7 +387,7 @@ bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults 
     index = tc_absindex(L, index);
     expand(L, index);
     if (!tc_fields_check(L, index, fields, COUNT(fields)) || !check_prompt(L, index) ||
-        !read_settings(L, index, defaults, options) ||
+        !read_settings(L, index, defaults, options) || !read_takers(L, index, options) ||
         !tc_field_headers(L, index, "extra_headers", &options->headers) ||
         !make_body(L, index, lent))
         return false;

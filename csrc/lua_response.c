@@ -2,6 +2,7 @@
  * Responses as Lua sees them: the envelope's table, with the pictures in their places.
  */
 #include "binding.h"
+#include "alloc.h"
 #include "number.h"
 #include "writer.h"
 
@@ -24,11 +25,41 @@ static void set_pixels(lua_State *L, const char *name, uint32_t pixels)
     lua_setfield(L, -2, name);
 }
 
-void tc_push_image(lua_State *L, const struct tc_image *image)
+#if LUA_VERSION_NUM >= 505
+static void *free_bytes(void *unused, void *bytes, size_t size, size_t zero)
+{
+    (void)unused, (void)size, (void)zero;
+    tc_free(bytes);
+    return NULL;
+}
+
+/* The bytes as a Lua string: the very buffer, which Lua frees when the string is collected, or if
+ * it cannot make one. */
+static void push_bytes(lua_State *L, struct tc_buffer *bytes)
+{
+    char *text = tc_realloc(bytes->data, bytes->size + 1); /* with a zero behind, nothing spare */
+    size_t size = bytes->size;
+    if (!text)
+        luaL_error(L, "not enough memory");
+    *bytes = (struct tc_buffer){NULL, 0, 0};
+    text[size] = '\0';
+    lua_pushexternalstring(L, text, size, free_bytes, NULL);
+}
+#else
+/* The bytes as a Lua string: a copy, as Lua before 5.5 knows no other way. */
+static void push_bytes(lua_State *L, struct tc_buffer *bytes)
+{
+    lua_pushlstring(L, (const char *)bytes->data, bytes->size);
+}
+#endif
+
+void tc_push_image(lua_State *L, struct tc_image *image, bool streamed)
 {
     lua_createtable(L, 0, 8);
-    lua_pushlstring(L, (const char *)image->bytes.data, image->bytes.size);
-    lua_setfield(L, -2, "bytes");
+    if (!streamed) {
+        push_bytes(L, &image->bytes);
+        lua_setfield(L, -2, "bytes");
+    }
     tc_pushwhole(L, image->size);
     lua_setfield(L, -2, "size");
     set_string(L, "mime", image->signature.mime);
@@ -75,36 +106,59 @@ static int write_file(const char *path, const char *bytes, size_t size)
     return error;
 }
 
-/* Pushes the path with the picture's own extension where it has none. */
-static const char *push_final_path(lua_State *L, const char *path, const char *ext)
+const char *tc_push_path(lua_State *L, const char *path, const char *ext, unsigned number)
 {
-    if (has_extension(base_name(path)) || !ext)
-        lua_pushstring(L, path);
+    const char *base = base_name(path);
+    const char *dot = has_extension(base) ? strrchr(base, '.') : base + strlen(base);
+    lua_pushlstring(L, path, (size_t)(dot - path));
+    if (number > 1)
+        lua_pushfstring(L, "-%d", (int)number);
     else
-        lua_pushfstring(L, "%s.%s", path, ext);
+        lua_pushliteral(L, "");
+    if (*dot || !ext)
+        lua_pushstring(L, dot);
+    else
+        lua_pushfstring(L, ".%s", ext);
+    lua_concat(L, 3);
     return lua_tostring(L, -1);
+}
+
+/* Pushes an error table when false. */
+static bool check_path(lua_State *L, int index, enum tc_kind kind, const char *field)
+{
+    size_t size;
+    const char *path = lua_tolstring(L, index, &size);
+    if (strlen(path) == size && *base_name(path))
+        return true;
+    const char *shown = tc_push_quoted(L, index);
+    tc_push_error(L, kind, field, "%s is no name for a file", shown);
+    return false;
+}
+
+bool tc_check_path(lua_State *L, int table, const char *name)
+{
+    lua_getfield(L, table, name);
+    return check_path(L, lua_gettop(L), TC_INVALID_REQUEST, name);
 }
 
 /* image:save(path) -> final path | nil, err */
 static int image_save(lua_State *L)
 {
-    size_t path_size, size;
+    size_t size;
     luaL_checktype(L, 1, LUA_TTABLE);
-    const char *path = luaL_checklstring(L, 2, &path_size);
+    const char *path = luaL_checkstring(L, 2);
     lua_settop(L, 2);
     lua_getfield(L, 1, "bytes");
     lua_getfield(L, 1, "ext");
     if (lua_type(L, 3) != LUA_TSTRING)
         return luaL_argerror(L, 1, "an image with its bytes expected");
-    if (strlen(path) != path_size || !*base_name(path)) {
+    if (!check_path(L, 2, TC_IO, NULL)) {
         lua_pushnil(L);
-        const char *shown = tc_push_quoted(L, 2);
-        tc_push_error(L, TC_IO, NULL, "%s is no name for a file", shown);
-        lua_remove(L, -2);
+        lua_insert(L, -2);
         return 2;
     }
     const char *bytes = lua_tolstring(L, 3, &size);
-    const char *final = push_final_path(L, path, lua_tostring(L, 4));
+    const char *final = tc_push_path(L, path, lua_tostring(L, 4), 1);
     int error = write_file(final, bytes, size);
     if (error)
         return save_failed(L, final, error);

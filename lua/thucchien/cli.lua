@@ -227,14 +227,25 @@ local function on_terminal()
     return result == true or result == 0 -- a boolean since 5.2, the status in 5.1
 end
 
---- `client:generate`, with a sign of life for a person who waits.
+--- `client:generate`, with a sign of life for a person who waits. While it waits, the module calls a
+--- function of its own ten times a second, for hooks like this one.
 local function generate_with_ticker(client, params)
     if not on_terminal() then
         return client:generate(params)
     end
-    io.stderr:write("waiting for the gateway …")
+    local start, shown = os.time(), nil
+    local function tick()
+        local seconds = os.time() - start
+        if seconds ~= shown then
+            shown = seconds
+            io.stderr:write(("\rwaiting for the gateway … %d s "):format(seconds))
+        end
+    end
+    tick()
+    debug.sethook(tick, "c")
     -- Protected, because Ctrl-C is an error and must not leave the line behind.
     local ok, response, err = pcall(client.generate, client, params)
+    debug.sethook()
     io.stderr:write("\r\27[K")
     if not ok then
         error(response, 0)
@@ -308,11 +319,13 @@ local function report_record(response, saved, problem)
     }
 end
 
---- Saves what came, says where it is, and returns the exit status.
-local function deliver(response, options, path)
+--- Saves what came, says where it is, and returns the exit status. A failure in the middle of an answer
+--- leaves the pictures that were whole: they are paid for, and saved like others.
+local function deliver(response, err, options, path)
+    response = response or { data = err.data }
     local asked = options.n or 1
     local count = math.max(asked, #response.data)
-    local saved, problem = {}, nil
+    local saved, problem = {}, err
     for index, image in ipairs(response.data) do
         local place, message = save(image, numbered(path, index, count), options.force)
         saved[index] = place or false
@@ -329,6 +342,9 @@ local function deliver(response, options, path)
     end
     if options.json then
         print(encode_json(report_record(response, saved, problem)))
+    end
+    if err then
+        warn(err)
     end
     return problem and 1 or 0
 end
@@ -387,10 +403,10 @@ function commands.generate(options)
         model = options.model,
     })
     client:close()
-    if not response then
+    if not response and not err.data then
         return fail(err, options.json)
     end
-    return deliver(response, options, path)
+    return deliver(response, err, options, path)
 end
 
 function commands.emulator(options)

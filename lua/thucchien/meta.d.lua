@@ -47,6 +47,7 @@ local thucchien = {}
 ---@field attempts? integer how many times the request was sent
 ---@field maybe_billed? boolean true when the request left and no refusal came back
 ---@field body? string the first 4 KiB of the answer
+---@field data? thucchien.image[] the pictures that were whole before it failed
 
 ---@class thucchien.options
 ---@field api_key? string|fun(): string default: `$THUCCHIEN_API_KEY`
@@ -64,6 +65,10 @@ local thucchien = {}
 ---@field ca_file? string default: `$SSL_CERT_FILE` or `$CURL_CA_BUNDLE`
 ---@field http2? boolean default false
 ---@field user_agent? string default `thucchien/VERSION`
+
+--- Takes the bytes of picture `index` as they are decoded, at most some hundred KB at a time; no chunk
+--- means that the picture is whole. Returning nil (or false) and a message ends the request.
+---@alias thucchien.sink fun(index: integer, chunk?: string): any, string?
 
 ---@class thucchien.params
 ---@field prompt string UTF-8, not empty, sent as it is
@@ -99,6 +104,10 @@ local thucchien = {}
 ---@field tags? table
 ---@field fallbacks? table
 ---@field mock_response? string
+---@field on_image? fun(image: thucchien.image, index: integer) each picture as soon as it is whole
+---@field on_progress? fun(received: integer, total?: integer) bytes of the answer, at most every 50 ms
+---@field sink? thucchien.sink takes the pictures' bytes as they come; then images have no `bytes`
+---@field save? string writes pictures to files as they come; then images have a `path` and no `bytes`
 ---@field extra_body? table<string, any> merged into the body verbatim
 ---@field extra_headers? table<string, string> merged into the headers verbatim
 ---@field timeout? number instead of the client's
@@ -106,8 +115,9 @@ local thucchien = {}
 ---@field retry? thucchien.retry instead of the client's
 
 ---@class thucchien.image
----@field bytes string the decoded picture
----@field size integer length of `bytes`
+---@field bytes? string the decoded picture, unless `sink` or `save` took it
+---@field size integer length of the picture in bytes
+---@field path? string where `save` of the params put it
 ---@field mime? string read from the bytes: "image/png", "image/jpeg", "image/webp" or "image/gif"
 ---@field ext? string "png", "jpg", "webp" or "gif"
 ---@field width? integer pixels

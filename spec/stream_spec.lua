@@ -1,0 +1,374 @@
+-- Pictures while they arrive: on_image, on_progress, sink, save.
+
+local lfs = require "lfs"
+local system = require "system"
+local thucchien = require "thucchien"
+local mirrors = require "spec.support.mirror"
+
+local mirror, client, directory
+
+-- 24 bytes of a PNG that say it is 2 by 3 pixels, as base64, and `size` zero bytes behind them.
+local HEAD = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAAD"
+local function base64(groups)
+    return HEAD .. ("AAAA"):rep(groups)
+end
+
+local function bytes_of(groups)
+    return "\137PNG\r\n\26\n\0\0\0\13IHDR\0\0\0\2\0\0\0\3" .. ("\0\0\0"):rep(groups)
+end
+
+local function item(groups)
+    return '{"b64_json":"' .. base64(groups) .. '"}'
+end
+
+local function generate(params, answer)
+    params.prompt = "x"
+    params.extra_body = { mirror = answer }
+    return client:generate(params)
+end
+
+local function names()
+    local found = {}
+    for name in lfs.dir(directory) do
+        if name ~= "." and name ~= ".." then
+            found[#found + 1] = name
+        end
+    end
+    table.sort(found)
+    return found
+end
+
+local function read(path)
+    local file = assert(io.open(path, "rb"))
+    local text = file:read "*a"
+    file:close()
+    return text
+end
+
+setup(function()
+    mirror = mirrors.start()
+    client = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef" })
+end)
+
+teardown(function()
+    client:close()
+    mirror:stop()
+end)
+
+before_each(function()
+    directory = os.tmpname()
+    os.remove(directory)
+    assert(lfs.mkdir(directory))
+end)
+
+after_each(function()
+    for _, name in ipairs(names()) do
+        os.remove(directory .. "/" .. name)
+    end
+    os.remove(directory)
+end)
+
+describe("on_image", function()
+    it("has each picture as soon as it is whole", function()
+        local moments, images = {}, {}
+        local start = system.monotime()
+        local response = assert(generate({
+            on_image = function(image, index)
+                moments[index] = system.monotime() - start
+                images[index] = image
+            end,
+        }, {
+            pieces = {
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", '{"data":[' .. item(10) .. ",",
+                item(20) .. "]}",
+            },
+            pause = 0.3,
+        }))
+        assert.equal(2, #images)
+        assert.is_true(moments[1] < moments[2] - 0.2)
+        assert.is_true(images[1].bytes == bytes_of(10) and images[2].bytes == bytes_of(20))
+        assert.equal(images[1], response.data[1])
+        assert.same({ 2, 3 }, { images[2].width, images[2].height })
+    end)
+
+    it("has them in order when they come all at once", function()
+        local seen = {}
+        local items = {}
+        for i = 1, 64 do
+            items[i] = item(i)
+        end
+        local response = assert(generate({
+            on_image = function(image, index)
+                seen[#seen + 1] = index
+                assert.is_true(image.bytes == bytes_of(index))
+            end,
+        }, { body = '{"data":[' .. table.concat(items, ",") .. "]}" }))
+        assert.equal(64, #seen)
+        for i, index in ipairs(seen) do
+            assert.equal(i, index)
+        end
+        assert.equal(64, #response.data)
+    end)
+
+    it("ends the request when it raises", function()
+        local ok, err = pcall(generate, {
+            on_image = function()
+                error("not that one", 0)
+            end,
+        }, { body = '{"data":[' .. item(1) .. "]}" })
+        assert.is_false(ok)
+        assert.equal("not that one", err)
+        assert(generate({}, { body = '{"data":[' .. item(1) .. "]}" }))
+    end)
+
+    it("may use the client itself", function()
+        local inner
+        local response = assert(generate({
+            on_image = function()
+                inner = inner or assert(generate({}, { body = '{"data":[' .. item(7) .. "]}" }))
+            end,
+        }, { body = '{"data":[' .. item(1) .. "," .. item(2) .. "]}" }))
+        assert.equal(2, #response.data)
+        assert.is_true(inner.data[1].bytes == bytes_of(7))
+    end)
+
+    it("may close the client", function()
+        local own = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef" })
+        local response, err = own:generate {
+            prompt = "x",
+            on_image = function()
+                own:close()
+            end,
+            extra_body = { mirror = { pieces = { "HTTP/1.1 200 OK\r\n\r\n", '{"data":[' .. item(1) .. ",", item(2) }, pause = 0.2 } },
+        }
+        assert.is_nil(response)
+        assert.equal("cancelled", err.kind)
+        assert.is_true(err.data[1].bytes == bytes_of(1)) -- it is paid for
+    end)
+end)
+
+describe("a failure behind a whole picture", function()
+    it("has the picture", function()
+        local response, err = generate({}, { body = '{"data":[' .. item(5) .. ',{"b64_json":"AAA' })
+        assert.is_nil(response)
+        assert.equal("bad_response", err.kind)
+        assert.equal(1, #err.data)
+        assert.is_true(err.data[1].bytes == bytes_of(5))
+    end)
+
+    it("has none where there was none", function()
+        local _, err = generate({}, { body = '{"data":[{"b64_json":"AAA' })
+        assert.is_nil(err.data)
+    end)
+end)
+
+describe("on_progress", function()
+    it("counts bytes, and knows the total where the server does", function()
+        local calls = {}
+        local body = '{"data":[' .. item(200000) .. "]}"
+        assert(generate({
+            on_progress = function(received, total)
+                calls[#calls + 1] = { received, total }
+            end,
+        }, { body = body }))
+        local last = calls[#calls]
+        assert.same({ #body, #body }, last)
+        for i = 2, #calls do
+            assert.is_true(calls[i][1] > calls[i - 1][1])
+        end
+        calls = {}
+        assert(generate({
+            on_progress = function(received, total)
+                calls[#calls + 1] = { received, total }
+            end,
+        }, { chunks = { body } }))
+        assert.equal(#body, calls[#calls][1])
+        assert.is_nil(calls[#calls][2])
+    end)
+
+    it("is called twenty times a second at most", function()
+        local moments, pieces = {}, { "HTTP/1.1 200 OK\r\n\r\n", '{"data":[' .. item(1) .. "]" }
+        for _ = 1, 60 do
+            pieces[#pieces + 1] = " "
+        end
+        pieces[#pieces + 1] = "}"
+        local start = system.monotime()
+        assert(generate({
+            on_progress = function()
+                moments[#moments + 1] = system.monotime() - start
+            end,
+        }, { pieces = pieces, pause = 0.01 }))
+        -- One more for the beginning, one with the picture, one at the end.
+        assert.is_true(#moments <= moments[#moments] / 0.05 + 3)
+        assert.is_true(#moments >= 3)
+    end)
+
+    it("ends the request when it raises", function()
+        assert.error_matches(function()
+            generate({
+                on_progress = function()
+                    error "enough"
+                end,
+            }, { body = '{"data":[' .. item(1) .. "]}" })
+        end, "enough")
+    end)
+end)
+
+describe("a sink", function()
+    it("has all bytes in order, and the end of each picture", function()
+        local parts, ends, current = {}, {}, 1
+        local response = assert(generate({
+            sink = function(index, chunk)
+                assert.equal(current, index)
+                if chunk then
+                    parts[index] = (parts[index] or "") .. chunk
+                else
+                    ends[index] = true
+                    current = current + 1
+                end
+            end,
+        }, { body = '{"data":[' .. item(400000) .. "," .. item(3) .. "," .. item(100000) .. "]}" }))
+        assert.is_true(parts[1] == bytes_of(400000))
+        assert.is_true(parts[2] == bytes_of(3))
+        assert.is_true(parts[3] == bytes_of(100000))
+        assert.same({ true, true, true }, ends)
+        local image = response.data[1]
+        assert.is_nil(image.bytes)
+        assert.same({ 24 + 1200000, "image/png", 2, 3 }, { image.size, image.mime, image.width, image.height })
+        assert.error_matches(function()
+            image:save "x"
+        end, "an image with its bytes expected")
+    end)
+
+    it("gets no chunk larger than half a megabyte", function()
+        local largest = 0
+        assert(generate({
+            sink = function(_, chunk)
+                largest = math.max(largest, chunk and #chunk or 0)
+            end,
+        }, { body = '{"data":[' .. item(2000000) .. "]}" }))
+        assert.is_true(largest <= 512 * 1024)
+    end)
+
+    it("stops the request with nil and a message", function()
+        local calls = 0
+        local response, err = generate({
+            sink = function()
+                calls = calls + 1
+                return nil, "the shelf is full"
+            end,
+        }, { body = '{"data":[' .. item(1000000) .. "," .. item(1) .. "]}" })
+        assert.is_nil(response)
+        assert.equal("io", err.kind)
+        assert.equal("the shelf is full", err.message)
+        assert.is_true(err.maybe_billed)
+        assert.equal(1, calls)
+    end)
+
+    it("may be what io's functions return", function()
+        local path = directory .. "/a.png"
+        local file = assert(io.open(path, "wb"))
+        assert(generate({
+            sink = function(_, chunk)
+                return file:write(chunk or "")
+            end,
+        }, { body = '{"data":[' .. item(1000) .. "]}" }))
+        file:close()
+        assert.is_true(read(path) == bytes_of(1000))
+    end)
+
+    it("ends the request when it raises", function()
+        assert.error_matches(function()
+            generate({
+                sink = function()
+                    error "no"
+                end,
+            }, { body = '{"data":[' .. item(1000) .. "]}" })
+        end, "no")
+    end)
+
+    it("excludes save", function()
+        local _, err = generate({ sink = print, save = directory .. "/x" }, {})
+        assert.equal("invalid_request", err.kind)
+    end)
+end)
+
+describe("save", function()
+    it("streams pictures to files of their own type", function()
+        local response = assert(generate({ save = directory .. "/dusk" },
+            { body = '{"data":[' .. item(400000) .. "," .. item(3) .. "]}" }))
+        assert.same({ "dusk-2.png", "dusk.png" }, names())
+        assert.is_true(read(directory .. "/dusk.png") == bytes_of(400000))
+        assert.is_true(read(directory .. "/dusk-2.png") == bytes_of(3))
+        assert.equal(directory .. "/dusk.png", response.data[1].path)
+        assert.equal(directory .. "/dusk-2.png", response.data[2].path)
+        assert.is_nil(response.data[1].bytes)
+        assert.same({ 2, 3 }, { response.data[1].width, response.data[1].height })
+    end)
+
+    it("keeps an extension, and numbers before it", function()
+        assert(generate({ save = directory .. "/a.b.img" }, { body = '{"data":[' .. item(1) .. "," .. item(2) .. "]}" }))
+        assert.same({ "a.b-2.img", "a.b.img" }, names())
+    end)
+
+    it("tells on_image where it is", function()
+        local paths = {}
+        assert(generate({
+            save = directory .. "/dusk",
+            on_image = function(image, index)
+                paths[index] = image.path
+            end,
+        }, { body = '{"data":[' .. item(1) .. "]}" }))
+        assert.same({ directory .. "/dusk.png" }, paths)
+    end)
+
+    it("leaves no half picture, and keeps whole ones", function()
+        local _, err = generate({ save = directory .. "/dusk" },
+            { body = '{"data":[' .. item(400000) .. ',{"b64_json":"' .. base64(300000) })
+        assert.equal("bad_response", err.kind)
+        assert.same({ "dusk.png" }, names())
+        assert.equal(directory .. "/dusk.png", err.data[1].path)
+    end)
+
+    it("leaves nothing when a function of the caller's raises", function()
+        pcall(generate, {
+            save = directory .. "/dusk",
+            on_progress = function(received)
+                if received > 300000 then
+                    error "enough"
+                end
+            end,
+        }, { body = '{"data":[' .. item(4000000) .. "]}" })
+        assert.same({}, names())
+    end)
+
+    it("says what is wrong with the place", function()
+        local _, err = generate({ save = directory .. "/none/dusk" }, { body = '{"data":[' .. item(1) .. "]}" })
+        assert.equal("io", err.kind)
+        assert.matches("none/dusk", err.message)
+        for _, path in ipairs { "", directory .. "/", "a\0b" } do
+            _, err = generate({ save = path }, {})
+            assert.equal("invalid_request", err.kind)
+            assert.equal("save", err.param)
+        end
+    end)
+
+    it("says so when the disk is full", function()
+        if lfs.attributes("/dev/full", "mode") ~= "char device" then
+            return pending "no /dev/full"
+        end
+        assert(os.execute(("ln -s /dev/full %s/full"):format(directory)))
+        -- The link's target is not replaced by a file: /dev takes no new ones from an ordinary user, and for
+        -- the superuser this would put one there, so the device is only written to, in a sink.
+        local full = assert(io.open(directory .. "/full", "wb"))
+        full:setvbuf "no"
+        local _, err = generate({
+            sink = function(_, chunk)
+                return full:write(chunk or "")
+            end,
+        }, { body = '{"data":[' .. item(1000) .. "]}" })
+        full:close()
+        assert.equal("io", err.kind)
+        assert.matches("No space left", err.message)
+    end)
+end)
