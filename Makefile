@@ -82,7 +82,7 @@ fuzz_libs = $(if $(filter whole,$(1)),-I/usr/include/lua5.4 -llua5.4)
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build install uninstall demo test test-all lint asan fuzz rockspec host clean help \
+.PHONY: build install uninstall demo test test-all lint asan neon fuzz rockspec host clean help \
         c-tests deps deps-all
 
 build: $(MODULE) ## the module for $(LUA): build/<lua>/thucchien.so (default)
@@ -150,6 +150,7 @@ $(eval $(call deps_rule,test,build run emulator test))
 $(eval $(call deps_rule,test-all,build run emulator test all-luas))
 $(eval $(call deps_rule,lint,build lint))
 $(eval $(call deps_rule,fuzz,build fuzz))
+$(eval $(call deps_rule,neon,neon))
 $(eval $(call deps_rule,rockspec,build run emulator rockspec))
 
 deps: deps-test ## install what demo and test need (Debian, Ubuntu), or say what is missing
@@ -191,6 +192,12 @@ asan: deps-test ## C unit tests and specs with ASan and UBSan, leaks included
 	@CC='$(CC)' .ci/asan-lua.sh $(LUA) $(BUILD)/asan-$(LUA_NAME)/bin
 	@BUILD='$(BUILD)' VARIANT=asan- SPEC='$(SPEC)' .ci/test.sh \
 	  $(C_TESTS:$(OUT)/%=$(BUILD)/asan-$(LUA_NAME)/%) -- $(LUA)
+
+neon: deps-neon ## C unit tests of the splitter on AArch64, under qemu
+	@$(MAKE) --no-print-directory VARIANT=neon- CC=aarch64-linux-gnu-gcc CURL_INCDIR= LUA_INCDIR= \
+	  FUZZERS='base64 envelope' DEPS=no c-tests
+	@RUN='qemu-aarch64 -L /usr/aarch64-linux-gnu' .ci/test.sh \
+	  $(patsubst $(OUT)/%,$(BUILD)/neon-$(LUA_NAME)/%,$(filter-out %_whole,$(C_TESTS))) --
 
 # What is found goes to $(BUILD)/fuzz; an input that breaks something is kept there as crash-*.
 SECONDS ?= 60

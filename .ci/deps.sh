@@ -35,6 +35,7 @@ packages() {
     lint) echo "lua-check clang-format clang-tidy binutils" ;;
     rockspec) echo luarocks ;;
     compilers) echo "gcc clang" ;;
+    neon) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libcmocka-dev:arm64" ;;
     *) echo "deps.sh: no group '$1'" >&2 && exit 2 ;;
     esac
 }
@@ -45,7 +46,8 @@ wanted=$(for group in "$@"; do packages "$group"; done | tr -s ' \n' '\n' | sort
 missing_packages() {
     local installed choice name
     # shellcheck disable=SC2086  # names have no blanks
-    installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' ${wanted//|/ } 2>/dev/null || :)
+    installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n${Package}:${Architecture} ${db:Status-Status}\n' \
+        ${wanted//|/ } 2>/dev/null || :)
     for choice in $wanted; do
         for name in ${choice//|/ }; do
             case $'\n'$installed$'\n' in *$'\n'"$name installed"$'\n'*) continue 2 ;; esac
@@ -96,6 +98,7 @@ if command -v dpkg-query >/dev/null; then
         missing=$(missing_packages)
         [ -n "$missing" ] || exit 0
         echo "installing: "$missing
+        case $missing in *:arm64*) as_root dpkg --add-architecture arm64 ;; esac
         as_root apt-get update -qq
         # shellcheck disable=SC2086
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \

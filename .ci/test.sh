@@ -6,7 +6,7 @@
 # The status is 0 only if something ran and nothing failed.
 #
 # BUILD and VARIANT say where the modules are ($BUILD/$VARIANT<lua>/thucchien.so); SPEC picks spec
-# files. A directory bin beside a module comes first in PATH: there "make asan" has its own Lua.
+# files; RUN is what runs the C tests, an emulator of another processor. A directory bin beside a module comes first in PATH: there "make asan" has its own Lua.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,7 +36,8 @@ count() { grep -cE "$1" "$log" || :; }
 run_c_test() {
     local status=0 skips
     echo "== $1"
-    CMOCKA_MESSAGE_OUTPUT=TAP "$1" >"$log" 2>&1 || status=$?
+    # shellcheck disable=SC2086  # RUN is a command and its arguments
+    CMOCKA_MESSAGE_OUTPUT=TAP ${RUN:-} "$1" >"$log" 2>&1 || status=$?
     cat "$log"
     skips=$(count '^ok .*# SKIP')
     add $(($(count '^ok ') - skips)) "$(count '^not ok ')" "$skips" "$status"
