@@ -2,7 +2,7 @@
 # Checks the layers of csrc/ by what each file includes.
 #
 #   binding   thucchien.c binding.h lua_*       the only files that include Lua's headers
-#   engine    client request failure engine.h  the only ones that include libcurl's
+#   engine    client loop request failure      the only ones that include libcurl's
 #   splitter  all the rest                      the C library, intrinsics, and each other
 #
 # A layer includes its own headers and those below, never one above. Since that holds for every
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/../csrc"
 layer() {
     case $1 in
     thucchien.c | binding.h | lua_*.[ch]) echo binding ;;
-    client.[ch] | request.[ch] | failure.[ch] | engine.h) echo engine ;;
+    client.[ch] | loop.[ch] | request.[ch] | failure.[ch]) echo engine ;;
     *) echo splitter ;;
     esac
 }
@@ -28,7 +28,6 @@ allowed() {
     case $2 in
     '<lua.h>' | '<lauxlib.h>' | '<lualib.h>' | '<luajit.h>') [ "$own" = binding ] ;;
     '<curl/'*) [ "$own" = engine ] ;;
-    '"engine.h"') [ "$own" = engine ] ;;
     '"'*)
         case $own/$(layer "${2//\"/}") in
         binding/* | engine/engine | engine/splitter | splitter/splitter) ;;

@@ -117,32 +117,53 @@ void tc_register_client(lua_State *L);
 int tc_client_lua_new(lua_State *L);
 int tc_client_lua_generate(lua_State *L);
 
+/*
+ * Drives the client at `client` until the request at `request` has ended or tc_clock_now() is past
+ * `until`. Returns what lua_pcall does: an error is on top if Lua was interrupted.
+ */
+int tc_client_wait(lua_State *L, int client, int request, double until);
+
+/* Tells the driver of the client at `client`, if it has one, what has changed. */
+void tc_client_sync(lua_State *L, int client);
+
 /* ---- lua_request.c ---- */
 
 struct tc_request_box {
-    struct tc_request *request;
-    struct tc_writer writer; /* of the picture that is being saved as it comes */
-    uint64_t told;           /* bytes that on_progress knows of */
+    struct tc_request *request; /* NULL until it is submitted */
+    struct tc_writer writer;    /* of the picture that is being saved as it comes */
+    uint64_t told;              /* bytes that on_progress knows of */
 };
 
 void tc_register_request(lua_State *L);
 
 /*
- * Pushes a request userdata that holds nothing yet. `params` is the index of its params, whose
- * takers (on_image, sink, ...) it keeps, `model` that of the name which its response gets where the
- * answer has none.
+ * Pushes a request userdata that holds nothing yet, of the client at `client`. The params at
+ * `params` have its takers (on_image, sink, ...); `done` is the index of a function or nil, `model`
+ * that of the name which its response gets where the answer has none.
  */
-struct tc_request_box *tc_push_request(lua_State *L, int params, int model);
+struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int model, int done);
 
 /*
- * Takes away what the request at `index` has brought and gives it to those who want it: its bytes
- * to a sink or a file, its pictures to a list, news of both to the user's functions. An error that
- * one of those raises is raised.
+ * Pushes the response, or nil and the error, of the request at `index`, which has ended; or raises
+ * what one of the user's functions raised while somebody waited. Returns how much it pushed.
  */
-void tc_request_collect(lua_State *L, int index);
-
-/* Pushes the response, or nil and the error, of the request at `index`, which has ended. */
 int tc_request_push_result(lua_State *L, int index);
+
+/* Lua functions of a request, for the client to call protected. They call the user's. */
+int tc_request_give(lua_State *L);          /* hands out what has come */
+int tc_request_finish(lua_State *L);        /* tells `done` of the end */
+int tc_request_resume_waiter(lua_State *L); /* resumes a coroutine that is in await */
+
+bool tc_request_has_waiter(lua_State *L, int index);
+
+/* Pops an error and keeps it for who waits for the request at `index`; false: nobody does. */
+bool tc_request_keep_error(lua_State *L, int index);
+
+/* Somebody waits for the request at `index`, or does so no longer. */
+void tc_request_set_waited(lua_State *L, int index, bool waited);
+
+/* Cancels the request at `index`, of which nobody wants to hear any more. */
+void tc_request_abandon(lua_State *L, int index);
 
 /* ---- lua_response.c ---- */
 

@@ -14,6 +14,7 @@
 #include "clock.h"
 
 #include <curl/curl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,12 +211,15 @@ static void out_of_memory(struct tc_client *client, struct tc_request *request)
     tc_client_end(client, request);
 }
 
+/* Sockets that one attempt may need at once: two families of addresses, the resolver's two. */
+enum { SOCKETS = 4 };
+
 static void start_attempt(struct tc_client *client, struct tc_request *request)
 {
     unlink_request(client, request);
     request->state = TC_SENDING;
     link_request(client, request);
-    bool prepared = tc_request_prepare(request);
+    bool prepared = tc_loop_reserve(&client->loop, SOCKETS) && tc_request_prepare(request);
     if (prepared && curl_multi_add_handle(client->multi, request->easy) == CURLM_OK) {
         client->running++;
         return;
@@ -224,19 +228,51 @@ static void start_attempt(struct tc_client *client, struct tc_request *request)
     out_of_memory(client, request);
 }
 
+/* ---- pace ---- */
+
+enum { WINDOW = 60 }; /* seconds in which requests_per_minute are counted */
+
+/* When the next attempt may start, as far as the window is concerned. */
+static double next_start(const struct tc_client *client)
+{
+    double oldest = client->starts ? client->starts[client->next_start] : 0;
+    return oldest > 0 ? oldest + WINDOW : 0;
+}
+
+static bool may_start(const struct tc_client *client, double now)
+{
+    return client->running < client->max_concurrency && next_start(client) <= now;
+}
+
+static void count_start(struct tc_client *client, double now)
+{
+    if (!client->starts)
+        return;
+    client->starts[client->next_start] = now;
+    client->next_start = (client->next_start + 1) % client->requests_per_minute;
+}
+
 /* First those whose wait is over, then the queue, as many as may run at once. */
 static void start_due(struct tc_client *client)
 {
-    double now = client->retrying.first ? tc_clock_now() : 0;
+    if (!client->retrying.first && !client->queued.first)
+        return;
+    double now = tc_clock_now();
     struct tc_request *next;
     for (struct tc_request *request = client->retrying.first; request; request = next) {
         next = request->next;
-        if (request->wake <= now && client->running < client->max_concurrency)
+        if (request->wake <= now && may_start(client, now)) {
+            count_start(client, now);
             start_attempt(client, request);
+        }
     }
-    while (client->queued.first && client->running < client->max_concurrency)
+    while (client->queued.first && may_start(client, now)) {
+        count_start(client, now);
         start_attempt(client, client->queued.first);
+    }
 }
+
+/* ---- turns ---- */
 
 /* `timeout` bounds one attempt from the first byte sent; connecting has a limit of its own. */
 static void stop_overdue(struct tc_client *client)
@@ -292,56 +328,110 @@ static void resume_paused(struct tc_client *client)
     }
 }
 
-static void move_on(struct tc_client *client)
+/* The multi handle is lost, and with it what it was doing. */
+static void start_anew(struct tc_client *client)
 {
-    int running;
-    start_due(client);
-    if (client->running) {
-        resume_paused(client);
-        curl_multi_perform(client->multi, &running);
-        collect_ended(client);
-        stop_overdue(client);
-        start_due(client);
+    while (client->sending.first) {
+        struct tc_request *request = client->sending.first;
+        tc_request_fail(request, TC_CONNECTION, "libcurl lost track of its connections");
     }
+    curl_multi_cleanup(client->multi); /* which tells the loop that its sockets are gone */
+    client->loop.out_of_room = false;
+    client->multi = curl_multi_init();
+    if (client->multi)
+        tc_loop_attach(&client->loop, client->multi);
+    else
+        tc_client_close(client);
+}
+
+static void begin_turn(struct tc_client *client, size_t bytes)
+{
+    client->turn_left = bytes;
+    start_due(client);
+    resume_paused(client);
+}
+
+static void end_turn(struct tc_client *client, bool well)
+{
+    collect_ended(client);
+    stop_overdue(client);
+    start_due(client);
+    if (!well)
+        start_anew(client);
 }
 
 /* The moment at which something of ours is due, or `until` if that is sooner. */
 static double next_moment(const struct tc_client *client, double until)
 {
-    bool may_start = client->running < client->max_concurrency;
-    for (struct tc_request *request = client->retrying.first; request; request = request->next)
-        if (may_start && request->wake < until)
-            until = request->wake;
+    bool room = client->running < client->max_concurrency;
+    double start = next_start(client);
+    if (room && client->queued.first && start < until)
+        until = start;
+    for (struct tc_request *request = client->retrying.first; request; request = request->next) {
+        double wake = request->wake > start ? request->wake : start;
+        if (room && wake < until)
+            until = wake;
+    }
     for (struct tc_request *request = client->sending.first; request; request = request->next)
         if (request->timing.sent > 0 && request->timing.sent + request->timeout < until)
             until = request->timing.sent + request->timeout;
     return until;
 }
 
-static void wait_until(struct tc_client *client, double moment)
+/* Is there something that a turn would do at once, whatever the sockets are up to? */
+static bool has_work(const struct tc_client *client)
 {
-    double seconds = moment - tc_clock_now();
-    if (seconds > 3600)
-        seconds = 3600; /* the caller comes back */
-    if (seconds > 0)
-        curl_multi_poll(client->multi, NULL, 0, (int)(seconds * 1000) + 1, NULL);
+    if (client->first_ready)
+        return true;
+    for (struct tc_request *request = client->sending.first; request; request = request->next)
+        if (request->paused)
+            return true;
+    return false;
 }
 
 int tc_client_poll(struct tc_client *client, double seconds)
 {
     struct pipe_guard guard;
-    if (!client->multi)
+    if (!client->active || !client->multi)
         return 0;
-    double until = seconds > 0 ? tc_clock_now() + seconds : 0;
-    client->turn_left = seconds > 0 ? SIZE_MAX : TURN;
+    double now = tc_clock_now(), until = now + seconds;
     guard_pipe(&guard);
-    move_on(client);
-    while (seconds > 0 && client->active && !client->first_ready && tc_clock_now() < until) {
-        wait_until(client, next_moment(client, until));
-        move_on(client);
-    }
+    do {
+        begin_turn(client, seconds > 0 ? SIZE_MAX : TURN);
+        double wait = seconds > 0 && !client->first_ready ? next_moment(client, until) - now : 0;
+        end_turn(client, tc_loop_run(&client->loop, client->multi, wait));
+        now = seconds > 0 ? tc_clock_now() : until;
+    } while (now < until && client->active && client->multi && !client->first_ready);
     unguard_pipe(&guard);
     return (int)client->active;
+}
+
+int tc_client_action(struct tc_client *client, intptr_t socket, int events)
+{
+    struct pipe_guard guard;
+    if (!client->active || !client->multi)
+        return 0;
+    guard_pipe(&guard);
+    begin_turn(client, TURN);
+    end_turn(client, tc_loop_action(&client->loop, client->multi, socket, events));
+    unguard_pipe(&guard);
+    return (int)client->active;
+}
+
+double tc_client_timer(const struct tc_client *client)
+{
+    double never = HUGE_VAL;
+    if (client->first_ready)
+        return 0;
+    if (!client->multi)
+        return -1;
+    if (has_work(client))
+        return 0;
+    double moment = next_moment(client, never);
+    if (client->loop.timer >= 0 && client->loop.timer < moment)
+        moment = client->loop.timer;
+    double left = moment - tc_clock_now();
+    return moment == never ? -1 : left > 0 ? left : 0;
 }
 
 struct tc_request *tc_client_submit(struct tc_client *client,
@@ -450,6 +540,14 @@ static void trim_slashes(char *url)
         url[--size] = '\0';
 }
 
+/* The moments of the last starts, as many as a minute may have. */
+static bool make_window(struct tc_client *client)
+{
+    if (client->requests_per_minute)
+        client->starts = tc_calloc(client->requests_per_minute * sizeof(*client->starts));
+    return client->starts || !client->requests_per_minute;
+}
+
 struct tc_client *tc_client_new(const struct tc_client_options *options)
 {
     set_up_once();
@@ -458,12 +556,15 @@ struct tc_client *tc_client_new(const struct tc_client_options *options)
         return NULL;
     client->references = 1;
     client->max_concurrency = options->max_concurrency;
+    client->requests_per_minute = options->requests_per_minute;
     client->max_response_bytes = options->max_response_bytes;
     client->http2 = options->http2;
     const char *ca_file = options->ca_file ? options->ca_file : default_ca_file();
     if (copy(&client->base_url, options->base_url) && copy(&client->proxy, options->proxy) &&
         copy(&client->ca_file, ca_file) && copy(&client->user_agent, options->user_agent) &&
-        copy_headers(client, options->headers) && (client->multi = curl_multi_init()) != NULL) {
+        copy_headers(client, options->headers) && make_window(client) &&
+        (client->multi = curl_multi_init()) != NULL) {
+        tc_loop_attach(&client->loop, client->multi);
         if (client->base_url)
             trim_slashes(client->base_url);
         return client;
@@ -489,6 +590,7 @@ void tc_client_close(struct tc_client *client)
     cancel_all(&client->retrying);
     curl_multi_cleanup(client->multi);
     client->multi = NULL;
+    client->loop.timer = -1;
     unguard_pipe(&guard);
 }
 
@@ -508,6 +610,8 @@ void tc_client_release(struct tc_client *client)
     if (--client->references)
         return;
     tc_buffer_free(&client->spare);
+    tc_loop_free(&client->loop);
+    tc_free(client->starts);
     curl_slist_free_all(client->headers);
     tc_free(client->base_url);
     tc_free(client->proxy);

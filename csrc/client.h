@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "loop.h"
 #include "request.h"
 
 /* Strings are copied; NULL where an option is not given. */
@@ -19,6 +20,7 @@ struct tc_client_options {
     const char *user_agent;
     const char *const *headers; /* "Name: value", NULL at the end */
     unsigned max_concurrency;
+    unsigned requests_per_minute; /* 0: any number */
     uint64_t max_response_bytes;
     bool http2;
 };
@@ -35,6 +37,10 @@ struct tc_client {
     unsigned max_concurrency;
     uint64_t max_response_bytes;
     bool http2;
+    struct tc_loop loop;
+    unsigned requests_per_minute;
+    double *starts;      /* when the last so many attempts began, in turn */
+    unsigned next_start; /* of them, the oldest */
     unsigned last_id;
     unsigned active;        /* requests that have not ended */
     unsigned running;       /* of those, in the multi handle */
@@ -76,6 +82,15 @@ struct tc_request *tc_client_submit(struct tc_client *client,
  * requests have not ended.
  */
 int tc_client_poll(struct tc_client *client, double seconds);
+
+/*
+ * For a host's own loop, in place of tc_client_poll: `socket` is ready for `events` (TC_READ |
+ * TC_WRITE; 0: it is in error), or, when it is below 0, the time is up that tc_client_timer told.
+ */
+int tc_client_action(struct tc_client *client, intptr_t socket, int events);
+
+/* Seconds until tc_client_action should be called without a socket; below 0: never. */
+double tc_client_timer(const struct tc_client *client);
 
 /* The next request that has news: whole pictures, or its end. NULL when there is none. The caller
  * gets a reference. */

@@ -1,13 +1,15 @@
 /*
- * The client userdata: its options, and the one way from params to a result.
+ * The client userdata: its options, and how its requests are driven and their news handed out.
  *
- * Its uservalue has `model`, `api_key` where that is a function, and by their ids the userdata of
+ * Its uservalue has `model`; `api_key` where that is a function; `driver`; `raised`, the first
+ * error that a function of the user's raised and nobody has seen; and by their ids the userdata of
  * the requests under way: who holds a client holds its requests, until they have ended.
  */
 #include "binding.h"
 #include "version.h"
 
 #include "alloc.h"
+#include "clock.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,9 +25,10 @@ enum { MIB = 1024 * 1024, LONGEST_TIMEOUT = 86400 };
 static const double SLICE = 0.1;
 
 struct client_box {
-    struct tc_client *client; /* NULL once closed */
+    struct tc_client *client; /* closed: its multi handle is gone; NULL: all is */
     char *api_key;            /* NULL: the environment's, or a function's */
     struct tc_defaults defaults;
+    double timer; /* when the driver was told to call back; below 0: never; NaN: tell it anew */
 };
 
 static struct client_box *check_client(lua_State *L, int index)
@@ -36,11 +39,22 @@ static struct client_box *check_client(lua_State *L, int index)
 /* ---- options; all push an error table when false ---- */
 
 static const struct tc_field fields[] = {
-    {"api_key", TC_T_ANY},    {"base_url", TC_T_STRING},        {"model", TC_T_STRING},
-    {"timeout", TC_T_NUMBER}, {"connect_timeout", TC_T_NUMBER}, {"max_retries", TC_T_WHOLE},
-    {"retry", TC_T_STRING},   {"max_concurrency", TC_T_WHOLE},  {"max_response_bytes", TC_T_WHOLE},
-    {"headers", TC_T_TABLE},  {"proxy", TC_T_STRING},           {"ca_file", TC_T_STRING},
-    {"http2", TC_T_BOOLEAN},  {"allow_http", TC_T_BOOLEAN},     {"user_agent", TC_T_STRING},
+    {"api_key", TC_T_ANY},
+    {"base_url", TC_T_STRING},
+    {"model", TC_T_STRING},
+    {"timeout", TC_T_NUMBER},
+    {"connect_timeout", TC_T_NUMBER},
+    {"max_retries", TC_T_WHOLE},
+    {"retry", TC_T_STRING},
+    {"max_concurrency", TC_T_WHOLE},
+    {"requests_per_minute", TC_T_WHOLE},
+    {"max_response_bytes", TC_T_WHOLE},
+    {"headers", TC_T_TABLE},
+    {"proxy", TC_T_STRING},
+    {"ca_file", TC_T_STRING},
+    {"http2", TC_T_BOOLEAN},
+    {"allow_http", TC_T_BOOLEAN},
+    {"user_agent", TC_T_STRING},
 };
 
 static bool read_boolean(lua_State *L, int index, const char *name)
@@ -106,11 +120,13 @@ static bool read_defaults(lua_State *L, int index, struct tc_defaults *defaults)
 
 static bool read_limits(lua_State *L, int index, struct tc_client_options *options)
 {
-    double concurrency = 8, bytes = 256.0 * MIB;
+    double concurrency = 8, bytes = 256.0 * MIB, per_minute = 0;
     if (!tc_field_whole(L, index, "max_concurrency", 1, 10000, &concurrency) ||
+        !tc_field_whole(L, index, "requests_per_minute", 1, 1000000, &per_minute) ||
         !tc_field_whole(L, index, "max_response_bytes", 1, 9007199254740992.0, &bytes))
         return false;
     options->max_concurrency = (unsigned)concurrency;
+    options->requests_per_minute = (unsigned)per_minute;
     options->max_response_bytes = (uint64_t)bytes;
     options->http2 = read_boolean(L, index, "http2");
     return true;
@@ -193,10 +209,24 @@ static bool find_key(lua_State *L, const struct client_box *box, int lent, const
 
 /* ---- life ---- */
 
+/* nil and the error on top. */
+static int refuse(lua_State *L)
+{
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+}
+
+static bool is_open(const struct client_box *box)
+{
+    return box->client && box->client->multi;
+}
+
 static struct client_box *push_client(lua_State *L)
 {
     struct client_box *box = lua_newuserdata(L, sizeof(*box));
     memset(box, 0, sizeof(*box));
+    box->timer = -1;
     luaL_getmetatable(L, TC_CLIENT);
     lua_setmetatable(L, -2);
     lua_newtable(L);
@@ -244,91 +274,181 @@ int tc_client_lua_new(lua_State *L)
     luaL_checkstack(L, 40, NULL);
     if (open_client(L, 1, push_client(L)))
         return 1;
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
+    return refuse(L);
 }
 
-/* client:close(), __gc and __close are one: what is in flight is cancelled, the key is wiped. */
-static int client_close(lua_State *L)
+static void wipe_key(struct client_box *box)
 {
-    struct client_box *box = check_client(L, 1);
-    struct tc_client *client = box->client;
-    box->client = NULL;
-    tc_client_free(client);
     if (box->api_key)
         tc_wipe(box->api_key, strlen(box->api_key));
     tc_free(box->api_key);
     box->api_key = NULL;
+}
+
+/* ---- a host's own loop ---- */
+
+static void push_events(lua_State *L, int events)
+{
+    static const char *const names[] = {NULL, "r", "w", "rw"};
+    lua_pushstring(L, names[events & (TC_READ | TC_WRITE)]);
+}
+
+/* Tells the driver at `driver` when to call back without a socket, if that has changed. */
+static void sync_timer(lua_State *L, struct client_box *box, int driver)
+{
+    const double same = 0.0005;
+    double left = tc_client_timer(box->client);
+    double moment = left < 0 ? -1 : tc_clock_now() + left;
+    double change = moment - box->timer;
+    if (left != 0 && change < same && change > -same)
+        return;
+    box->timer = moment;
+    lua_getfield(L, driver, "timer");
+    if (left < 0)
+        lua_pushnil(L);
+    else
+        tc_pushwhole(L, left * 1000 + (left > 0 ? 1 : 0));
+    lua_call(L, 1, 0);
+}
+
+/* Tells the driver, if there is one, what has changed. `lent` is the client's uservalue. */
+static void sync_driver(lua_State *L, struct client_box *box, int lent)
+{
+    intptr_t socket;
+    int events;
+    luaL_checkstack(L, 10, NULL);
+    lua_getfield(L, lent, "driver");
+    int driver = lua_gettop(L);
+    while (lua_istable(L, driver) && box->client &&
+           tc_loop_next_change(&box->client->loop, &socket, &events)) {
+        lua_getfield(L, driver, "watch");
+        tc_pushwhole(L, socket);
+        push_events(L, events);
+        lua_call(L, 2, 0);
+    }
+    if (lua_istable(L, driver) && box->client)
+        sync_timer(L, box, driver);
+    lua_settop(L, driver - 1);
+}
+
+void tc_client_sync(lua_State *L, int client)
+{
+    struct client_box *box = check_client(L, client);
+    tc_getuservalue(L, client);
+    sync_driver(L, box, lua_gettop(L));
+    lua_pop(L, 1);
+}
+
+/* Gives all sockets back that the driver watches. */
+static void take_back(lua_State *L, struct client_box *box, int lent)
+{
+    if (!box->client)
+        return;
+    box->client->loop.lent = false;
+    sync_driver(L, box, lent);
+    box->client->loop.lent = true;
+    lua_getfield(L, lent, "driver");
+    if (lua_istable(L, -1) && box->timer >= 0) {
+        lua_getfield(L, -1, "timer");
+        lua_pushnil(L);
+        lua_call(L, 1, 0);
+    }
+    box->timer = -1;
+    lua_pop(L, 1);
+}
+
+static void check_driver(lua_State *L, int index)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
+    lua_getfield(L, index, "watch");
+    lua_getfield(L, index, "timer");
+    luaL_argcheck(L, lua_isfunction(L, -2) && lua_isfunction(L, -1), index,
+                  "a table with the functions 'watch' and 'timer' expected");
+    lua_pop(L, 2);
+}
+
+/* client:set_driver(driver | nil) */
+static int client_set_driver(lua_State *L)
+{
+    struct client_box *box = check_client(L, 1);
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 2))
+        check_driver(L, 2);
+    tc_getuservalue(L, 1);
+    take_back(L, box, 3);
+    lua_pushvalue(L, 2);
+    lua_setfield(L, 3, "driver");
+    if (box->client)
+        box->client->loop.lent = !lua_isnil(L, 2);
+    sync_driver(L, box, 3);
     return 0;
 }
 
-static int client_tostring(lua_State *L)
-{
-    struct client_box *box = check_client(L, 1);
-    lua_pushfstring(L, TC_CLIENT ": %p%s", (void *)box, box->client ? "" : " (closed)");
-    return 1;
-}
+/* ---- news ---- */
 
-/* ---- requests ---- */
+/* Calls `function` with the request, protected; an error is kept and ends the request. */
+static void call_for(lua_State *L, int lent, int request, lua_CFunction function)
+{
+    struct tc_request_box *box = lua_touserdata(L, request);
+    lua_pushcfunction(L, function);
+    lua_pushvalue(L, request);
+    if (!lua_pcall(L, 1, 0, 0))
+        return;
+    tc_request_fail(box->request, TC_CANCELLED, "a function of the caller's raised an error");
+    if (tc_request_keep_error(L, request))
+        return;
+    lua_getfield(L, lent, "raised");
+    if (lua_isnil(L, -1)) {
+        lua_pushvalue(L, -2);
+        lua_setfield(L, lent, "raised");
+    }
+    lua_pop(L, 2);
+}
 
 /*
- * Checks the params at `index` and puts the request into the queue of the client at `client`.
- * Pushes its userdata, or an error table when false.
+ * Hands out all news of the client, whose uservalue is at `lent`, and returns whether there were
+ * any. An error that a function of the user's raises ends its request and does not keep others from
+ * theirs: it is raised again by who waits for the request, or else by the next poll.
  */
-static bool submit(lua_State *L, int client, int index)
+static bool deliver(lua_State *L, struct client_box *box, int lent)
 {
-    struct client_box *box = lua_touserdata(L, client);
-    struct tc_request_options options;
-    luaL_checkstack(L, 40, NULL);
-    memset(&options, 0, sizeof(options));
-    if (!box->client) {
-        tc_push_error(L, TC_INVALID_REQUEST, NULL, "the client is closed");
-        return false;
-    }
-    tc_getuservalue(L, client);
-    int lent = lua_gettop(L);
-    if (!tc_params_read(L, index, lent, &box->defaults, &options))
-        return false;
-    int model = lua_gettop(L) - 1;
-    if (!find_key(L, box, lent, &options.api_key))
-        return false;
-    struct tc_request_box *request = tc_push_request(L, index, model);
-    if (!box->client) { /* by the function for the key, or a metamethod of the params */
-        tc_push_error(L, TC_INVALID_REQUEST, NULL, "the client is closed");
-        return false;
-    }
-    request->request = tc_client_submit(box->client, &options);
-    if (!request->request)
-        return luaL_error(L, "not enough memory") != 0;
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, lent, (int)request->request->id);
-    return true;
-}
-
-/* Takes over what the requests of the client at `client` have given since the last time. */
-static void deliver(lua_State *L, int client)
-{
-    struct client_box *box = lua_touserdata(L, client);
     struct tc_request *news;
-    tc_getuservalue(L, client);
-    int lent = lua_gettop(L);
+    bool any = false;
+    luaL_checkstack(L, 10, NULL);
     while (box->client && (news = tc_client_take_ready(box->client))) {
         bool ended = news->state == TC_DONE;
         int id = (int)news->id;
         tc_request_release(news); /* its userdata holds it too */
         lua_rawgeti(L, lent, id);
-        if (lua_isuserdata(L, -1)) {
-            int request = lua_gettop(L);
-            if (ended) {
-                lua_pushnil(L);
-                lua_rawseti(L, lent, id);
-            }
-            tc_request_collect(L, request);
+        int request = lua_gettop(L);
+        if (ended) {
+            lua_pushnil(L);
+            lua_rawseti(L, lent, id);
         }
-        lua_settop(L, lent);
+        if (lua_isuserdata(L, request)) {
+            any = true;
+            call_for(L, lent, request, tc_request_give);
+            if (ended)
+                call_for(L, lent, request, tc_request_finish);
+            while (ended && tc_request_has_waiter(L, request))
+                call_for(L, lent, request, tc_request_resume_waiter);
+        }
+        lua_settop(L, request - 1);
     }
-    lua_pop(L, 1);
+    return any;
+}
+
+/* Raises what deliver kept for the next poll, if there is anything. */
+static void raise_kept(lua_State *L, int lent)
+{
+    lua_getfield(L, lent, "raised");
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushnil(L);
+    lua_setfield(L, lent, "raised");
+    lua_error(L);
 }
 
 static int do_nothing(lua_State *L)
@@ -344,35 +464,149 @@ static void run_hooks(lua_State *L)
     lua_call(L, 0, 0);
 }
 
-/* Drives the client (1) until the request (2) has ended. */
+/* Waits for the client at most `seconds`, and not for long, and hands out its news, if any. */
+static bool wait_slice(lua_State *L, struct client_box *box, int lent, double seconds)
+{
+    if (box->client)
+        tc_client_poll(box->client, seconds < SLICE ? seconds : SLICE);
+    run_hooks(L);
+    return deliver(L, box, lent);
+}
+
+/* Drives the client (1) until the request (2) has ended, or until the moment (3). */
 static int wait_for(lua_State *L)
 {
-    struct client_box *box = lua_touserdata(L, 1);
+    struct client_box *box = check_client(L, 1);
     struct tc_request_box *request = lua_touserdata(L, 2);
-    while (request->request->state != TC_DONE) {
-        tc_client_poll(box->client, SLICE);
-        run_hooks(L);
-        deliver(L, 1);
+    double until = lua_tonumber(L, 3), left = until - tc_clock_now();
+    tc_getuservalue(L, 1);
+    while (request->request->state != TC_DONE && left > 0) {
+        wait_slice(L, box, 4, left);
+        left = until - tc_clock_now();
     }
+    deliver(L, box, 4);
+    sync_driver(L, box, 4);
     return 0;
+}
+
+int tc_client_wait(lua_State *L, int client, int request, double until)
+{
+    client = tc_absindex(L, client);
+    request = tc_absindex(L, request);
+    tc_request_set_waited(L, request, true);
+    lua_pushcfunction(L, wait_for);
+    lua_pushvalue(L, client);
+    lua_pushvalue(L, request);
+    lua_pushnumber(L, until);
+    int status = lua_pcall(L, 3, 0, 0);
+    tc_request_set_waited(L, request, false);
+    return status;
+}
+
+/* client:poll([seconds]) -> active */
+static int client_poll(lua_State *L)
+{
+    struct client_box *box = check_client(L, 1);
+    double seconds = luaL_optnumber(L, 2, 0);
+    luaL_argcheck(L, seconds >= 0, 2, "a number of seconds expected"); /* which NaN is not */
+    lua_settop(L, 1);
+    tc_getuservalue(L, 1);
+    double until = seconds > 0 ? tc_clock_now() + seconds : 0, left = seconds;
+    while (!wait_slice(L, box, 2, left) && left > 0 && box->client && box->client->active)
+        left = until - tc_clock_now();
+    sync_driver(L, box, 2);
+    raise_kept(L, 2);
+    tc_pushwhole(L, box->client ? box->client->active : 0);
+    return 1;
+}
+
+/* Reads "r", "w" or "rw". */
+static int check_events(lua_State *L, int index)
+{
+    static const char *const names[] = {"", "r", "w", "rw", NULL};
+    return luaL_checkoption(L, index, NULL, names);
+}
+
+/* client:action([fd, events]) -> active: for a driver, in place of poll */
+static int client_action(lua_State *L)
+{
+    struct client_box *box = check_client(L, 1);
+    bool timer = lua_isnoneornil(L, 2);
+    intptr_t socket = timer ? -1 : (intptr_t)luaL_checkinteger(L, 2);
+    int events = timer ? 0 : check_events(L, 3);
+    lua_settop(L, 1);
+    tc_getuservalue(L, 1);
+    if (timer)
+        box->timer = NAN; /* it has gone off; whatever comes next is news */
+    if (box->client)
+        tc_client_action(box->client, socket, events);
+    deliver(L, box, 2);
+    sync_driver(L, box, 2);
+    raise_kept(L, 2);
+    tc_pushwhole(L, box->client ? box->client->active : 0);
+    return 1;
+}
+
+/* ---- requests ---- */
+
+static bool closed(lua_State *L)
+{
+    tc_push_error(L, TC_INVALID_REQUEST, NULL, "the client is closed");
+    return false;
+}
+
+/*
+ * Checks the params at `index` and puts the request into the queue of the client at `client`; the
+ * function at `done` (nil for none) will be told of its end. Pushes its userdata, or an error table
+ * when false.
+ */
+static bool submit(lua_State *L, int client, int index, int done)
+{
+    struct client_box *box = lua_touserdata(L, client);
+    struct tc_request_options options;
+    luaL_checkstack(L, 40, NULL);
+    memset(&options, 0, sizeof(options));
+    if (!is_open(box))
+        return closed(L);
+    tc_getuservalue(L, client);
+    int lent = lua_gettop(L);
+    if (!tc_params_read(L, index, lent, &box->defaults, &options))
+        return false;
+    int model = lua_gettop(L) - 1;
+    if (!find_key(L, box, lent, &options.api_key))
+        return false;
+    struct tc_request_box *request = tc_push_request(L, client, index, model, done);
+    if (!is_open(box)) /* closed by the function for the key, or a metamethod of the params */
+        return closed(L);
+    request->request = tc_client_submit(box->client, &options);
+    if (!request->request)
+        return luaL_error(L, "not enough memory") != 0;
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, lent, (int)request->request->id);
+    sync_driver(L, box, lent);
+    return true;
+}
+
+/* client:submit(params [, done]) -> request | nil, err */
+static int client_submit(lua_State *L)
+{
+    check_client(L, 1);
+    tc_params_argument(L, 2);
+    lua_settop(L, 3);
+    if (!lua_isnil(L, 3))
+        luaL_checktype(L, 3, LUA_TFUNCTION);
+    return submit(L, 1, 2, 3) ? 1 : refuse(L);
 }
 
 /* Submits the params at `index` to the client at `client` and waits. Returns how much it pushed. */
 static int generate(lua_State *L, int client, int index)
 {
-    if (!submit(L, client, index)) {
-        lua_pushnil(L);
-        lua_insert(L, -2);
-        return 2;
-    }
+    lua_pushnil(L); /* nobody is told */
+    if (!submit(L, client, index, lua_gettop(L)))
+        return refuse(L);
     int request = lua_gettop(L);
-    struct tc_request_box *box = lua_touserdata(L, request);
-    lua_pushcfunction(L, wait_for);
-    lua_pushvalue(L, client);
-    lua_pushvalue(L, request);
-    if (lua_pcall(L, 2, 0, 0)) { /* interrupted: nobody will ask for the picture any more */
-        tc_request_cancel(box->request);
-        tc_writer_abort(&box->writer);
+    if (tc_client_wait(L, client, request, HUGE_VAL)) { /* interrupted: nobody asks any more */
+        tc_request_abandon(L, request);
         lua_error(L);
     }
     return tc_request_push_result(L, request);
@@ -384,6 +618,39 @@ static int client_generate(lua_State *L)
     tc_params_argument(L, 2);
     lua_settop(L, 2);
     return generate(L, 1, 2);
+}
+
+/*
+ * client:close(): ends what is in flight; the next poll tells those who asked. __close is the same,
+ * and __gc frees what is left without telling anyone.
+ */
+static int client_close(lua_State *L)
+{
+    struct client_box *box = check_client(L, 1);
+    lua_settop(L, 1);
+    wipe_key(box);
+    if (!is_open(box))
+        return 0;
+    tc_client_close(box->client);
+    tc_client_sync(L, 1);
+    return 0;
+}
+
+static int client_gc(lua_State *L)
+{
+    struct client_box *box = check_client(L, 1);
+    struct tc_client *client = box->client;
+    box->client = NULL;
+    tc_client_free(client);
+    wipe_key(box);
+    return 0;
+}
+
+static int client_tostring(lua_State *L)
+{
+    struct client_box *box = check_client(L, 1);
+    lua_pushfstring(L, TC_CLIENT ": %p%s", (void *)box, is_open(box) ? "" : " (closed)");
+    return 1;
 }
 
 /* Pushes the client that thucchien.generate uses, made at the first call. */
@@ -409,21 +676,23 @@ int tc_client_lua_generate(lua_State *L)
     luaL_checkstack(L, 40, NULL);
     if (push_default_client(L))
         return generate(L, lua_gettop(L), 1);
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
+    return refuse(L);
 }
 
 void tc_register_client(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {
-        {"__gc", client_close},
+        {"__gc", client_gc},
         {"__close", client_close},
         {"__tostring", client_tostring},
         {NULL, NULL},
     };
     static const luaL_Reg methods[] = {
         {"generate", client_generate},
+        {"submit", client_submit},
+        {"poll", client_poll},
+        {"set_driver", client_set_driver},
+        {"action", client_action},
         {"close", client_close},
         {NULL, NULL},
     };

@@ -25,6 +25,15 @@
 #define tc_rawlen(L, index) lua_objlen(L, index)
 #endif
 
+/* Resumes a coroutine; `results` gets how many values it left on its stack. */
+#if LUA_VERSION_NUM >= 504
+#define tc_resume(thread, from, count, results) lua_resume(thread, from, count, results)
+#elif LUA_VERSION_NUM >= 502
+#define tc_resume(thread, from, count, results) (*(results) = 0, lua_resume(thread, from, count))
+#else
+#define tc_resume(thread, from, count, results) (*(results) = 0, lua_resume(thread, count))
+#endif
+
 /* A stack index that stays right when values are pushed. */
 #define tc_absindex(L, index)                                                                      \
     ((index) > 0 || (index) <= LUA_REGISTRYINDEX ? (index) : lua_gettop(L) + (index) + 1)

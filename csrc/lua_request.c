@@ -1,34 +1,46 @@
 /*
  * The request userdata: what a request has given so far, as Lua values, and where it goes.
  *
- * It counts as one holder of its struct tc_request. Its uservalue has `images` (the tables of the
- * pictures that are whole), `model`, the takers that the params brought (`on_image`, `on_progress`,
- * `sink`, `save`), and, once it is known, `result`: a response, or an error when `failed` is true.
+ * It counts as one holder of its struct tc_request. Its uservalue has
+ *
+ *     client                        its userdata
+ *     images                        the tables of the pictures that are whole
+ *     model                         for the response, where the answer names none
+ *     on_image, on_progress, sink, save, done     who takes what
+ *     waiters                       coroutines in await
+ *     waited, raised                somebody is in wait; what a function of the user's raised then
+ *     result, failed                the response, or the error when `failed` is true
  */
 #include "binding.h"
 
-#include "alloc.h"
+#include "clock.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const takers[] = {"on_image", "on_progress", "sink", "save"};
 
 static struct tc_request_box *check_request(lua_State *L, int index)
 {
-    return luaL_checkudata(L, index, TC_REQUEST);
+    struct tc_request_box *box = luaL_checkudata(L, index, TC_REQUEST);
+    luaL_argcheck(L, box->request != NULL, index, "a request that was submitted expected");
+    return box;
 }
 
-struct tc_request_box *tc_push_request(lua_State *L, int params, int model)
+struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int model, int done)
 {
-    params = tc_absindex(L, params);
-    model = tc_absindex(L, model);
     struct tc_request_box *box = lua_newuserdata(L, sizeof(*box));
     memset(box, 0, sizeof(*box));
     luaL_getmetatable(L, TC_REQUEST);
     lua_setmetatable(L, -2);
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 8);
     lua_newtable(L);
     lua_setfield(L, -2, "images");
+    lua_pushvalue(L, client);
+    lua_setfield(L, -2, "client");
+    lua_pushvalue(L, done);
+    lua_setfield(L, -2, "done");
     lua_pushvalue(L, model);
     lua_setfield(L, -2, "model");
     for (size_t i = 0; i < sizeof(takers) / sizeof(takers[0]); i++) {
@@ -171,7 +183,8 @@ static void tell_progress(lua_State *L, int state, struct tc_request_box *box)
     lua_call(L, 2, 0);
 }
 
-void tc_request_collect(lua_State *L, int index)
+/* Takes away what the request at `index` has brought, and gives it to those who want it. */
+static void collect(lua_State *L, int index)
 {
     struct tc_request_box *box = lua_touserdata(L, index);
     struct tc_envelope *envelope = &box->request->envelope;
@@ -232,32 +245,231 @@ static void make_result(lua_State *L, struct tc_request_box *box, int state)
     lua_setfield(L, state, "result");
 }
 
+/* Makes the result if there is none yet. The request has ended. */
+static void need_result(lua_State *L, int index, int state)
+{
+    lua_getfield(L, state, "result");
+    bool known = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (known)
+        return;
+    collect(L, index);
+    make_result(L, lua_touserdata(L, index), state);
+    lua_settop(L, state);
+}
+
+/* Pushes the response, or nil and the error; the uservalue is at `state`. Returns how many. */
+static int push_result(lua_State *L, int state)
+{
+    lua_getfield(L, state, "failed");
+    bool failed = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    if (failed)
+        lua_pushnil(L);
+    lua_getfield(L, state, "result");
+    return failed ? 2 : 1;
+}
+
 int tc_request_push_result(lua_State *L, int index)
 {
-    struct tc_request_box *box = lua_touserdata(L, index);
+    luaL_checkstack(L, 10, NULL);
     tc_getuservalue(L, index);
     int state = lua_gettop(L);
-    lua_getfield(L, state, "result");
-    if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        tc_request_collect(L, index);
-        make_result(L, box, state);
-        lua_settop(L, state);
-        lua_getfield(L, state, "result");
+    lua_getfield(L, state, "raised");
+    if (!lua_isnil(L, -1)) {
+        lua_pushnil(L);
+        lua_setfield(L, state, "raised");
+        lua_error(L);
     }
-    lua_getfield(L, state, "failed");
-    if (!lua_toboolean(L, -1)) {
-        lua_pop(L, 1);
-        return 1;
-    }
+    lua_pop(L, 1);
+    need_result(L, index, state);
+    return push_result(L, state);
+}
+
+/* ---- for the client, when there is news ---- */
+
+int tc_request_give(lua_State *L)
+{
+    collect(L, 1);
+    return 0;
+}
+
+int tc_request_finish(lua_State *L)
+{
+    tc_getuservalue(L, 1);
+    need_result(L, 1, 2);
+    lua_getfield(L, 2, "done");
+    if (!lua_isfunction(L, -1))
+        return 0;
     lua_pushnil(L);
-    lua_pushvalue(L, state + 1);
+    lua_setfield(L, 2, "done"); /* once */
+    lua_call(L, push_result(L, 2), 0);
+    return 0;
+}
+
+bool tc_request_has_waiter(lua_State *L, int index)
+{
+    tc_getuservalue(L, index);
+    lua_getfield(L, -1, "waiters");
+    bool has = lua_istable(L, -1) && tc_rawlen(L, -1) > 0;
+    lua_pop(L, 2);
+    return has;
+}
+
+int tc_request_resume_waiter(lua_State *L)
+{
+    int results;
+    tc_getuservalue(L, 1);
+    lua_getfield(L, 2, "waiters");
+    int last = (int)tc_rawlen(L, 3);
+    lua_rawgeti(L, 3, 1); /* first come, first served */
+    for (int i = 1; i <= last; i++) {
+        lua_rawgeti(L, 3, i + 1);
+        lua_rawseti(L, 3, i);
+    }
+    lua_State *thread = lua_tothread(L, 4);
+    if (!thread || lua_status(thread) != LUA_YIELD) /* somebody else resumed it meanwhile */
+        return 0;
+    int status = tc_resume(thread, L, 0, &results);
+    if (status == LUA_YIELD || status == 0) {
+        lua_settop(thread, status == 0 ? 0 : lua_gettop(thread) - results);
+        return 0;
+    }
+    lua_xmove(thread, L, 1); /* its error */
+    return lua_error(L);
+}
+
+bool tc_request_keep_error(lua_State *L, int index)
+{
+    tc_getuservalue(L, index);
+    lua_getfield(L, -1, "waited");
+    bool waited = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    if (waited) {
+        lua_pushvalue(L, -2);
+        lua_setfield(L, -2, "raised");
+    }
+    lua_pop(L, waited ? 2 : 1);
+    return waited;
+}
+
+void tc_request_set_waited(lua_State *L, int index, bool waited)
+{
+    tc_getuservalue(L, index);
+    lua_pushboolean(L, waited);
+    lua_setfield(L, -2, "waited");
+    lua_pop(L, 1);
+}
+
+void tc_request_abandon(lua_State *L, int index)
+{
+    struct tc_request_box *box = lua_touserdata(L, index);
+    tc_request_cancel(box->request);
+    tc_writer_abort(&box->writer);
+}
+
+/* ---- methods ---- */
+
+/* request:wait([seconds]) -> response | nil, err */
+static int request_wait(lua_State *L)
+{
+    struct tc_request_box *box = check_request(L, 1);
+    double seconds = luaL_optnumber(L, 2, HUGE_VAL);
+    luaL_argcheck(L, seconds >= 0, 2, "a number of seconds expected"); /* which NaN is not */
+    lua_settop(L, 1);
+    tc_getuservalue(L, 1);
+    lua_getfield(L, 2, "client");
+    if (box->request->state != TC_DONE && tc_client_wait(L, 3, 1, tc_clock_now() + seconds))
+        return lua_error(L);
+    if (box->request->state == TC_DONE)
+        return tc_request_push_result(L, 1);
+    lua_pushnil(L);
+    tc_push_error(L, TC_TIMEOUT, NULL, "the request goes on: %f seconds were not enough", seconds);
     return 2;
 }
 
-static int request_gc(lua_State *L)
+/* attach(request, thread) -> has it ended? If not, the thread is resumed when it has. */
+static int request_attach(lua_State *L)
 {
     struct tc_request_box *box = check_request(L, 1);
+    luaL_checktype(L, 2, LUA_TTHREAD);
+    lua_settop(L, 2);
+    bool ended = box->request->state == TC_DONE;
+    lua_pushboolean(L, ended);
+    if (ended)
+        return 1;
+    tc_getuservalue(L, 1);
+    lua_getfield(L, 4, "waiters");
+    if (lua_isnil(L, 5)) {
+        lua_newtable(L);
+        lua_replace(L, 5);
+        lua_pushvalue(L, 5);
+        lua_setfield(L, 4, "waiters");
+    }
+    int count = (int)tc_rawlen(L, 5);
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, 5, i);
+        if (lua_rawequal(L, -1, 2)) { /* resumed by somebody else, and here again */
+            lua_settop(L, 3);
+            return 1;
+        }
+        lua_pop(L, 1);
+    }
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, 5, count + 1);
+    lua_settop(L, 3);
+    return 1;
+}
+
+static int request_result(lua_State *L)
+{
+    check_request(L, 1);
+    lua_settop(L, 1);
+    return tc_request_push_result(L, 1);
+}
+
+/* request:cancel() -> did that end it? */
+static int request_cancel(lua_State *L)
+{
+    struct tc_request_box *box = check_request(L, 1);
+    bool ended = tc_request_cancel(box->request);
+    lua_settop(L, 1);
+    tc_getuservalue(L, 1);
+    lua_getfield(L, 2, "client");
+    tc_client_sync(L, 3);
+    lua_pushboolean(L, ended);
+    return 1;
+}
+
+/* request:status() -> "queued" | "sending" | "receiving" | "retrying" | "done" */
+static int request_status(lua_State *L)
+{
+    static const char *const names[] = {
+        [TC_QUEUED] = "queued",     [TC_SENDING] = "sending", [TC_RECEIVING] = "receiving",
+        [TC_RETRYING] = "retrying", [TC_DONE] = "done",
+    };
+    lua_pushstring(L, names[check_request(L, 1)->request->state]);
+    return 1;
+}
+
+/* request:progress() -> received, total | nil, seconds */
+static int request_progress(lua_State *L)
+{
+    const struct tc_request *request = check_request(L, 1)->request;
+    double end = request->state == TC_DONE ? request->timing.ended : tc_clock_now();
+    tc_pushwhole(L, request->received);
+    if (request->expected)
+        tc_pushwhole(L, request->expected);
+    else
+        lua_pushnil(L);
+    lua_pushnumber(L, end - request->timing.submitted);
+    return 3;
+}
+
+/* Frees it; not check_request's, for it may never have been submitted. */
+static int request_gc(lua_State *L)
+{
+    struct tc_request_box *box = luaL_checkudata(L, 1, TC_REQUEST);
     tc_writer_abort(&box->writer);
     tc_request_release(box->request);
     box->request = NULL;
@@ -266,8 +478,37 @@ static int request_gc(lua_State *L)
 
 static int request_tostring(lua_State *L)
 {
-    lua_pushfstring(L, TC_REQUEST ": %p", (void *)check_request(L, 1));
+    lua_pushfstring(L, TC_REQUEST ": %p", luaL_checkudata(L, 1, TC_REQUEST));
     return 1;
+}
+
+/*
+ * request:await(), in Lua, for a C function cannot yield and go on in every Lua. A coroutine that
+ * is resumed before its time, by somebody else, yields again.
+ */
+static const char await_code[] = "local running, yield, attach, result, wait = ...\n"
+                                 "return function(request)\n"
+                                 "    local thread, is_main = running()\n"
+                                 "    if not thread or is_main then return wait(request) end\n"
+                                 "    while not attach(request, thread) do yield() end\n"
+                                 "    return result(request)\n"
+                                 "end";
+
+static void register_await(lua_State *L)
+{
+    luaL_getmetatable(L, TC_REQUEST);
+    lua_getfield(L, -1, "__index");
+    lua_getglobal(L, "coroutine");
+    if (!lua_istable(L, -1) || luaL_loadbuffer(L, await_code, sizeof(await_code) - 1, "=await"))
+        luaL_error(L, "thucchien needs Lua's coroutine library");
+    lua_getfield(L, -2, "running");
+    lua_getfield(L, -3, "yield");
+    lua_pushcfunction(L, request_attach);
+    lua_pushcfunction(L, request_result);
+    lua_pushcfunction(L, request_wait);
+    lua_call(L, 5, 1);
+    lua_setfield(L, -3, "await");
+    lua_pop(L, 3);
 }
 
 void tc_register_request(lua_State *L)
@@ -277,5 +518,13 @@ void tc_register_request(lua_State *L)
         {"__tostring", request_tostring},
         {NULL, NULL},
     };
-    tc_register_class(L, TC_REQUEST, metamethods, NULL);
+    static const luaL_Reg methods[] = {
+        {"wait", request_wait},
+        {"cancel", request_cancel},
+        {"status", request_status},
+        {"progress", request_progress},
+        {NULL, NULL},
+    };
+    tc_register_class(L, TC_REQUEST, metamethods, methods);
+    register_await(L);
 }
