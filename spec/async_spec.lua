@@ -1,0 +1,625 @@
+-- Without blocking: submit, poll, wait, await, cancel, drivers.
+
+local system = require "system"
+local thucchien = require "thucchien"
+local mirrors = require "spec.support.mirror"
+
+local KEY = "sk-specs-0123456789abcdef"
+local PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
+
+local mirror, client
+
+local function new(options)
+    options = options or {}
+    options.api_key, options.base_url = KEY, options.base_url or mirror.url
+    return assert(thucchien.new(options))
+end
+
+local function params(answer, more)
+    more = more or {}
+    more.prompt = "x"
+    more.extra_body = { mirror = answer or { body = PICTURE } }
+    return more
+end
+
+-- Polls as a game does until nothing is in flight, and returns how often.
+local function run(own, seconds)
+    local deadline = system.monotime() + (seconds or 10)
+    local polls = 0
+    while own:poll() > 0 do
+        polls = polls + 1
+        assert(system.monotime() < deadline, "still in flight")
+        system.sleep(0.001)
+    end
+    return polls
+end
+
+setup(function()
+    mirror = mirrors.start()
+end)
+
+teardown(function()
+    mirror:stop()
+end)
+
+before_each(function()
+    client = new()
+end)
+
+after_each(function()
+    client:close()
+end)
+
+describe("submit", function()
+    it("returns at once and calls back from poll, once", function()
+        local calls = 0
+        local request = assert(client:submit(params { hold = 0.2, body = PICTURE }, function(response, err)
+            calls = calls + 1
+            assert(response, err)
+            assert.equal("ABC", response.data[1].bytes)
+        end))
+        assert.equal(0, calls)
+        assert.equal("queued", request:status())
+        assert.is_true(run(client) > 20)
+        assert.equal(1, calls)
+        assert.equal("done", request:status())
+        client:poll()
+        assert.equal(1, calls)
+    end)
+
+    it("works without a callback", function()
+        local request = assert(client:submit(params()))
+        run(client)
+        local response = assert(request:wait())
+        assert.equal("ABC", response.data[1].bytes)
+        assert.equal(response, request:wait())
+    end)
+
+    it("refuses what generate refuses", function()
+        local request, err = client:submit { prompt = "" }
+        assert.is_nil(request)
+        assert.equal("invalid_request", err.kind)
+        assert.has_error(function()
+            client:submit(5)
+        end)
+        assert.has_error(function()
+            client:submit("x", 5)
+        end)
+    end)
+
+    it("does not wait for names to resolve", function()
+        local own = new { base_url = "https://no-such-host.invalid", max_retries = 0 }
+        local kind
+        local start = system.monotime()
+        assert(own:submit("x", function(_, err)
+            kind = err.kind
+        end))
+        own:poll()
+        assert.is_true(system.monotime() - start < 0.1)
+        run(own)
+        assert.equal("connection", kind)
+    end)
+
+    it("gives failures to the callback", function()
+        local kinds = {}
+        for _, answer in ipairs { { status = 400, body = "" }, { body = "x" }, { pieces = {} } } do
+            assert(client:submit(params(answer), function(response, err)
+                assert.is_nil(response)
+                kinds[err.kind] = true
+            end))
+        end
+        run(client)
+        assert.same({ invalid_request = true, bad_response = true, connection = true }, kinds)
+    end)
+
+    it("completes a request that nobody holds", function()
+        local called = false
+        client:submit(params { hold = 0.1, body = PICTURE }, function()
+            called = true
+        end)
+        for _ = 1, 5 do
+            collectgarbage()
+        end
+        run(client)
+        assert.is_true(called)
+    end)
+
+    it("hands out pictures and progress from poll", function()
+        local events = {}
+        assert(client:submit(params({ pieces = { "HTTP/1.1 200 OK\r\n\r\n", '{"data":[{"b64_json":"QUJD"},',
+            '{"b64_json":"QUJE"}]}' }, pause = 0.1 }, {
+            on_image = function(image, index)
+                events[#events + 1] = index .. image.bytes
+            end,
+        }), function()
+            events[#events + 1] = "done"
+        end))
+        run(client)
+        assert.same({ "1ABC", "2ABD", "done" }, events)
+    end)
+end)
+
+describe("poll", function()
+    it("says how many are in flight", function()
+        assert.equal(0, client:poll())
+        client:submit(params { hold = 0.1, body = PICTURE })
+        client:submit(params { hold = 0.1, body = PICTURE })
+        assert.equal(2, client:poll())
+        run(client)
+        assert.equal(0, client:poll())
+    end)
+
+    it("waits as long as it is told, or until there is news", function()
+        client:submit(params { hold = 0.3, body = PICTURE })
+        local start = system.monotime()
+        assert.equal(1, client:poll(0.1))
+        local first = system.monotime() - start
+        assert.is_true(first >= 0.1 and first < 0.25)
+        assert.equal(0, client:poll(5))
+        assert.is_true(system.monotime() - start < 2)
+        assert.equal(0, client:poll(5))
+        assert.is_true(system.monotime() - start < 2)
+    end)
+
+    it("raises the first error of a callback after all others were called", function()
+        local called = 0
+        for i = 1, 4 do
+            client:submit(params(), function()
+                called = called + 1
+                if i % 2 == 0 then
+                    error("from callback " .. i, 0)
+                end
+            end)
+        end
+        local errors = {}
+        for _ = 1, 1000 do
+            local ok, active = pcall(client.poll, client, 0.05)
+            if not ok then
+                errors[#errors + 1] = active
+            elseif active == 0 then
+                break
+            end
+        end
+        assert.equal(4, called)
+        assert.is_true(#errors >= 1)
+        assert.matches("^from callback [24]$", errors[1])
+        assert(client:generate(params()))
+    end)
+
+    it("raises what on_image raised, and the callback is told", function()
+        local kind
+        client:submit(params(nil, {
+            on_image = function()
+                error("not that one", 0)
+            end,
+        }), function(_, err)
+            kind = err.kind
+        end)
+        local ok, err
+        repeat
+            ok, err = pcall(client.poll, client, 0.05)
+        until not ok
+        assert.equal("not that one", err)
+        assert.equal("cancelled", kind)
+    end)
+
+    it("refuses odd times", function()
+        for _, seconds in ipairs { -1, 0 / 0, "x" } do
+            assert.has_error(function()
+                client:poll(seconds)
+            end)
+        end
+    end)
+
+    it("lets a callback do anything", function()
+        local log = {}
+        client:submit(params(), function()
+            log[#log + 1] = "first"
+            client:submit(params(), function()
+                log[#log + 1] = "second"
+                log[#log + 1] = assert(client:generate(params())).data[1].bytes
+                local third = client:submit(params { hold = 5, body = PICTURE }, function(_, err)
+                    log[#log + 1] = err.kind
+                end)
+                assert.is_true(third:cancel())
+                assert.is_false(third:cancel())
+            end)
+        end)
+        run(client)
+        client:poll()
+        assert.same({ "first", "second", "ABC", "cancelled" }, log)
+    end)
+
+    it("lets a callback close the client", function()
+        local log = {}
+        client:submit(params(), function()
+            log[#log + 1] = "first"
+            client:close()
+        end)
+        client:submit(params { hold = 5, body = PICTURE }, function(_, err)
+            log[#log + 1] = err.kind
+        end)
+        run(client)
+        client:poll()
+        assert.same({ "first", "cancelled" }, log)
+        assert.is_nil((client:submit "x"))
+    end)
+
+    it("serves another poll inside a callback", function()
+        local log = {}
+        client:submit(params(), function()
+            client:submit(params(), function()
+                log[#log + 1] = "inner"
+            end)
+            repeat
+                local active = client:poll(0.1)
+            until active == 0
+            log[#log + 1] = "outer"
+        end)
+        run(client)
+        assert.same({ "inner", "outer" }, log)
+    end)
+end)
+
+describe("cancel", function()
+    it("ends a request in any state, and its callback is told at the next poll", function()
+        local own = new { max_concurrency = 1 }
+        local kinds = {}
+        local function note(name)
+            return function(_, err)
+                kinds[name] = err.kind
+            end
+        end
+        local running = own:submit(params { hold = 5, body = PICTURE }, note "running")
+        local queued = own:submit(params(), note "queued")
+        own:poll(0.05)
+        assert.equal("sending", running:status())
+        assert.equal("queued", queued:status())
+        assert.is_true(queued:cancel())
+        assert.is_true(running:cancel())
+        assert.same({}, kinds)
+        assert.equal(0, own:poll())
+        assert.same({ running = "cancelled", queued = "cancelled" }, kinds)
+        local _, err = running:wait()
+        assert.equal("cancelled", err.kind)
+        assert.is_true(err.maybe_billed)
+        _, err = queued:wait()
+        assert.is_false(err.maybe_billed)
+        local retrying = own:submit(params { status = 503, body = "", headers = { "retry-after: 30" } })
+        own:poll(0.2)
+        assert.equal("retrying", retrying:status())
+        assert.is_true(retrying:cancel())
+    end)
+end)
+
+describe("close", function()
+    it("tells all callbacks at the next poll", function()
+        local kinds = {}
+        for i = 1, 3 do
+            client:submit(params { hold = 5, body = PICTURE }, function(_, err)
+                kinds[i] = err.kind
+            end)
+        end
+        client:poll(0.05)
+        client:close()
+        assert.same({}, kinds)
+        assert.equal(0, client:poll())
+        assert.same({ "cancelled", "cancelled", "cancelled" }, kinds)
+    end)
+
+    it("is what the collector does, silently", function()
+        local own = new()
+        local request = own:submit(params { hold = 5, body = PICTURE }, error)
+        own:poll(0.05)
+        setmetatable({ own }, { __mode = "v" })
+        own, request = nil, nil -- luacheck: ignore
+        collectgarbage()
+        collectgarbage()
+    end)
+end)
+
+describe("wait", function()
+    it("drives the client until the request ends", function()
+        local order = {}
+        local slow = client:submit(params { hold = 0.2, body = PICTURE }, function()
+            order[#order + 1] = "slow"
+        end)
+        client:submit(params(), function()
+            order[#order + 1] = "fast"
+        end)
+        assert(slow:wait())
+        assert.same({ "fast", "slow" }, order)
+    end)
+
+    it("gives up after a time, and the request goes on", function()
+        local request = client:submit(params { hold = 0.3, body = PICTURE })
+        local response, err = request:wait(0.05)
+        assert.is_nil(response)
+        assert.equal("timeout", err.kind)
+        assert.matches("goes on", err.message)
+        assert.equal("sending", request:status())
+        assert(request:wait())
+    end)
+
+    it("raises what a function of this request raised", function()
+        local request = client:submit(params(nil, {
+            on_image = function()
+                error("mine", 0)
+            end,
+        }))
+        local ok, err = pcall(request.wait, request)
+        assert.is_false(ok)
+        assert.equal("mine", err)
+        assert.equal(0, client:poll())
+    end)
+end)
+
+describe("progress and status", function()
+    it("tell how far it is", function()
+        local request = client:submit(params {
+            pieces = { "HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\n", PICTURE:sub(1, 10), PICTURE:sub(11) }, pause = 0.15,
+        })
+        assert.same({ 0 }, { (request:progress()) })
+        client:poll(0.25)
+        local received, total, seconds = request:progress()
+        assert.equal("receiving", request:status())
+        assert.same({ 10, 30 }, { received, total })
+        assert.is_true(seconds >= 0.2 and seconds < 2)
+        assert(request:wait())
+        received, total = request:progress()
+        assert.same({ 30, 30 }, { received, total })
+        local _, _, final = request:progress()
+        system.sleep(0.02)
+        local _, _, later = request:progress()
+        assert.equal(final, later)
+    end)
+end)
+
+describe("await", function()
+    it("yields until poll has the answer", function()
+        local log = {}
+        local thread = coroutine.create(function()
+            local response = assert(client:submit(params { hold = 0.1, body = PICTURE }):await())
+            log[#log + 1] = response.data[1].bytes
+        end)
+        assert(coroutine.resume(thread))
+        assert.equal("suspended", coroutine.status(thread))
+        run(client)
+        assert.same({ "ABC" }, log)
+        assert.equal("dead", coroutine.status(thread))
+    end)
+
+    it("works in several coroutines at once, and several times in one", function()
+        local log = {}
+        for i = 1, 10 do
+            coroutine.wrap(function()
+                for _ = 1, 3 do
+                    assert(client:submit(params()):await())
+                end
+                log[#log + 1] = i
+            end)()
+        end
+        run(client)
+        assert.equal(10, #log)
+    end)
+
+    it("lets two coroutines wait for one request", function()
+        local request = client:submit(params { hold = 0.1, body = PICTURE })
+        local seen = {}
+        for i = 1, 2 do
+            coroutine.wrap(function()
+                seen[i] = request:await()
+            end)()
+        end
+        run(client)
+        assert.is_truthy(seen[1])
+        assert.equal(seen[1], seen[2])
+    end)
+
+    it("is wait in the main thread", function()
+        assert.equal("ABC", assert(client:submit(params()):await()).data[1].bytes)
+    end)
+
+    it("returns at once when the request has ended", function()
+        local request = client:submit(params())
+        run(client)
+        local done = false
+        coroutine.wrap(function()
+            assert(request:await())
+            done = true
+        end)()
+        assert.is_true(done)
+    end)
+
+    it("bears being resumed by somebody else", function()
+        local response
+        local thread = coroutine.create(function()
+            response = client:submit(params { hold = 0.1, body = PICTURE }):await()
+        end)
+        for _ = 1, 5 do
+            assert(coroutine.resume(thread))
+            assert.equal("suspended", coroutine.status(thread))
+        end
+        run(client)
+        assert.is_truthy(response)
+    end)
+
+    it("hands errors of the coroutine to poll", function()
+        coroutine.wrap(function()
+            client:submit(params()):await()
+            error("from the coroutine", 0)
+        end)()
+        local ok, err
+        repeat
+            ok, err = pcall(client.poll, client, 0.05)
+        until not ok
+        assert.equal("from the coroutine", err)
+    end)
+
+    it("gives failures like wait", function()
+        local kind
+        coroutine.wrap(function()
+            local _, err = client:submit(params { status = 400, body = "" }):await()
+            kind = err.kind
+        end)()
+        run(client)
+        assert.equal("invalid_request", kind)
+    end)
+end)
+
+describe("the queue", function()
+    it("is first come, first served, max_concurrency at a time", function()
+        local own = new { max_concurrency = 2 }
+        local order, most = {}, 0
+        local requests = {}
+        for i = 1, 8 do
+            requests[i] = own:submit(params { hold = 0.03, body = PICTURE }, function()
+                order[#order + 1] = i
+            end)
+        end
+        while own:poll(0.01) > 0 do
+            local running = 0
+            for _, request in ipairs(requests) do
+                local status = request:status()
+                running = running + ((status == "sending" or status == "receiving") and 1 or 0)
+            end
+            most = math.max(most, running)
+        end
+        assert.equal(2, most)
+        for i = 1, 8 do
+            assert.is_true(math.abs(order[i] - i) <= 1)
+        end
+    end)
+
+    it("takes two hundred at once", function()
+        local own = new { max_concurrency = 200 }
+        local done = 0
+        local start = system.monotime()
+        for _ = 1, 200 do
+            own:submit(params { hold = 0.5, body = PICTURE }, function(response, err)
+                assert(response, err)
+                done = done + 1
+            end)
+        end
+        while own:poll(1) > 0 do
+            assert(system.monotime() - start < 20)
+        end
+        assert.equal(200, done)
+        assert.is_true(system.monotime() - start < 20) -- one after the other they would take 100 s
+    end)
+
+    it("paces starts by requests_per_minute", function()
+        local own = new { requests_per_minute = 3 }
+        local requests = {}
+        for i = 1, 5 do
+            requests[i] = own:submit(params())
+        end
+        for _ = 1, 20 do
+            own:poll(0.02)
+        end
+        assert.same({ "done", "done", "done", "queued", "queued" }, {
+            requests[1]:status(), requests[2]:status(), requests[3]:status(), requests[4]:status(), requests[5]:status(),
+        })
+        own:close()
+    end)
+end)
+
+describe("a driver", function()
+    -- A driver that only notes what it is told.
+    local function attach_recorder(own)
+        local record = { watched = {}, calls = {} }
+        own:set_driver {
+            watch = function(socket, events)
+                record.calls[#record.calls + 1] = { socket, events }
+                record.watched[socket] = events
+            end,
+            timer = function(milliseconds)
+                record.timer = milliseconds
+                record.timers = (record.timers or 0) + 1
+            end,
+        }
+        return record
+    end
+
+    it("is told to call back after submit, which does not", function()
+        local record = attach_recorder(client)
+        local called = false
+        client:submit(params(), function()
+            called = true
+        end)
+        assert.equal(0, record.timer)
+        assert.is_false(called)
+        assert.same({}, record.watched)
+    end)
+
+    it("serves a request with action alone", function()
+        local record = attach_recorder(client)
+        local response
+        client:submit(params { hold = 0.05, body = PICTURE }, function(answer)
+            response = answer
+        end)
+        local deadline = system.monotime() + 5
+        local active = 1
+        while active > 0 do
+            assert(system.monotime() < deadline)
+            active = client:action()
+            for socket, events in pairs(record.watched) do
+                if events:find "r" then
+                    active = client:action(socket, "r")
+                else
+                    active = client:action(socket, events)
+                end
+                break
+            end
+            system.sleep(0.001)
+        end
+        assert.equal("ABC", response.data[1].bytes)
+        assert.same({}, record.watched)
+        assert.is_nil(record.timer)
+    end)
+
+    it("does not keep generate from working", function()
+        local record = attach_recorder(client)
+        assert(client:generate(params()))
+        assert.same({}, record.watched)
+    end)
+
+    it("gets every socket back, and is told of the end of a closed client", function()
+        local record = attach_recorder(client)
+        local kind
+        client:submit(params { hold = 5, body = PICTURE }, function(_, err)
+            kind = err.kind
+        end)
+        for _ = 1, 20 do
+            client:action()
+            system.sleep(0.002)
+        end
+        assert.is_truthy(next(record.watched))
+        client:close()
+        assert.same({}, record.watched)
+        assert.equal(0, record.timer)
+        client:action()
+        assert.equal("cancelled", kind)
+        assert.is_nil(record.timer)
+    end)
+
+    it("can be taken away", function()
+        local record = attach_recorder(client)
+        client:submit(params { hold = 0.1, body = PICTURE })
+        for _ = 1, 20 do
+            client:action()
+            system.sleep(0.002)
+        end
+        client:set_driver(nil)
+        assert.same({}, record.watched)
+        run(client)
+    end)
+
+    it("is a table with two functions", function()
+        for _, driver in ipairs { {}, { watch = print }, { timer = print }, 5 } do
+            assert.has_error(function()
+                client:set_driver(driver)
+            end)
+        end
+    end)
+end)
