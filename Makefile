@@ -82,7 +82,8 @@ fuzz_libs = $(if $(filter whole,$(1)),-I/usr/include/lua5.4 -llua5.4)
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build install uninstall demo test test-all lint asan neon fuzz rockspec host clean help \
+.PHONY: build install uninstall demo test test-all lint asan neon fuzz bench bench-peers \
+        bench-instructions rockspec host clean help \
         c-tests deps deps-all
 
 build: $(MODULE) ## the module for $(LUA): build/<lua>/thucchien.so (default)
@@ -151,6 +152,8 @@ $(eval $(call deps_rule,test-all,build run emulator test all-luas))
 $(eval $(call deps_rule,lint,build lint))
 $(eval $(call deps_rule,fuzz,build fuzz))
 $(eval $(call deps_rule,neon,neon))
+$(eval $(call deps_rule,bench,build run nginx peers))
+$(eval $(call deps_rule,bench-instructions,build run nginx callgrind))
 $(eval $(call deps_rule,rockspec,build run emulator rockspec))
 
 deps: deps-test ## install what demo and test need (Debian, Ubuntu), or say what is missing
@@ -212,6 +215,34 @@ fuzz: deps-fuzz ## libFuzzer on the splitter, SECONDS=60 each
 	    -dict=spec/fuzz/json.dict -artifact_prefix=$(BUILD)/fuzz/$$target- -print_final_stats=1 \
 	    $$found spec/fuzz/corpus/$$target || exit; \
 	done
+
+# ---- measure it ---------------------------------------------------------------------------------
+
+BENCH_TOOLS := $(addprefix $(BUILD)/bench/bin/,measure floor poll)
+
+# ROUNDS and PEERS=no are bench/run's: see bench/README.md.
+bench: deps-bench build $(BENCH_TOOLS) ## what an answer costs: here, at least, and with other clients
+	@LUA='$(LUA)' BUILD='$(BUILD)' bench/run
+
+bench-peers: ## the openai packages for Python and Node, for bench
+	@BUILD='$(BUILD)' bench/peers
+
+# GATE=1 fails above the limits.
+bench-instructions: deps-bench-instructions build ## instructions a byte, counted with callgrind
+	@$(MAKE) --no-print-directory VARIANT=scalar- \
+	  CFLAGS='$(CFLAGS) -DTC_BASE64_PATH=TC_BASE64_SCALAR' build
+	@LUA='$(LUA)' BUILD='$(BUILD)' bench/instructions $(if $(GATE),--gate)
+
+$(BUILD)/bench/bin/measure: bench/measure.c
+$(BUILD)/bench/bin/floor: bench/clients/floor.c
+$(BUILD)/bench/bin/poll: bench/poll.c $(filter-out $(BINDING:csrc/%.c=$(OUT)/obj/%.o),$(OBJECTS))
+
+$(BENCH_TOOLS): | deps-build
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC $@")
+	$(Q)$(COMPILE) -Icsrc $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(CURL_LIBS)
+
+# ---- ship it ------------------------------------------------------------------------------------
 
 rockspec: deps-rockspec ## the rock: lint, build with luarocks, a picture from what it installed
 	@LUA_VERSION='$(LUA_VERSION)' BUILD='$(BUILD)' CC='$(CC)' CURL_INCDIR='$(CURL_INCDIR)' \

@@ -35,6 +35,9 @@ packages() {
     lint) echo "lua-check clang-format clang-tidy binutils" ;;
     rockspec) echo luarocks ;;
     compilers) echo "gcc clang" ;;
+    nginx) echo "nginx-light|nginx|nginx-core|nginx-full|nginx-extras openssl python3" ;;
+    peers) echo "curl jq lua-socket python3-requests" ;;
+    callgrind) echo valgrind ;;
     neon) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libcmocka-dev:arm64" ;;
     *) echo "deps.sh: no group '$1'" >&2 && exit 2 ;;
     esac
@@ -75,6 +78,9 @@ found() {
     lua-http) has_module luajit http.server ;;
     lua-zlib) has_module luajit zlib ;;
     lua-busted) command -v busted ;;
+    nginx-light) PATH=$PATH:/usr/sbin command -v nginx ;;
+    lua-socket) has_module "$LUA" socket.http ;;
+    python3-requests) python3 -c 'import requests' ;;
     lua-check) command -v luacheck ;;
     binutils) command -v nm ;;
     ca-certificates) : ;; # the system's own store, under any name
