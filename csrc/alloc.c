@@ -36,6 +36,21 @@ char *tc_strndup(const char *text, size_t size)
     return copy;
 }
 
+/*
+ * glibc maps blocks above a threshold one by one. When such a one is freed the threshold rises to
+ * its size, and what stays in the heap, unused, to twice that (mallopt(3), M_MMAP_THRESHOLD); 32
+ * MiB is the most. The block here is never touched, so it costs no memory.
+ */
+void tc_keep_pages(size_t size)
+{
+#ifdef __GLIBC__
+    enum { MOST = 31 << 20 };
+    tc_free(tc_realloc(NULL, size < MOST ? size : MOST));
+#else
+    (void)size;
+#endif
+}
+
 void tc_wipe(void *block, size_t size)
 {
     volatile unsigned char *byte = block;

@@ -19,6 +19,13 @@ void *tc_calloc(size_t size);
 /* A NUL-terminated copy of `size` bytes, or NULL. */
 char *tc_strndup(const char *text, size_t size);
 
+/*
+ * Has the C library keep freed blocks of up to `size` bytes for the next ones, where it would give
+ * them back to the system and ask for new ones each time. First touches of new pages cost more than
+ * all else that is done to a picture.
+ */
+void tc_keep_pages(size_t size);
+
 /* Overwrites `size` bytes in a way that the compiler may not leave out: for keys. */
 void tc_wipe(void *block, size_t size);
 

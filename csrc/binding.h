@@ -136,6 +136,9 @@ struct tc_request_box {
 
 void tc_register_request(lua_State *L);
 
+/* What the request userdata at `index` stands for. */
+struct tc_request_box *tc_request_box(lua_State *L, int index);
+
 /*
  * Pushes a request userdata that holds nothing yet, of the client at `client`. The params at
  * `params` have its takers (on_image, sink, ...); `done` is the index of a function or nil, `model`

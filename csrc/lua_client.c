@@ -389,7 +389,7 @@ static int client_set_driver(lua_State *L)
 /* Calls `function` with the request, protected; an error is kept and ends the request. */
 static void call_for(lua_State *L, int lent, int request, lua_CFunction function)
 {
-    struct tc_request_box *box = lua_touserdata(L, request);
+    struct tc_request_box *box = tc_request_box(L, request);
     lua_pushcfunction(L, function);
     lua_pushvalue(L, request);
     if (!lua_pcall(L, 1, 0, 0))
@@ -477,7 +477,7 @@ static bool wait_slice(lua_State *L, struct client_box *box, int lent, double se
 static int wait_for(lua_State *L)
 {
     struct client_box *box = check_client(L, 1);
-    struct tc_request_box *request = lua_touserdata(L, 2);
+    struct tc_request_box *request = tc_request_box(L, 2);
     double until = lua_tonumber(L, 3), left = until - tc_clock_now();
     tc_getuservalue(L, 1);
     while (request->request->state != TC_DONE && left > 0) {

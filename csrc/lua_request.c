@@ -1,8 +1,9 @@
 /*
  * The request userdata: what a request has given so far, as Lua values, and where it goes.
  *
- * It counts as one holder of its struct tc_request. Its uservalue has
+ * Its uservalue has
  *
+ *     box                           a userdata of the struct tc_request_box; it has the finalizer
  *     client                        its userdata
  *     images                        the tables of the pictures that are whole
  *     model                         for the response, where the answer names none
@@ -10,6 +11,9 @@
  *     waiters                       coroutines in await
  *     waited, raised                somebody is in wait; what a function of the user's raised then
  *     result, failed                the response, or the error when `failed` is true
+ *
+ * The finalizer is the box's, which refers to nothing: Lua keeps what a finalizer can reach until
+ * the next collection, and here that would be the pictures.
  */
 #include "binding.h"
 
@@ -19,22 +23,34 @@
 #include <stdio.h>
 #include <string.h>
 
+#define BOX "thucchien.request.box"
+
 static const char *const takers[] = {"on_image", "on_progress", "sink", "save"};
+
+struct tc_request_box *tc_request_box(lua_State *L, int index)
+{
+    return *(struct tc_request_box **)lua_touserdata(L, index);
+}
 
 static struct tc_request_box *check_request(lua_State *L, int index)
 {
-    struct tc_request_box *box = luaL_checkudata(L, index, TC_REQUEST);
-    luaL_argcheck(L, box->request != NULL, index, "a request that was submitted expected");
-    return box;
+    struct tc_request_box **box = luaL_checkudata(L, index, TC_REQUEST);
+    luaL_argcheck(L, *box && (*box)->request, index, "a request that was submitted expected");
+    return *box;
 }
 
 struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int model, int done)
 {
-    struct tc_request_box *box = lua_newuserdata(L, sizeof(*box));
-    memset(box, 0, sizeof(*box));
+    struct tc_request_box **place = lua_newuserdata(L, sizeof(*place));
+    *place = NULL;
     luaL_getmetatable(L, TC_REQUEST);
     lua_setmetatable(L, -2);
     lua_createtable(L, 0, 8);
+    struct tc_request_box *box = lua_newuserdata(L, sizeof(*box));
+    memset(box, 0, sizeof(*box));
+    luaL_getmetatable(L, BOX);
+    lua_setmetatable(L, -2);
+    lua_setfield(L, -2, "box");
     lua_newtable(L);
     lua_setfield(L, -2, "images");
     lua_pushvalue(L, client);
@@ -48,6 +64,7 @@ struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int
         lua_setfield(L, -2, takers[i]);
     }
     tc_setuservalue(L, -2);
+    *place = box;
     return box;
 }
 
@@ -67,12 +84,13 @@ static void cannot_write(struct tc_request_box *box, const char *path, int error
     give_up(box, message);
 }
 
-/* Calls the sink on top with the image's number and the chunk (or nil) below it, and pops all. */
-static void call_sink(lua_State *L, struct tc_request_box *box, unsigned number)
+/* Calls the sink at `sink` with the picture's number and the chunk (or nil) on top, and pops that.
+ */
+static void call_sink(lua_State *L, struct tc_request_box *box, int sink, unsigned number)
 {
-    lua_insert(L, -2);
+    lua_pushvalue(L, sink);
     tc_pushwhole(L, number);
-    lua_insert(L, -2);
+    lua_pushvalue(L, -3);
     lua_call(L, 2, 2);
     if (!lua_toboolean(L, -2) && !lua_isnil(L, -1)) {
         char message[400];
@@ -80,31 +98,52 @@ static void call_sink(lua_State *L, struct tc_request_box *box, unsigned number)
         tc_redact(message, sizeof(message), text ? text : "the sink refused", NULL);
         give_up(box, message);
     }
-    lua_pop(L, 2);
+    lua_pop(L, 3);
 }
 
-/* Takes the bytes that are there to the sink, or to the file. */
-static void take_bytes(lua_State *L, int state, struct tc_request_box *box, unsigned index)
+/* Chunks of this size come from memory that was used before; malloc maps larger ones anew. */
+enum { CHUNK = 64 * 1024, MOST_CHUNKS = 16 };
+
+/* Takes the bytes to the sink, chunk by chunk. All are Lua's before the sink, which may do
+ * anything, is called. */
+static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, unsigned index)
 {
     struct tc_image *image = box->request->envelope.images[index];
-    size_t size = image->bytes.size;
+    const char *bytes = (const char *)image->bytes.data;
+    size_t size = image->bytes.size, chunk = size / MOST_CHUNKS > CHUNK ? size : CHUNK;
+    lua_getfield(L, state, "sink");
+    int sink = lua_gettop(L), chunks = 0;
+    for (size_t at = 0; at < size; at += chunk, chunks++)
+        lua_pushlstring(L, bytes + at, size - at < chunk ? size - at : chunk);
+    image->bytes.size = 0;
+    for (int i = 1; i <= chunks && box->request->failure.kind != TC_IO; i++) {
+        lua_pushvalue(L, sink + i);
+        call_sink(L, box, sink, index + 1);
+    }
+    lua_settop(L, sink - 1);
+}
+
+/* Takes the bytes to the file. */
+static void take_to_file(const char *path, struct tc_request_box *box, unsigned index)
+{
+    struct tc_image *image = box->request->envelope.images[index];
+    int error = box->writer.file ? 0 : tc_writer_open(&box->writer, path);
+    if (!error)
+        error = tc_writer_write(&box->writer, image->bytes.data, image->bytes.size);
+    image->bytes.size = 0;
+    if (error)
+        cannot_write(box, path, error);
+}
+
+static void take_bytes(lua_State *L, int state, struct tc_request_box *box, unsigned index)
+{
     lua_getfield(L, state, "save");
     const char *path = lua_tostring(L, -1);
-    if (path) {
-        int error = box->writer.file ? 0 : tc_writer_open(&box->writer, path);
-        if (!error)
-            error = tc_writer_write(&box->writer, image->bytes.data, size);
-        image->bytes.size = 0;
-        if (error)
-            cannot_write(box, path, error);
-        lua_pop(L, 1);
-        return;
-    }
+    if (path)
+        take_to_file(path, box, index);
+    else
+        take_to_sink(L, state, box, index);
     lua_pop(L, 1);
-    lua_pushlstring(L, (const char *)image->bytes.data, size);
-    image->bytes.size = 0; /* before the call: the sink may do anything */
-    lua_getfield(L, state, "sink");
-    call_sink(L, box, index + 1);
 }
 
 /* Gives the file of a whole picture its name, and its table, on top, the `path`. */
@@ -118,32 +157,15 @@ static void finish_file(lua_State *L, const char *path, struct tc_request_box *b
     lua_setfield(L, -2, "path");
 }
 
-/* Makes the table of a whole picture, frees the picture, and tells those who want to know. */
-static void take_image(lua_State *L, int state, struct tc_request_box *box, unsigned index)
+/* Tells the sink and on_image that the picture whose table is on top is whole. */
+static void tell_image(lua_State *L, int state, struct tc_request_box *box, unsigned index)
 {
-    struct tc_envelope *envelope = &box->request->envelope;
-    tc_push_image(L, envelope->images[index], envelope->streaming);
-    lua_getfield(L, state, "save");
-    lua_insert(L, -2);
-    if (lua_isstring(L, -2))
-        finish_file(L, lua_tostring(L, -2), box, index);
-    tc_envelope_drop_image(envelope, index);
-    if (box->request->failure.kind == TC_IO) { /* the file could not be finished */
-        lua_pop(L, 2);
-        return;
-    }
-    lua_getfield(L, state, "images");
-    lua_pushvalue(L, -2);
-    lua_rawseti(L, -2, (int)index + 1);
-    lua_pop(L, 1);
     lua_getfield(L, state, "sink");
     if (lua_isfunction(L, -1)) {
         lua_pushnil(L);
-        lua_insert(L, -2);
-        call_sink(L, box, index + 1);
-    } else {
-        lua_pop(L, 1);
+        call_sink(L, box, lua_gettop(L) - 1, index + 1);
     }
+    lua_pop(L, 1);
     lua_getfield(L, state, "on_image");
     if (lua_isfunction(L, -1)) {
         lua_pushvalue(L, -2);
@@ -151,6 +173,25 @@ static void take_image(lua_State *L, int state, struct tc_request_box *box, unsi
         lua_call(L, 2, 0);
     } else {
         lua_pop(L, 1);
+    }
+}
+
+/* Makes the table of a whole picture, frees the picture, and tells those who want to know. */
+static void take_image(lua_State *L, int state, struct tc_request_box *box, unsigned index)
+{
+    struct tc_envelope *envelope = &box->request->envelope;
+    lua_getfield(L, state, "save");
+    const char *path = lua_tostring(L, -1);
+    tc_push_image(L, envelope->images[index], envelope->streaming);
+    if (path)
+        finish_file(L, path, box, index);
+    tc_envelope_drop_image(envelope, index);
+    if (box->request->failure.kind != TC_IO) { /* else the file could not be finished */
+        lua_getfield(L, state, "images");
+        lua_pushvalue(L, -2);
+        lua_rawseti(L, -2, (int)index + 1);
+        lua_pop(L, 1);
+        tell_image(L, state, box, index);
     }
     lua_pop(L, 2);
 }
@@ -186,10 +227,10 @@ static void tell_progress(lua_State *L, int state, struct tc_request_box *box)
 /* Takes away what the request at `index` has brought, and gives it to those who want it. */
 static void collect(lua_State *L, int index)
 {
-    struct tc_request_box *box = lua_touserdata(L, index);
+    struct tc_request_box *box = tc_request_box(L, index);
     struct tc_envelope *envelope = &box->request->envelope;
     unsigned i;
-    luaL_checkstack(L, 20, NULL);
+    luaL_checkstack(L, 20 + MOST_CHUNKS, NULL);
     tc_getuservalue(L, index);
     int state = lua_gettop(L);
     /* A function of the user's may come back here; so each turn looks anew and takes one thing. */
@@ -254,7 +295,7 @@ static void need_result(lua_State *L, int index, int state)
     if (known)
         return;
     collect(L, index);
-    make_result(L, lua_touserdata(L, index), state);
+    make_result(L, tc_request_box(L, index), state);
     lua_settop(L, state);
 }
 
@@ -363,7 +404,7 @@ void tc_request_set_waited(lua_State *L, int index, bool waited)
 
 void tc_request_abandon(lua_State *L, int index)
 {
-    struct tc_request_box *box = lua_touserdata(L, index);
+    struct tc_request_box *box = tc_request_box(L, index);
     tc_request_cancel(box->request);
     tc_writer_abort(&box->writer);
 }
@@ -466,10 +507,9 @@ static int request_progress(lua_State *L)
     return 3;
 }
 
-/* Frees it; not check_request's, for it may never have been submitted. */
-static int request_gc(lua_State *L)
+static int box_gc(lua_State *L)
 {
-    struct tc_request_box *box = luaL_checkudata(L, 1, TC_REQUEST);
+    struct tc_request_box *box = luaL_checkudata(L, 1, BOX);
     tc_writer_abort(&box->writer);
     tc_request_release(box->request);
     box->request = NULL;
@@ -514,10 +554,10 @@ static void register_await(lua_State *L)
 void tc_register_request(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {
-        {"__gc", request_gc},
         {"__tostring", request_tostring},
         {NULL, NULL},
     };
+    static const luaL_Reg box_metamethods[] = {{"__gc", box_gc}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"wait", request_wait},
         {"cancel", request_cancel},
@@ -525,6 +565,7 @@ void tc_register_request(lua_State *L)
         {"progress", request_progress},
         {NULL, NULL},
     };
+    tc_register_class(L, BOX, box_metamethods, NULL);
     tc_register_class(L, TC_REQUEST, metamethods, methods);
     register_await(L);
 }
