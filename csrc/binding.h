@@ -30,9 +30,6 @@ double tc_json_exact(lua_State *L);
 void tc_register_class(lua_State *L, const char *name, const luaL_Reg *metamethods,
                        const luaL_Reg *methods);
 
-/* The userdata of class `name` at `index`, or NULL when it is something else. */
-void *tc_test_class(lua_State *L, int index, const char *name);
-
 /* ---- lua_failure.c ---- */
 
 void tc_register_failure(lua_State *L);
@@ -132,6 +129,8 @@ struct tc_request_box {
     struct tc_request *request; /* NULL until it is submitted */
     struct tc_writer writer;    /* of the picture that is being saved as it comes */
     uint64_t told;              /* bytes that on_progress knows of */
+    bool stopped;               /* one of the user's functions refused or raised: no more of them */
+    bool giving;                /* one of them is being called: what comes meanwhile has to wait */
 };
 
 void tc_register_request(lua_State *L);
@@ -175,8 +174,8 @@ void tc_register_response(lua_State *L);
 /* Pushes the table of one whole picture, with its bytes unless those were `streamed` elsewhere. */
 void tc_push_image(lua_State *L, struct tc_image *image, bool streamed);
 
-/* Is the string in the field `name` fit to be a file's? Pushes an error table when not. */
-bool tc_check_path(lua_State *L, int table, const char *name);
+/* Can a file be written where the field `save` says? Pushes an error table when not. */
+bool tc_check_save(lua_State *L, int table);
 
 /*
  * Pushes `path` as picture `number` of a request is saved: numbered from the second on, and with

@@ -283,6 +283,11 @@ static void stop_overdue(struct tc_client *client)
         next = request->next;
         if (request->timing.sent == 0 || now - request->timing.sent < request->timeout)
             continue;
+        if (request->status >= 300) { /* a refusal that does not end is one */
+            tc_request_judge(request, CURLE_OPERATION_TIMEDOUT);
+            attempt_ended(client, request);
+            continue;
+        }
         tc_failure_set(&request->failure, TC_TIMEOUT, "no whole answer within %g seconds",
                        request->timeout);
         request->failure.status = request->status;
@@ -459,6 +464,18 @@ static bool is_loopback(const char *host)
            !strcmp(host, "[::1]") || (size > 10 && !strcmp(host + size - 10, ".localhost"));
 }
 
+/* Plain http, which by rule stays on this machine: no proxy of the environment's is to see it. */
+static bool is_direct(CURLU *url)
+{
+    char *scheme = NULL, *host = NULL;
+    bool direct = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+                  curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+                  !strcmp(scheme, "http") && is_loopback(host);
+    curl_free(scheme);
+    curl_free(host);
+    return direct;
+}
+
 static bool has_part(CURLU *url, CURLUPart part)
 {
     char *text = NULL;
@@ -480,8 +497,6 @@ static const char *check_parts(CURLU *url, bool allow_http)
         wrong = "plain http shows the key to the network; use https, or allow_http = true";
     else if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
         wrong = "a URL without user name and password expected; the key is api_key's";
-    else if (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT))
-        wrong = "a URL without '?' and '#' expected";
     curl_free(scheme);
     curl_free(host);
     return wrong;
@@ -495,6 +510,8 @@ const char *tc_client_check_url(const char *url, bool allow_http)
         return "not enough memory";
     bool parsed = curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
     const char *wrong = parsed ? check_parts(parts, allow_http) : "an https URL expected";
+    if (!wrong && strpbrk(url, "?#"))
+        wrong = "a URL without '?' and '#' expected";
     curl_url_cleanup(parts);
     return wrong;
 }
@@ -540,6 +557,15 @@ static void trim_slashes(char *url)
         url[--size] = '\0';
 }
 
+static void set_base_url(struct tc_client *client)
+{
+    CURLU *url = curl_url();
+    if (url && curl_url_set(url, CURLUPART_URL, client->base_url, 0) == CURLUE_OK)
+        client->direct = is_direct(url);
+    curl_url_cleanup(url);
+    trim_slashes(client->base_url);
+}
+
 /* The moments of the last starts, as many as a minute may have. */
 static bool make_window(struct tc_client *client)
 {
@@ -565,8 +591,7 @@ struct tc_client *tc_client_new(const struct tc_client_options *options)
         copy_headers(client, options->headers) && make_window(client) &&
         (client->multi = curl_multi_init()) != NULL) {
         tc_loop_attach(&client->loop, client->multi);
-        if (client->base_url)
-            trim_slashes(client->base_url);
+        set_base_url(client);
         return client;
     }
     tc_client_free(client);

@@ -37,6 +37,7 @@ struct tc_client {
     unsigned max_concurrency;
     uint64_t max_response_bytes;
     bool http2;
+    bool direct; /* no proxy but the one that was given */
     struct tc_loop loop;
     unsigned requests_per_minute;
     double *starts;      /* when the last so many attempts began, in turn */

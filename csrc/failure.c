@@ -78,24 +78,45 @@ static bool is_hash(const char *text, size_t size)
     return true;
 }
 
-/*
- * Is there a secret at `text`? Returns its length and puts what stands for it into `stand_in`.
- * `before` is the character in front of it: "task-force" is no key.
- */
-static size_t secret_at(const char *text, char before, const char *key, char stand_in[16])
+/* How much of `key` is at `text`: all of it, or what is left of it where the text was cut. */
+static size_t key_at(const char *text, const char *key)
 {
-    size_t key_size = key ? strlen(key) : 0;
-    if (key_size && !strncmp(text, key, key_size)) {
-        bool long_enough = key_size >= 12;
+    enum { TELLING = 4 };
+    size_t size = 0;
+    while (key[size] && text[size] == key[size])
+        size++;
+    return !key[size] || (!text[size] && size >= TELLING) ? size : 0;
+}
+
+/* The length of the "user:password@" at `text`, which follows "://". */
+static size_t userinfo_at(const char *text)
+{
+    size_t size = strcspn(text, "@/?# \t\r\n'\"");
+    return text[size] == '@' ? size + 1 : 0;
+}
+
+/*
+ * Is there a secret at `text`, in a string that begins at `start`? Returns its length and puts what
+ * stands for it into `stand_in`. What follows a letter is part of a word: "task-force" is no key.
+ */
+static size_t secret_at(const char *start, const char *text, const char *key, char stand_in[16])
+{
+    size_t size = key && *key ? key_at(text, key) : 0;
+    if (size) {
+        bool whole = size >= 12 && !key[size];
         snprintf(stand_in, 16, "%s...%s", strncmp(key, "sk-", 3) ? "" : "sk-",
-                 long_enough ? key + key_size - 4 : "");
-        return key_size;
+                 whole ? key + size - 4 : "");
+        return size;
     }
-    if (is_key_char(before))
+    if (text - start >= 3 && !memcmp(text - 3, "://", 3) && (size = userinfo_at(text)) > 0) {
+        snprintf(stand_in, 16, "...@");
+        return size;
+    }
+    if (text > start && is_key_char(text[-1]))
         return 0;
-    size_t size = run_of_key_chars(text);
-    if (size >= 11 && !strncmp(text, "sk-", 3)) {
-        snprintf(stand_in, 16, "sk-...%.4s", text + size - 4);
+    size = run_of_key_chars(text);
+    if (!strncmp(text, "sk-", 3) && (size >= 11 || (size > 3 && !text[size]))) {
+        snprintf(stand_in, 16, "sk-...%.4s", size >= 11 ? text + size - 4 : "");
         return size;
     }
     if (is_hash(text, size)) {
@@ -140,13 +161,14 @@ static void end(struct out *out)
 static void redact(char *to, size_t size, const char *text, const char *key, bool one_line)
 {
     struct out out = {to, 0, size, false};
-    char stand_in[16], before = ' ';
+    char stand_in[16];
+    const char *start = text;
     while (*text && !out.full) {
-        size_t secret = secret_at(text, before, key, stand_in);
+        size_t secret = secret_at(start, text, key, stand_in);
         if (secret) {
             put(&out, stand_in, strlen(stand_in));
             text += secret;
-            before = 'x';
+            start = text; /* nothing before it counts any more */
             continue;
         }
         bool control = (unsigned char)*text < 0x20 || *text == 0x7f;
@@ -154,7 +176,7 @@ static void redact(char *to, size_t size, const char *text, const char *key, boo
         bool doubled = one_line && character == ' ' && (out.used == 0 || to[out.used - 1] == ' ');
         if (!doubled)
             put(&out, &character, 1);
-        before = *text++;
+        text++;
     }
     end(&out);
     while (one_line && out.used > 0 && to[out.used - 1] == ' ')
@@ -287,6 +309,7 @@ static const struct sign message_signs[] = {
     {"contentpolicyviolation", TC_CONTENT_POLICY},
     {"content_policy_violation", TC_CONTENT_POLICY},
     {"response was blocked", TC_CONTENT_POLICY},
+    {"rejected by the safety system", TC_CONTENT_POLICY},
     {"not allowed to access model", TC_PERMISSION_DENIED},
     {"expired key", TC_AUTHENTICATION},
     {"litellm.authenticationerror", TC_SERVER_ERROR}, /* the gateway's own key upstream */
@@ -335,7 +358,7 @@ static enum tc_kind classify(const char *type, const char *message, long status)
 
 static enum tc_repeat repeat_of(enum tc_kind kind, long status)
 {
-    if (kind == TC_RATE_LIMIT || (kind == TC_SERVER_ERROR && status == 503))
+    if ((kind == TC_RATE_LIMIT && status == 429) || (kind == TC_SERVER_ERROR && status == 503))
         return TC_REPEAT_SAFE;
     if ((kind == TC_SERVER_ERROR &&
          (status == 409 || status == 500 || status == 502 || status == 504)) ||
@@ -386,7 +409,7 @@ void tc_failure_from_answer(struct tc_failure *failure, const struct tc_answer *
     failure->retry_after = answer->retry_after >= 0 ? answer->retry_after : in_words;
     failure->repeat = repeat_of(kind, answer->status);
     failure->maybe_billed =
-        failure->repeat == TC_REPEAT_RISKY || (kind == TC_SERVER_ERROR && answer->status != 503);
+        failure->repeat == TC_REPEAT_RISKY || (answer->status >= 500 && answer->status != 503);
     tc_redact(failure->type, sizeof(failure->type), captured(answer, TYPE, room, sizeof(room)),
               answer->key);
     tc_redact(failure->param, sizeof(failure->param), captured(answer, PARAM, room, sizeof(room)),
@@ -426,12 +449,12 @@ static enum tc_kind kind_of_transfer(int code, long status)
     }
 }
 
-void tc_failure_from_transfer(struct tc_failure *failure, int code, const char *text, bool sent,
-                              long status)
+void tc_failure_from_transfer(struct tc_failure *failure, int code, const char *text,
+                              const char *key, bool sent, long status)
 {
     char line[400];
     enum tc_kind kind = kind_of_transfer(code, status);
-    tc_redact(line, sizeof(line), *text ? text : curl_easy_strerror((CURLcode)code), NULL);
+    tc_redact(line, sizeof(line), *text ? text : curl_easy_strerror((CURLcode)code), key);
     tc_failure_set(failure, kind, "%s%s", status ? "the answer broke off: " : "", line);
     failure->status = status;
     failure->maybe_billed = sent;

@@ -92,12 +92,13 @@ void tc_failure_from_answer(struct tc_failure *failure, const struct tc_answer *
  * Makes the failure for a transfer that libcurl gave up. `code` is its CURLcode, `text` what it
  * says, `sent` whether the request may have left, `status` the answer's if one had begun.
  */
-void tc_failure_from_transfer(struct tc_failure *failure, int code, const char *text, bool sent,
-                              long status);
+void tc_failure_from_transfer(struct tc_failure *failure, int code, const char *text,
+                              const char *key, bool sent, long status);
 
 /*
  * Copies `text` to `out` as one line: no control characters, no run of spaces, no key (`sk-...`
- * keeps its last four characters, `key` itself and hashes go), cut at `size` with "...".
+ * keeps its last four characters, `key` itself, hashes and names and passwords in URLs go), cut at
+ * `size` with "...".
  */
 void tc_redact(char *out, size_t size, const char *text, const char *key);
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WAIT             "thucchien.wait"
 #define DEFAULT_CLIENT   "thucchien.default_client"
 #define DEFAULT_BASE_URL "https://api.thucchien.ai"
 #define DEFAULT_MODEL    "imagen-4"
@@ -271,7 +272,7 @@ int tc_client_lua_new(lua_State *L)
         lua_replace(L, 1);
     }
     luaL_checktype(L, 1, LUA_TTABLE);
-    luaL_checkstack(L, 40, NULL);
+    tc_checkstack(L, 40);
     if (open_client(L, 1, push_client(L)))
         return 1;
     return refuse(L);
@@ -316,7 +317,7 @@ static void sync_driver(lua_State *L, struct client_box *box, int lent)
 {
     intptr_t socket;
     int events;
-    luaL_checkstack(L, 10, NULL);
+    tc_checkstack(L, 10);
     lua_getfield(L, lent, "driver");
     int driver = lua_gettop(L);
     while (lua_istable(L, driver) && box->client &&
@@ -394,6 +395,7 @@ static void call_for(lua_State *L, int lent, int request, lua_CFunction function
     lua_pushvalue(L, request);
     if (!lua_pcall(L, 1, 0, 0))
         return;
+    box->stopped = true;
     tc_request_fail(box->request, TC_CANCELLED, "a function of the caller's raised an error");
     if (tc_request_keep_error(L, request))
         return;
@@ -406,15 +408,15 @@ static void call_for(lua_State *L, int lent, int request, lua_CFunction function
 }
 
 /*
- * Hands out all news of the client, whose uservalue is at `lent`, and returns whether there were
- * any. An error that a function of the user's raises ends its request and does not keep others from
- * theirs: it is raised again by who waits for the request, or else by the next poll.
+ * Hands out all news of the client, whose uservalue is at `lent`, and returns whether a request has
+ * ended. An error that a function of the user's raises ends its request and does not keep others
+ * from theirs: it is raised again by who waits for the request, or else by the next poll.
  */
 static bool deliver(lua_State *L, struct client_box *box, int lent)
 {
     struct tc_request *news;
     bool any = false;
-    luaL_checkstack(L, 10, NULL);
+    tc_checkstack(L, 10);
     while (box->client && (news = tc_client_take_ready(box->client))) {
         bool ended = news->state == TC_DONE;
         int id = (int)news->id;
@@ -426,7 +428,7 @@ static bool deliver(lua_State *L, struct client_box *box, int lent)
             lua_rawseti(L, lent, id);
         }
         if (lua_isuserdata(L, request)) {
-            any = true;
+            any = any || ended;
             call_for(L, lent, request, tc_request_give);
             if (ended)
                 call_for(L, lent, request, tc_request_finish);
@@ -464,7 +466,8 @@ static void run_hooks(lua_State *L)
     lua_call(L, 0, 0);
 }
 
-/* Waits for the client at most `seconds`, and not for long, and hands out its news, if any. */
+/* Waits for the client at most `seconds`, and not for long, and hands out its news. Returns whether
+ * a request has ended. */
 static bool wait_slice(lua_State *L, struct client_box *box, int lent, double seconds)
 {
     if (box->client)
@@ -494,7 +497,7 @@ int tc_client_wait(lua_State *L, int client, int request, double until)
     client = tc_absindex(L, client);
     request = tc_absindex(L, request);
     tc_request_set_waited(L, request, true);
-    lua_pushcfunction(L, wait_for);
+    lua_getfield(L, LUA_REGISTRYINDEX, WAIT);
     lua_pushvalue(L, client);
     lua_pushvalue(L, request);
     lua_pushnumber(L, until);
@@ -564,7 +567,7 @@ static bool submit(lua_State *L, int client, int index, int done)
 {
     struct client_box *box = lua_touserdata(L, client);
     struct tc_request_options options;
-    luaL_checkstack(L, 40, NULL);
+    tc_checkstack(L, 40);
     memset(&options, 0, sizeof(options));
     if (!is_open(box))
         return closed(L);
@@ -573,17 +576,23 @@ static bool submit(lua_State *L, int client, int index, int done)
     if (!tc_params_read(L, index, lent, &box->defaults, &options))
         return false;
     int model = lua_gettop(L) - 1;
+    if (!is_open(box)) /* closed by a metamethod of the params */
+        return closed(L);
     if (!find_key(L, box, lent, &options.api_key))
         return false;
     struct tc_request_box *request = tc_push_request(L, client, index, model, done);
-    if (!is_open(box)) /* closed by the function for the key, or a metamethod of the params */
+    if (!is_open(box)) /* closed by the function for the key */
         return closed(L);
-    request->request = tc_client_submit(box->client, &options);
-    if (!request->request)
-        return luaL_error(L, "not enough memory") != 0;
+    /* All that can fail in Lua comes first: what is in the queue is sent, and paid. */
+    int id = (int)(box->client->last_id + 1);
     lua_pushvalue(L, -1);
-    lua_rawseti(L, lent, (int)request->request->id);
-    sync_driver(L, box, lent);
+    lua_rawseti(L, lent, id);
+    request->request = tc_client_submit(box->client, &options);
+    if (!request->request) {
+        lua_pushnil(L);
+        lua_rawseti(L, lent, id);
+        return luaL_error(L, "not enough memory") != 0;
+    }
     return true;
 }
 
@@ -595,7 +604,10 @@ static int client_submit(lua_State *L)
     lua_settop(L, 3);
     if (!lua_isnil(L, 3))
         luaL_checktype(L, 3, LUA_TFUNCTION);
-    return submit(L, 1, 2, 3) ? 1 : refuse(L);
+    if (!submit(L, 1, 2, 3))
+        return refuse(L);
+    tc_client_sync(L, 1); /* a driver's timer begins it all */
+    return 1;
 }
 
 /* Submits the params at `index` to the client at `client` and waits. Returns how much it pushed. */
@@ -673,7 +685,7 @@ int tc_client_lua_generate(lua_State *L)
 {
     tc_params_argument(L, 1);
     lua_settop(L, 1);
-    luaL_checkstack(L, 40, NULL);
+    tc_checkstack(L, 40);
     if (push_default_client(L))
         return generate(L, lua_gettop(L), 1);
     return refuse(L);
@@ -697,4 +709,6 @@ void tc_register_client(lua_State *L)
         {NULL, NULL},
     };
     tc_register_class(L, TC_CLIENT, metamethods, methods);
+    lua_pushcfunction(L, wait_for); /* made now: later there may be no memory for it */
+    lua_setfield(L, LUA_REGISTRYINDEX, WAIT);
 }

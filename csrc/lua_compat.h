@@ -38,7 +38,15 @@
 #define tc_absindex(L, index)                                                                      \
     ((index) > 0 || (index) <= LUA_REGISTRYINDEX ? (index) : lua_gettop(L) + (index) + 1)
 
-/* Pushes a whole number: an integer where Lua has those. */
+/* Pushes a whole number: an integer where Lua has those. (Elsewhere lua_Integer may have 32 bits.)
+ */
+#if LUA_VERSION_NUM >= 503
 #define tc_pushwhole(L, number) lua_pushinteger(L, (lua_Integer)(number))
+#else
+#define tc_pushwhole(L, number) lua_pushnumber(L, (lua_Number)(number))
+#endif
+
+/* Makes room for so many values, or raises. */
+#define tc_checkstack(L, count) luaL_checkstack(L, count, "too many values")
 
 #endif

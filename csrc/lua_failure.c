@@ -72,7 +72,7 @@ void tc_push_failure(lua_State *L, const struct tc_failure *failure,
 {
     if (failure->kind == TC_NO_MEMORY)
         luaL_error(L, "not enough memory");
-    luaL_checkstack(L, 6, NULL);
+    tc_checkstack(L, 6);
     begin_error(L, failure->kind);
     set_text(L, "message", failure->message);
     set_known(L, failure);
@@ -82,15 +82,23 @@ void tc_push_failure(lua_State *L, const struct tc_failure *failure,
 
 void tc_push_error(lua_State *L, enum tc_kind kind, const char *param, const char *format, ...)
 {
+    char message[512];
     va_list arguments;
-    luaL_checkstack(L, 6, NULL);
+    tc_checkstack(L, 6);
     begin_error(L, kind);
     va_start(arguments, format);
-    lua_pushvfstring(L, format, arguments);
+    tc_redact(message, sizeof(message), lua_pushvfstring(L, format, arguments), NULL);
     va_end(arguments);
-    lua_setfield(L, -2, "message");
+    lua_pop(L, 1);
+    set_text(L, "message", message);
     if (param)
         set_text(L, "param", param);
+}
+
+/* Rounded up; as many as an int has at most. */
+static int whole_seconds(double seconds)
+{
+    return seconds < 1e9 ? (int)(seconds + 0.999) : 1000000000;
 }
 
 /* "rate_limit: Rate limit exceeded (HTTP status 429, retry after 20 s)" */
@@ -110,7 +118,7 @@ static int error_tostring(lua_State *L)
         lua_pushstring(L, lua_isnumber(L, 5) ? " (" : "");
     if (lua_isnumber(L, 5))
         lua_pushfstring(L, "%sretry after %d s)", lua_isnumber(L, 4) ? ", " : "",
-                        (int)(lua_tonumber(L, 5) + 0.999));
+                        whole_seconds(lua_tonumber(L, 5)));
     else
         lua_pushstring(L, lua_isnumber(L, 4) ? ")" : "");
     lua_concat(L, 3);

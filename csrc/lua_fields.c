@@ -293,7 +293,7 @@ static bool check_header(lua_State *L, const char *field)
 bool tc_field_headers(lua_State *L, int index, const char *name, const char *const **lines)
 {
     index = tc_absindex(L, index);
-    luaL_checkstack(L, 10, NULL);
+    tc_checkstack(L, 10);
     lua_newtable(L); /* the lines as strings, and the array that points to them */
     int anchor = lua_gettop(L);
     lua_getfield(L, index, name);

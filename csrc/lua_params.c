@@ -125,7 +125,7 @@ enum { DEEPEST = 100 };
 /* Is all that is in the value at `index` fit to be sent? `name` is the field that it is in. */
 static bool check_value(lua_State *L, int index, const char *name, int depth)
 {
-    luaL_checkstack(L, 8, NULL);
+    tc_checkstack(L, 8);
     if (lua_type(L, index) == LUA_TSTRING)
         return check_text(L, index, name);
     if (lua_type(L, index) == LUA_TNUMBER)
@@ -358,7 +358,7 @@ static bool read_takers(lua_State *L, int params, struct tc_request_options *opt
     options->progress = has_field(L, params, "on_progress");
     if (sink && save)
         tc_push_error(L, TC_INVALID_REQUEST, "sink", "field 'sink': either it or 'save' expected");
-    return !(sink && save) && (!save || tc_check_path(L, params, "save"));
+    return !(sink && save) && (!save || tc_check_save(L, params));
 }
 
 void tc_params_argument(lua_State *L, int index)
@@ -381,12 +381,32 @@ static void expand(lua_State *L, int index)
     lua_replace(L, index);
 }
 
+/* Replaces the table at `index` by a plain one of the fields that can be had from it: what is
+ * looked at from here on is what was checked, whatever a metatable would say the next time. */
+static void resolve(lua_State *L, int index)
+{
+    lua_createtable(L, 0, COUNT(fields));
+    for (size_t i = 0; i < COUNT(fields); i++) {
+        lua_getfield(L, index, fields[i].name);
+        lua_setfield(L, -2, fields[i].name);
+    }
+    lua_replace(L, index);
+}
+
+static bool check_fields(lua_State *L, int index)
+{
+    return tc_fields_check(L, index, fields, COUNT(fields));
+}
+
 bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
                     struct tc_request_options *options)
 {
     index = tc_absindex(L, index);
     expand(L, index);
-    if (!tc_fields_check(L, index, fields, COUNT(fields)) || !check_prompt(L, index) ||
+    if (!check_fields(L, index)) /* no unknown ones */
+        return false;
+    resolve(L, index);
+    if (!check_fields(L, index) || !check_prompt(L, index) ||
         !read_settings(L, index, defaults, options) || !read_takers(L, index, options) ||
         !tc_field_headers(L, index, "extra_headers", &options->headers) ||
         !make_body(L, index, lent))

@@ -55,6 +55,8 @@ struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int
     lua_setfield(L, -2, "images");
     lua_pushvalue(L, client);
     lua_setfield(L, -2, "client");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "waited");
     lua_pushvalue(L, done);
     lua_setfield(L, -2, "done");
     lua_pushvalue(L, model);
@@ -73,6 +75,7 @@ struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int
 /* Ends the request, for what it brought could not be put away. */
 static void give_up(struct tc_request_box *box, const char *message)
 {
+    box->stopped = true;
     tc_request_fail(box->request, TC_IO, message);
     tc_writer_abort(&box->writer);
 }
@@ -116,7 +119,7 @@ static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, un
     for (size_t at = 0; at < size; at += chunk, chunks++)
         lua_pushlstring(L, bytes + at, size - at < chunk ? size - at : chunk);
     image->bytes.size = 0;
-    for (int i = 1; i <= chunks && box->request->failure.kind != TC_IO; i++) {
+    for (int i = 1; i <= chunks && !box->stopped; i++) {
         lua_pushvalue(L, sink + i);
         call_sink(L, box, sink, index + 1);
     }
@@ -167,7 +170,7 @@ static void tell_image(lua_State *L, int state, struct tc_request_box *box, unsi
     }
     lua_pop(L, 1);
     lua_getfield(L, state, "on_image");
-    if (lua_isfunction(L, -1)) {
+    if (lua_isfunction(L, -1) && !box->stopped) {
         lua_pushvalue(L, -2);
         tc_pushwhole(L, index + 1);
         lua_call(L, 2, 0);
@@ -186,7 +189,7 @@ static void take_image(lua_State *L, int state, struct tc_request_box *box, unsi
     if (path)
         finish_file(L, path, box, index);
     tc_envelope_drop_image(envelope, index);
-    if (box->request->failure.kind != TC_IO) { /* else the file could not be finished */
+    if (!box->stopped) { /* else the file could not be finished */
         lua_getfield(L, state, "images");
         lua_pushvalue(L, -2);
         lua_rawseti(L, -2, (int)index + 1);
@@ -224,25 +227,41 @@ static void tell_progress(lua_State *L, int state, struct tc_request_box *box)
     lua_call(L, 2, 0);
 }
 
-/* Takes away what the request at `index` has brought, and gives it to those who want it. */
+/* Gives the request (1), whose uservalue is 2, away piece by piece. */
+static int give_all(lua_State *L)
+{
+    struct tc_request_box *box = tc_request_box(L, 1);
+    struct tc_envelope *envelope = &box->request->envelope;
+    unsigned i;
+    tc_checkstack(L, 20 + MOST_CHUNKS);
+    while (!box->stopped && (i = next_image(envelope)) < envelope->image_count) {
+        if (envelope->streaming && envelope->images[i]->bytes.size)
+            take_bytes(L, 2, box, i);
+        else
+            take_image(L, 2, box, i);
+    }
+    if (!box->stopped)
+        tell_progress(L, 2, box);
+    return 0;
+}
+
+/*
+ * Takes away what the request at `index` has brought, and gives it to those who want it. While one
+ * of them is called, nothing more is given, though it may drive the client: things come in order.
+ */
 static void collect(lua_State *L, int index)
 {
     struct tc_request_box *box = tc_request_box(L, index);
-    struct tc_envelope *envelope = &box->request->envelope;
-    unsigned i;
-    luaL_checkstack(L, 20 + MOST_CHUNKS, NULL);
+    if (box->giving || box->stopped)
+        return;
+    box->giving = true;
+    lua_pushcfunction(L, give_all);
+    lua_pushvalue(L, index);
     tc_getuservalue(L, index);
-    int state = lua_gettop(L);
-    /* A function of the user's may come back here; so each turn looks anew and takes one thing. */
-    while (box->request->failure.kind != TC_IO &&
-           (i = next_image(envelope)) < envelope->image_count) {
-        if (envelope->streaming && envelope->images[i]->bytes.size)
-            take_bytes(L, state, box, i);
-        else
-            take_image(L, state, box, i);
-    }
-    tell_progress(L, state, box);
-    lua_settop(L, state - 1);
+    int status = lua_pcall(L, 2, 0, 0);
+    box->giving = false;
+    if (status)
+        lua_error(L);
 }
 
 /* ---- the result ---- */
@@ -313,7 +332,7 @@ static int push_result(lua_State *L, int state)
 
 int tc_request_push_result(lua_State *L, int index)
 {
-    luaL_checkstack(L, 10, NULL);
+    tc_checkstack(L, 10);
     tc_getuservalue(L, index);
     int state = lua_gettop(L);
     lua_getfield(L, state, "raised");
@@ -420,6 +439,8 @@ static int request_wait(lua_State *L)
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
     lua_getfield(L, 2, "client");
+    if (box->giving)
+        return luaL_error(L, "a request cannot be waited for by its own functions");
     if (box->request->state != TC_DONE && tc_client_wait(L, 3, 1, tc_clock_now() + seconds))
         return lua_error(L);
     if (box->request->state == TC_DONE)

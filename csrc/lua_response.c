@@ -135,10 +135,16 @@ static bool check_path(lua_State *L, int index, enum tc_kind kind, const char *f
     return false;
 }
 
-bool tc_check_path(lua_State *L, int table, const char *name)
+bool tc_check_save(lua_State *L, int table)
 {
-    lua_getfield(L, table, name);
-    return check_path(L, lua_gettop(L), TC_INVALID_REQUEST, name);
+    lua_getfield(L, table, "save");
+    if (!check_path(L, lua_gettop(L), TC_INVALID_REQUEST, "save"))
+        return false;
+    const char *path = lua_tostring(L, -1);
+    int error = tc_writer_check(path);
+    if (error)
+        tc_push_error(L, TC_IO, "save", "cannot write '%s': %s", path, strerror(error));
+    return !error;
 }
 
 /* image:save(path) -> final path | nil, err */
@@ -170,7 +176,7 @@ static int image_save(lua_State *L)
 /* JSON null to nil, and whole numbers to integers where Lua has those, all the way down. */
 static void tidy(lua_State *L, int table)
 {
-    luaL_checkstack(L, 6, NULL);
+    tc_checkstack(L, 6);
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
         if (lua_istable(L, -1)) {
             tidy(L, lua_gettop(L));
@@ -223,8 +229,8 @@ static bool push_envelope(lua_State *L, const struct tc_request *request)
 /* Gives the picture on top what the server said of it, but nothing that the bytes tell better. */
 static void add_details(lua_State *L, int item)
 {
-    static const char *const ours[] = {"b64_json", "bytes", "size",   "mime",
-                                       "ext",      "width", "height", "save"};
+    static const char *const ours[] = {"b64_json", "bytes",  "size", "mime", "ext",
+                                       "width",    "height", "path", "save"};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
         lua_pushnil(L);
         lua_setfield(L, item, ours[i]);
@@ -262,10 +268,15 @@ static int place_images(lua_State *L, int response, int images)
     int items = lua_istable(L, data) ? (int)tc_rawlen(L, data) : 0;
     for (int i = 1; i <= items; i++) {
         lua_rawgeti(L, data, i);
+        if (lua_istable(L, -1))
+            tidy(L, lua_gettop(L));
         if (push_image_of(L, lua_gettop(L), images))
             lua_rawseti(L, pictures, ++count);
         lua_pop(L, 1);
     }
+    lua_pushnil(L);
+    lua_setfield(L, response, "data");
+    tidy(L, response); /* without the pictures, which are the user's already */
     lua_pushvalue(L, pictures);
     lua_setfield(L, response, "data");
     lua_settop(L, pictures - 1);
@@ -344,7 +355,7 @@ static void set_known(lua_State *L, const struct tc_request *request)
 bool tc_push_response(lua_State *L, const struct tc_request *request, int images)
 {
     images = tc_absindex(L, images);
-    luaL_checkstack(L, 20, NULL);
+    tc_checkstack(L, 20);
     if (!push_envelope(L, request))
         return false;
     int response = lua_gettop(L);
@@ -354,7 +365,6 @@ bool tc_push_response(lua_State *L, const struct tc_request *request, int images
         return false;
     }
     lua_settop(L, response);
-    tidy(L, response);
     set_known(L, request);
     return true;
 }

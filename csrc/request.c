@@ -53,12 +53,15 @@ static bool add_authorization(struct curl_slist **headers, const char *key)
     return added;
 }
 
-/* Do the header lines `a` and `b` have one name? */
+/* Do the header lines `a` and `b` have one name? It ends at ':', or at ';' before an empty value.
+ */
 static bool same_name(const char *a, const char *b)
 {
-    while (*a != ':' && *b != ':' && tolower((unsigned char)*a) == tolower((unsigned char)*b))
-        a++, b++;
-    return *a == ':' && *b == ':';
+    size_t size = strcspn(a, ":;");
+    for (size_t i = 0; i < size; i++)
+        if (tolower((unsigned char)a[i]) != tolower((unsigned char)b[i]))
+            return false;
+    return b[size] == ':' || b[size] == ';';
 }
 
 static bool is_among(const char *const *lines, const char *line)
@@ -117,7 +120,8 @@ struct tc_request *tc_request_new(struct tc_client *client,
     memcpy(request->rules, tc_failure_rules, sizeof(tc_failure_rules));
     memcpy(request->rules + TC_FAILURE_RULES, options->rules,
            options->rule_count * sizeof(*options->rules));
-    tc_envelope_init(&request->envelope, request->rules, TC_FAILURE_RULES + options->rule_count);
+    request->rule_count = TC_FAILURE_RULES + options->rule_count;
+    tc_envelope_init(&request->envelope, request->rules, request->rule_count);
     request->envelope.spare = &client->spare;
     request->envelope.streaming = options->streaming;
 
@@ -159,7 +163,7 @@ void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *
     bool sent = request->timing.sent > 0 && request->state != TC_RETRYING;
     tc_failure_set(&request->failure, kind, "%s", message);
     request->failure.status = request->status;
-    request->failure.maybe_billed = sent;
+    request->failure.maybe_billed = sent || request->was_maybe_billed;
     request->failure.attempts = request->attempts;
     if (request->state != TC_DONE)
         tc_client_end(request->client, request);
@@ -256,13 +260,22 @@ static double retry_after(const char *value)
     return seconds > 0 ? seconds : 0;
 }
 
+/* Keeps the place that a redirect names, scheme and host: the rest may hold secrets. */
+static void note_redirect(struct tc_request *request, char *url)
+{
+    char *host = strstr(url, "://");
+    if (host)
+        host[3 + strcspn(host + 3, "/?#")] = '\0';
+    tc_redact(request->redirect, sizeof(request->redirect), url, request->key);
+}
+
 static void note_header(struct tc_request *request, const char *line, size_t size)
 {
     char value[256];
     if (header_is(line, size, "content-type", value, sizeof(request->content_type)))
         memcpy(request->content_type, value, strlen(value) + 1);
     else if (header_is(line, size, "location", value, sizeof(value)))
-        tc_redact(request->redirect, sizeof(request->redirect), value, request->key);
+        note_redirect(request, value);
     else if (header_is(line, size, "content-encoding", value, sizeof(value)))
         request->encoded = true;
     else if (header_is(line, size, "x-litellm-call-id", value, sizeof(value)) ||
@@ -289,7 +302,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *user)
         abort_with(request, &failure);
         return 0;
     }
-    if (size >= 5 && !memcmp(line, "HTTP/", 5))
+    if (size >= 6 && !memcmp(line, "HTTP/", 5) && isdigit((unsigned char)line[5]))
         begin_answer(request, line, size);
     else
         note_header(request, line, size);
@@ -319,6 +332,8 @@ static void envelope_failed(struct tc_request *request)
 static void begin_body(struct tc_request *request)
 {
     curl_off_t length = 0;
+    if (!is_success(request)) /* a refusal has no pictures */
+        request->envelope.rule_count = TC_FAILURE_RULES;
     if (!request->encoded)
         curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     request->expected = length > 0 ? (uint64_t)length : 0;
@@ -331,6 +346,8 @@ static void begin_body(struct tc_request *request)
 static bool has_to_give(const struct tc_request *request)
 {
     const struct tc_envelope *envelope = &request->envelope;
+    if (!is_success(request))
+        return false;
     for (unsigned i = 0; i < envelope->image_count; i++) {
         const struct tc_image *image = envelope->images[i];
         if (image && (image->whole || (envelope->streaming && image->bytes.size >= STREAMED)))
@@ -358,6 +375,25 @@ static bool must_pause(const struct tc_request *request)
     return request->client->turn_left == 0 || has_to_give(request);
 }
 
+/*
+ * Stops libcurl behind the bytes that it is just delivering. (To return CURL_WRITEFUNC_PAUSE would
+ * stop it before them, and have it copy them aside.) Sending is paused too, as there is nothing to
+ * send any more, and libcurl would else look after the transfer at once.
+ */
+static void pause_transfer(struct tc_request *request)
+{
+    if (!request->paused)
+        curl_easy_pause(request->easy, CURLPAUSE_ALL);
+    request->paused = true;
+}
+
+/* Has it much more to give than it should, though it is paused? */
+static bool holds_much(const struct tc_request *request)
+{
+    const struct tc_image *open = tc_envelope_open_image(&request->envelope);
+    return request->envelope.streaming && open && open->bytes.size >= 4 * (size_t)STREAMED;
+}
+
 int tc_request_resume(struct tc_request *request)
 {
     if (!request->paused || must_pause(request))
@@ -370,11 +406,9 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
     struct tc_client *client = request->client;
-    (void)one; /* always 1 */
-    if (must_pause(request)) {
-        request->paused = true;
-        return CURL_WRITEFUNC_PAUSE; /* the same bytes come again */
-    }
+    (void)one;                                  /* always 1 */
+    if (request->paused && holds_much(request)) /* one compressed buffer may become hundreds */
+        return CURL_WRITEFUNC_PAUSE;            /* the same bytes come again */
     client->turn_left -= size < client->turn_left ? size : client->turn_left;
     if (request->received == 0)
         begin_body(request);
@@ -382,6 +416,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
     head = size < head ? size : head;
     memcpy(request->head + request->head_size, bytes, head);
     request->head_size += head;
+    request->head[request->head_size] = '\0';
     request->received += size;
 
     if (!is_success(request)) {
@@ -400,6 +435,8 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
     tell_news(request);
     if (!taken)
         envelope_failed(request);
+    else if (must_pause(request))
+        pause_transfer(request);
     return taken ? size : 0;
 }
 
@@ -442,10 +479,35 @@ static void set_connection(CURL *easy, const struct tc_request *request)
                      client->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, client->http2 ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    if (client->proxy)
-        curl_easy_setopt(easy, CURLOPT_PROXY, client->proxy);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's, not an answer's */
+#if LIBCURL_VERSION_NUM >= 0x075700
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* not to wait for a name that no one wants */
+#endif
+    if (client->proxy || client->direct)
+        curl_easy_setopt(easy, CURLOPT_PROXY, client->proxy ? client->proxy : "");
     set_protocols(easy);
     set_certificates(easy, client);
+}
+
+/* False where the libcurl that is there is older than 7.80. */
+static bool watch_sending(CURL *easy, struct tc_request *request)
+{
+#if LIBCURL_VERSION_NUM >= 0x075000
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
+    return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected) == CURLE_OK;
+#else
+    (void)easy, (void)request;
+    return false;
+#endif
+}
+
+/* Without on_connected: libcurl sends anew on kept connections only, so there are none; and it
+ * minds the time itself, from the beginning on. */
+static void send_once(CURL *easy, const struct tc_request *request)
+{
+    double seconds = request->connect_timeout + request->timeout;
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(seconds * 1000) + 1);
 }
 
 static void set_callbacks(CURL *easy, struct tc_request *request)
@@ -456,21 +518,23 @@ static void set_callbacks(CURL *easy, struct tc_request *request)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
-#if LIBCURL_VERSION_NUM >= 0x075000
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
-#endif
+    if (!watch_sending(easy, request))
+        send_once(easy, request);
 }
 
 /* Forgets the last attempt's answer. */
 static void begin_attempt(struct tc_request *request)
 {
+    request->envelope.rule_count = request->rule_count;
     tc_envelope_reset(&request->envelope);
+    request->was_maybe_billed = request->was_maybe_billed || request->failure.maybe_billed;
     memset(&request->failure, 0, sizeof(request->failure));
     request->attempts++;
     request->status = 0;
     request->received = request->expected = 0;
     request->head_size = request->header_size = 0;
+    request->head[0] = request->request_id[0] = '\0';
+    request->cost = -1;
     request->aborted = request->paused = false;
     request->progress_told = 0;
     request->retry_after = -1;
@@ -537,23 +601,38 @@ static void judge_success(struct tc_request *request)
         judge_answer(request);
 }
 
+/* Where libcurl cannot tell when a request leaves (before 7.80), it knows afterwards that it did.
+ */
+static void note_sending(struct tc_request *request)
+{
+    curl_off_t microseconds = 0;
+    if (request->timing.sent > 0 || !request->easy)
+        return;
+    curl_easy_getinfo(request->easy, CURLINFO_PRETRANSFER_TIME_T, &microseconds);
+    if (microseconds > 0)
+        request->timing.sent = request->timing.started + (double)microseconds * 1e-6;
+}
+
 static void judge_transfer(struct tc_request *request, int code)
 {
-    if (request->status >= 300)
+    long status = request->status >= 200 ? request->status : 0; /* 103 was no answer yet */
+    note_sending(request);
+    if (status >= 300)
         judge_answer(request);
     else if (code != CURLE_OK)
-        tc_failure_from_transfer(&request->failure, code, request->error_text,
-                                 request->timing.sent > 0, request->status);
+        tc_failure_from_transfer(&request->failure, code, request->error_text, request->key,
+                                 request->timing.sent > 0, status);
     else
         judge_success(request);
 }
 
 void tc_request_judge(struct tc_request *request, int code)
 {
-    request->head[request->head_size] = '\0';
     if (!request->aborted) /* else one of the callbacks has said why */
         judge_transfer(request, code);
     request->failure.attempts = request->attempts;
+    if (request->failure.kind && request->was_maybe_billed)
+        request->failure.maybe_billed = true;
 }
 
 /* 0.5 s, 1 s, 2 s, ... at most 8 s, less up to a quarter, so that many clients spread out. */
@@ -573,7 +652,7 @@ double tc_request_retry_wait(struct tc_request *request)
                    (failure->repeat == TC_REPEAT_RISKY && request->retry == TC_RETRY_ALL);
     if (!allowed || request->attempts > request->max_retries || request->envelope.image_count)
         return -1;
-    if (failure->retry_after < 0)
+    if (failure->retry_after <= 0) /* "at once" is what an overloaded server does not mean */
         return backoff(request);
     return failure->retry_after <= LONGEST_WAIT ? failure->retry_after : -1;
 }

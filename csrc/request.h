@@ -85,6 +85,8 @@ struct tc_request {
     char *url, *body, *key;
     size_t body_size;
     struct tc_rule rules[TC_RULES];
+    unsigned rule_count;
+    bool was_maybe_billed; /* an attempt before this one */
     double timeout, connect_timeout;
     unsigned max_retries;
     enum tc_retry retry;

@@ -51,17 +51,6 @@ void tc_register_class(lua_State *L, const char *name, const luaL_Reg *metametho
     lua_pop(L, 1);
 }
 
-void *tc_test_class(lua_State *L, int index, const char *name)
-{
-    void *box = lua_touserdata(L, index);
-    if (!box || !lua_getmetatable(L, index))
-        return NULL;
-    luaL_getmetatable(L, name);
-    int same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return same ? box : NULL;
-}
-
 /* ---- lua-cjson ---- */
 
 void tc_push_json(lua_State *L, const char *name)
@@ -165,5 +154,7 @@ int luaopen_thucchien(lua_State *L)
     set_functions(L, functions);
     lua_pushliteral(L, "thucchien " TC_VERSION);
     lua_setfield(L, -2, "_VERSION");
+    lua_pushstring(L, tc_client_libcurl_version());
+    lua_setfield(L, -2, "libcurl");
     return 1;
 }

@@ -132,6 +132,16 @@ int tc_writer_open(struct tc_writer *writer, const char *path)
     return error;
 }
 
+int tc_writer_check(const char *path)
+{
+    struct tc_writer writer;
+    if (!is_replaceable(path)) /* to open a pipe may wait for its reader */
+        return 0;
+    int error = tc_writer_open(&writer, path);
+    tc_writer_abort(&writer);
+    return error;
+}
+
 int tc_writer_write(struct tc_writer *writer, const void *bytes, size_t size)
 {
     errno = 0;

@@ -227,10 +227,61 @@ describe("a caught broken answer", function()
     end)
 end)
 
+describe("a refusal", function()
+    it("with a picture in it is a refusal all the same", function()
+        local told = 0
+        local response, err = client:generate {
+            prompt = "x", retry = "none",
+            on_image = function()
+                told = told + 1
+            end,
+            extra_body = { mirror = { status = 400, chunks = { PICTURE, " " } } },
+        }
+        assert.is_nil(response)
+        assert.equal("invalid_request", err.kind)
+        assert.equal(0, told)
+        assert.is_nil(err.data)
+    end)
+
+    it("that does not end is one when the time is up", function()
+        local _, err = client:generate {
+            prompt = "x", retry = "none", timeout = 0.2,
+            extra_body = { mirror = { pieces = { "HTTP/1.1 429 No\r\ncontent-length: 100\r\n\r\n{", "" }, pause = 2 } },
+        }
+        assert.equal("rate_limit", err.kind)
+        assert.is_false(err.maybe_billed)
+    end)
+
+    it("keeps what its URL has to itself", function()
+        local _, err = ask { status = 302, headers = { "location: https://me:hunter2@sso.example/login?token=abc" } }
+        assert.matches("sso.example", err.message)
+        assert.is_nil(tostring(err):find("hunter2", 1, true))
+        assert.is_nil(tostring(err):find("token", 1, true))
+        _, err = ask { status = 500, body = "cannot reach http://joe:hunter2@inside.example/x" }
+        assert.matches("http://%.%.%.@inside.example", err.message)
+        assert.is_nil(err.body:find("hunter2", 1, true))
+    end)
+
+    it("shows no key that was cut at the end", function()
+        local own = assert(thucchien.new { base_url = mirror.url, api_key = "a-key-of-another-form-0123456789" })
+        local _, err = own:generate {
+            prompt = "x", retry = "none",
+            extra_body = { mirror = { status = 500, body = ("y"):rep(4096 - 20) .. "a-key-of-another-form-0123456789" } },
+        }
+        assert.is_nil(err.body:find("a-key-of-another", 1, true))
+    end)
+
+    it("before the answer is none of the answer's", function()
+        local _, err = ask { pieces = { "HTTP/1.1 103 Early Hints\r\n\r\n" } }
+        assert.equal("connection", err.kind)
+        assert.is_nil(err.status)
+    end)
+end)
+
 describe("retries", function()
     local RATE = { status = 429, body = litellm("slow down", nil, nil, "429"), headers = { "retry-after-ms: 10" } }
-    local DOWN = { status = 503, body = "", headers = { "retry-after: 0" } }
-    local CRASH = { status = 500, body = "oops", headers = { "retry-after: 0" } }
+    local DOWN = { status = 503, body = "", headers = { "retry-after-ms: 1" } }
+    local CRASH = { status = 500, body = "oops", headers = { "retry-after-ms: 1" } }
     local RESET = { pieces = {} }
     local GOOD = { body = PICTURE }
 
@@ -252,6 +303,8 @@ describe("retries", function()
         { "a picture that had begun to come never is", { { body = PICTURE:sub(1, -5), length = 99, close = true }, GOOD },
             "all", 1, "bad_response" },
         { "a request that is wrong never is", { { status = 400, body = litellm("no") }, GOOD }, "all", 1, "invalid_request" },
+        { "a limit with another status never is", { { status = 400, body = litellm("slow", "throttling_error") }, GOOD },
+            "all", 1, "rate_limit" },
         { "a long wait is an error", { { status = 429, body = "", headers = { "retry-after: 61" } }, GOOD }, "safe", 1,
             "rate_limit" },
     }
@@ -263,6 +316,20 @@ describe("retries", function()
             assert.equal(case[4], (response or err).attempts)
         end)
     end
+
+    it("know nothing of the attempt before", function()
+        local _, err = ask({ { status = 503, body = "first", headers = { "x-request-id: first", "retry-after-ms: 1" } },
+            { pieces = {} } }, {})
+        assert.equal("connection", err.kind)
+        assert.is_nil(err.request_id)
+        assert.is_nil(err.body)
+    end)
+
+    it("back off where a server says at once", function()
+        local start = require("system").monotime()
+        ask({ { status = 503, body = "", headers = { "retry-after: 0" } }, GOOD }, {})
+        assert.is_true(require("system").monotime() - start > 0.3)
+    end)
 
     it("obey max_retries", function()
         local _, err, seen = ask({ DOWN }, { max_retries = 0 })
@@ -299,6 +366,14 @@ describe("what may have been billed", function()
             assert.equal(case[2], err.maybe_billed)
         end)
     end
+
+    it("is remembered when a later attempt is refused", function()
+        local _, err = ask({ { status = 500, body = "", headers = { "retry-after-ms: 1" } }, { status = 400, body = "" } },
+            { retry = "all" })
+        assert.equal("invalid_request", err.kind)
+        assert.equal(2, err.attempts)
+        assert.is_true(err.maybe_billed)
+    end)
 
     it("is never sent again on a new connection when a kept one dies", function()
         local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, retry = "safe" })

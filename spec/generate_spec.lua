@@ -129,6 +129,19 @@ describe("a request", function()
         assert.equal("", headers["x-empty"])
     end)
 
+    it("overrides an empty header by an empty one", function()
+        local own = assert(thucchien.new {
+            base_url = mirror.url, api_key = KEY, headers = { ["X-Mode"] = "client", ["X-Long-Name"] = "", Same = "" },
+        })
+        local seen = echo({ prompt = "x", extra_headers = { ["X-Mode"] = "", same = "" } }, own)
+        local count = 0
+        for _, line in ipairs(seen.raw) do
+            count = count + (line:lower():find "^x%-mode:" and 1 or 0)
+        end
+        assert.equal(1, count)
+        assert.equal("", seen.headers["x-mode"])
+    end)
+
     it("goes to any spelling of the base URL", function()
         for _, case in ipairs {
             { "", "/images/generations" }, { "/", "/images/generations" }, { "/v1", "/v1/images/generations" },

@@ -124,6 +124,31 @@ describe("params", function()
         end, "table or string expected, got no")
     end)
 
+    it("may come from a class, and are checked as they come out of it", function()
+        local class = { model = "nano-banana-2", save = function() end }
+        class.__index = class
+        local response, err = client:generate(setmetatable({ prompt = "x" }, class))
+        assert.is_nil(response)
+        assert.equal("save", err.param)
+        class.save = nil
+        assert.equal("nano-banana-2", assert(client:generate(setmetatable({ prompt = "x" }, class))).model)
+        for _, fields in ipairs { { model = {} }, { sink = true }, { n = {} }, { on_image = 5 }, { extra_headers = "x" } } do
+            response, err = client:generate(setmetatable({ prompt = "x" }, { __index = fields }))
+            assert.is_nil(response)
+            assert.equal("invalid_request", err.kind)
+        end
+    end)
+
+    it("that close the client find it closed", function()
+        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
+        local _, err = own:generate(setmetatable({ prompt = "x" }, {
+            __index = function()
+                own:close()
+            end,
+        }))
+        assert.matches("closed", err.message)
+    end)
+
     it("whose metamethods raise do no harm", function()
         local params = setmetatable({ prompt = "x" }, {
             __index = function()
@@ -151,6 +176,7 @@ describe("options", function()
         { "an empty URL", { base_url = "" }, "empty string" },
         { "a password in the URL", { base_url = "https://a:b@example.com" }, "without user name and password" },
         { "a query in the URL", { base_url = "https://example.com/?a=b" }, "without '%?' and '#'" },
+        { "an empty fragment in the URL", { base_url = "https://example.com/#" }, "without '%?' and '#'" },
         { "a line end in the URL", { base_url = "https://example.com/\r\n" }, "control characters" },
         { "a hostile loopback", { base_url = "http://127.0.0.1.example.com" }, "plain http" },
         { "time that is no number", { timeout = "long" }, "a number expected, got 'long'" },
@@ -176,6 +202,15 @@ describe("options", function()
     it("are all optional", function()
         assert(thucchien.new()):close()
         assert(thucchien.new {}):close()
+    end)
+
+    it("show no password of a URL", function()
+        local _, err = thucchien.new { base_url = "https://me:hunter2@example.com" }
+        assert.is_nil(tostring(err):find("hunter2", 1, true))
+        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_retries = 0,
+            proxy = "http://joe:hunter2@127.0.0.1:notaport" })
+        _, err = own:generate "x"
+        assert.is_nil(tostring(err):find("hunter2", 1, true))
     end)
 
     it("let plain http to a loopback, or on demand", function()
@@ -206,10 +241,11 @@ describe("options", function()
         local own = assert(thucchien.new {
             base_url = mirror.url,
             api_key = function()
-                error "the vault is locked"
+                error "the vault is locked, sk-abcdefghijklmnopqrstuvwx"
             end,
         })
         local _, err = own:generate "x"
+        assert.is_nil(tostring(err):find("abcdefghijklmnop", 1, true))
         assert.equal("authentication", err.kind)
         assert.matches("the vault is locked", err.message)
         own = assert(thucchien.new { base_url = mirror.url, api_key = function() end })

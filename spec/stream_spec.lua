@@ -110,14 +110,17 @@ describe("on_image", function()
         assert.equal(64, #response.data)
     end)
 
-    it("ends the request when it raises", function()
+    it("ends the request when it raises, and is not called again", function()
+        local calls = 0
         local ok, err = pcall(generate, {
             on_image = function()
+                calls = calls + 1
                 error("not that one", 0)
             end,
-        }, { body = '{"data":[' .. item(1) .. "]}" })
+        }, { body = '{"data":[' .. item(1) .. "," .. item(2) .. "]}" })
         assert.is_false(ok)
         assert.equal("not that one", err)
+        assert.equal(1, calls)
         assert(generate({}, { body = '{"data":[' .. item(1) .. "]}" }))
     end)
 
@@ -130,6 +133,32 @@ describe("on_image", function()
         }, { body = '{"data":[' .. item(1) .. "," .. item(2) .. "]}" }))
         assert.equal(2, #response.data)
         assert.is_true(inner.data[1].bytes == bytes_of(7))
+    end)
+
+    it("may hang anything on the picture, itself too", function()
+        local response = assert(generate({
+            on_image = function(image)
+                image.self = image
+                image.number = 2.5
+                image.sprite = { x = 1.0, image = image }
+            end,
+        }, { body = '{"data":[' .. item(1) .. "]}" }))
+        assert.equal(response.data[1], response.data[1].self)
+        assert.equal(response.data[1], response.data[1].sprite.image)
+    end)
+
+    it("cannot wait for its own request", function()
+        local request
+        request = assert(client:submit {
+            prompt = "x",
+            on_image = function()
+                request:wait()
+            end,
+            extra_body = { mirror = { body = '{"data":[' .. item(1) .. "]}" } },
+        })
+        assert.error_matches(function()
+            request:wait()
+        end, "cannot be waited for by its own functions")
     end)
 
     it("may close the client", function()
@@ -250,6 +279,38 @@ describe("a sink", function()
         assert.is_true(largest <= 512 * 1024)
     end)
 
+    it("gets its chunks in order though it uses the client itself", function()
+        local parts, inside = {}, 0
+        assert(generate({
+            sink = function(_, chunk)
+                inside = inside + 1
+                assert.equal(1, inside)
+                if chunk and #parts < 3 then
+                    assert(generate({}, { body = '{"data":[' .. item(7) .. "]}" }))
+                end
+                parts[#parts + 1] = chunk
+                inside = inside - 1
+            end,
+        }, { body = '{"data":[{"b64_json":"' .. ("QUJDREVG"):rep(200000) .. '"}]}' }))
+        assert.is_true(table.concat(parts) == ("ABCDEF"):rep(200000))
+    end)
+
+    it("that refuses the end keeps on_image from being called", function()
+        local called = false
+        local _, err = generate({
+            sink = function(_, chunk)
+                if not chunk then
+                    return nil, "no"
+                end
+            end,
+            on_image = function()
+                called = true
+            end,
+        }, { body = '{"data":[' .. item(1) .. "]}" })
+        assert.equal("io", err.kind)
+        assert.is_false(called)
+    end)
+
     it("stops the request with nil and a message", function()
         local calls = 0
         local response, err = generate({
@@ -342,9 +403,16 @@ describe("save", function()
         assert.same({}, names())
     end)
 
-    it("says what is wrong with the place", function()
-        local _, err = generate({ save = directory .. "/none/dusk" }, { body = '{"data":[' .. item(1) .. "]}" })
+    it("believes no path that the server sends", function()
+        local response = assert(generate({}, { body = '{"data":[{"b64_json":"QUJD","path":"/etc/passwd"}]}' }))
+        assert.is_nil(response.data[1].path)
+    end)
+
+    it("says what is wrong with the place, before anything is sent", function()
+        local _, err = generate({ save = directory .. "/none/dusk" },
+            { id = "no-place", body = '{"data":[' .. item(1) .. "]}" })
         assert.equal("io", err.kind)
+        assert.equal(0, mirrors.count(mirror, "no-place"))
         assert.matches("none/dusk", err.message)
         for _, path in ipairs { "", directory .. "/", "a\0b" } do
             _, err = generate({ save = path }, {})

@@ -178,6 +178,12 @@ describe("another process", function()
         assert.matches("Bearer " .. KEY:gsub("%-", "%%-"), printed)
     end)
 
+    it("sends nothing for this machine through a proxy of its environment", function()
+        local printed = run('print(require("thucchien").generate { prompt = "x", max_retries = 0 })',
+            environment "http://127.0.0.1:1" .. " http_proxy=" .. mirror.url .. " all_proxy=" .. mirror.url)
+        assert.matches("^nil\tconnection", printed)
+    end)
+
     it("is told of a bad address in its environment", function()
         local printed = run('print(require("thucchien").generate "x")', environment "http://example.com")
         assert.matches("plain http", printed)
