@@ -23,8 +23,8 @@ enum {
     STREAMED = 256 * 1024, /* bytes of a streamed picture that are held at most */
 };
 
-/* Bytes of an answer above which its pictures are likely to be mapped one by one by malloc. */
-enum { MAPPED = 256 * 1024 };
+/* Bytes of freed memory that are worth keeping for what comes next: a stream's chunks and buffer. */
+enum { KEPT = 512 * 1024 };
 
 static const double PROGRESS_EVERY = 0.05; /* seconds */
 
@@ -338,8 +338,8 @@ static void begin_body(struct tc_request *request)
         curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     request->expected = length > 0 ? (uint64_t)length : 0;
     request->envelope.expected = request->expected;
-    if (is_success(request) && !request->envelope.streaming && length > MAPPED)
-        tc_keep_pages((size_t)length);
+    if (is_success(request) && length > KEPT)
+        tc_keep_pages(request->envelope.streaming ? KEPT : (size_t)length);
 }
 
 /* Has it brought what should be taken away before more comes? */
