@@ -5,6 +5,7 @@
 --- tells lua-language-server what is in it.
 ---@class thucchien
 ---@field _VERSION string "thucchien 0.1.0"
+---@field libcurl string libcurl and what it is built with: "libcurl/7.88.1 OpenSSL/3.0.17 …"
 local thucchien = {}
 
 ---@alias thucchien.size "1024x1024"|"1536x1024"|"1024x1536"|string
@@ -59,6 +60,7 @@ local thucchien = {}
 ---@field max_retries? integer default 2
 ---@field retry? thucchien.retry default "safe"
 ---@field max_concurrency? integer default 8; further requests wait
+---@field requests_per_minute? integer paces starts, over a sliding window of 60 s
 ---@field max_response_bytes? integer default 256 MiB
 ---@field headers? table<string, string> extra request headers
 ---@field proxy? string default: the environment's, as curl reads it
@@ -157,8 +159,63 @@ local client = {}
 ---@return thucchien.error? err
 function client:generate(params) end
 
---- Ends what is in flight and lets go of the connections. May be called twice.
+--- Puts a request into the queue and returns at once. Never calls back itself.
+---@param params thucchien.params|string a string is the prompt
+---@param done? fun(response?: thucchien.response, err?: thucchien.error) called from `poll`, once
+---@return thucchien.request? request
+---@return thucchien.error? err
+function client:submit(params, done) end
+
+--- Moves everything on and calls back. An error that a function of the caller's raised is raised here, after
+--- all others were called.
+---@param seconds? number how long it may wait for a request to end; by default it does not wait
+---@return integer active how many requests have not ended
+function client:poll(seconds) end
+
+--- Ends what is in flight and lets go of the connections; callbacks are told at the next `poll`. May be
+--- called twice.
 function client:close() end
+
+---@class thucchien.driver
+---@field watch fun(socket: integer, events?: "r"|"w"|"rw") watch this socket; nil: forget it
+---@field timer fun(milliseconds?: integer) call `client:action()` after this time; nil: do not
+
+--- Lets a host's own loop drive the client; nil takes that back.
+---@param driver? thucchien.driver
+function client:set_driver(driver) end
+
+--- For a driver's loop: a socket is ready, or, with nothing, the time is up. Calls back like `poll`.
+---@param socket? integer
+---@param events? "r"|"w"|"rw"
+---@return integer active how many requests have not ended
+function client:action(socket, events) end
+
+---@class thucchien.request
+local request = {}
+
+--- Drives the client until this request has ended.
+---@param seconds? number then `err.kind` is "timeout" and the request goes on
+---@return thucchien.response? response
+---@return thucchien.error? err
+function request:wait(seconds) end
+
+--- Yields the running coroutine until `poll` has the answer; outside a coroutine it is `wait`.
+---@async
+---@return thucchien.response? response
+---@return thucchien.error? err
+function request:await() end
+
+--- Ends the request; its callback is told at the next `poll`.
+---@return boolean ended false when it had ended already
+function request:cancel() end
+
+---@return "queued"|"sending"|"receiving"|"retrying"|"done"
+function request:status() end
+
+---@return integer received bytes of the answer so far
+---@return integer? total where the server tells
+---@return number seconds since it was submitted
+function request:progress() end
 
 --- Asks for pictures and waits for them, with a client made from the environment at first use.
 ---@param params thucchien.params|string a string is the prompt
