@@ -131,6 +131,7 @@ struct tc_request_box {
     uint64_t told;              /* bytes that on_progress knows of */
     bool stopped;               /* one of the user's functions refused or raised: no more of them */
     bool giving;                /* one of them is being called: what comes meanwhile has to wait */
+    bool put_off;               /* and something has come */
 };
 
 void tc_register_request(lua_State *L);
@@ -157,6 +158,12 @@ int tc_request_finish(lua_State *L);        /* tells `done` of the end */
 int tc_request_resume_waiter(lua_State *L); /* resumes a coroutine that is in await */
 
 bool tc_request_has_waiter(lua_State *L, int index);
+
+/*
+ * Is one of the user's functions being called for the request at `index`? Then its `news`, just
+ * taken from the client, have to wait until that returns: they will be told again.
+ */
+bool tc_request_put_off(lua_State *L, int index, struct tc_request *news);
 
 /* Pops an error and keeps it for who waits for the request at `index`; false: nobody does. */
 bool tc_request_keep_error(lua_State *L, int index);

@@ -407,6 +407,15 @@ static void call_for(lua_State *L, int lent, int request, lua_CFunction function
     lua_pop(L, 2);
 }
 
+static void hand_out(lua_State *L, int lent, int request, bool ended)
+{
+    call_for(L, lent, request, tc_request_give);
+    if (ended)
+        call_for(L, lent, request, tc_request_finish);
+    while (ended && tc_request_has_waiter(L, request))
+        call_for(L, lent, request, tc_request_resume_waiter);
+}
+
 /*
  * Hands out all news of the client, whose uservalue is at `lent`, and returns whether a request has
  * ended. An error that a function of the user's raises ends its request and does not keep others
@@ -420,22 +429,21 @@ static bool deliver(lua_State *L, struct client_box *box, int lent)
     while (box->client && (news = tc_client_take_ready(box->client))) {
         bool ended = news->state == TC_DONE;
         int id = (int)news->id;
-        tc_request_release(news); /* its userdata holds it too */
         lua_rawgeti(L, lent, id);
-        int request = lua_gettop(L);
+        if (lua_isuserdata(L, -1) && tc_request_put_off(L, -1, news)) {
+            lua_pop(L, 1); /* one of its own functions brought us here */
+            continue;
+        }
+        tc_request_release(news); /* its userdata holds it too */
         if (ended) {
             lua_pushnil(L);
             lua_rawseti(L, lent, id);
         }
-        if (lua_isuserdata(L, request)) {
+        if (lua_isuserdata(L, -1)) {
             any = any || ended;
-            call_for(L, lent, request, tc_request_give);
-            if (ended)
-                call_for(L, lent, request, tc_request_finish);
-            while (ended && tc_request_has_waiter(L, request))
-                call_for(L, lent, request, tc_request_resume_waiter);
+            hand_out(L, lent, lua_gettop(L), ended);
         }
-        lua_settop(L, request - 1);
+        lua_pop(L, 1);
     }
     return any;
 }

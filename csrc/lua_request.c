@@ -260,6 +260,9 @@ static void collect(lua_State *L, int index)
     tc_getuservalue(L, index);
     int status = lua_pcall(L, 2, 0, 0);
     box->giving = false;
+    if (box->put_off)
+        tc_client_tell(box->request->client, box->request);
+    box->put_off = false;
     if (status)
         lua_error(L);
 }
@@ -365,6 +368,17 @@ int tc_request_finish(lua_State *L)
     lua_setfield(L, 2, "done"); /* once */
     lua_call(L, push_result(L, 2), 0);
     return 0;
+}
+
+bool tc_request_put_off(lua_State *L, int index, struct tc_request *news)
+{
+    struct tc_request_box *box = tc_request_box(L, index);
+    if (!box->giving)
+        return false;
+    box->put_off = true;
+    if (news->state != TC_DONE) /* else the client's reference is kept for the next time */
+        tc_request_release(news);
+    return true;
 }
 
 bool tc_request_has_waiter(lua_State *L, int index)

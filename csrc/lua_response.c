@@ -253,6 +253,10 @@ static bool push_image_of(lua_State *L, int item, int images)
     if (number == 0)
         return false;
     lua_rawgeti(L, images, number);
+    if (!lua_istable(L, -1)) {
+        lua_pop(L, 1);
+        return false;
+    }
     add_details(L, item);
     return true;
 }

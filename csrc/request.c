@@ -23,7 +23,8 @@ enum {
     STREAMED = 256 * 1024, /* bytes of a streamed picture that are held at most */
 };
 
-/* Bytes of freed memory that are worth keeping for what comes next: a stream's chunks and buffer. */
+/* Bytes of freed memory that are worth keeping for what comes next: a stream's chunks and buffer.
+ */
 enum { KEPT = 512 * 1024 };
 
 static const double PROGRESS_EVERY = 0.05; /* seconds */

@@ -135,6 +135,31 @@ describe("on_image", function()
         assert.is_true(inner.data[1].bytes == bytes_of(7))
     end)
 
+    it("is not overtaken by the end of its request", function()
+        local order = {}
+        local response
+        assert(client:submit({
+            prompt = "x",
+            on_image = function(_, index)
+                order[#order + 1] = index
+                for _ = 1, 20 do -- the rest of the answer comes, and the request ends, meanwhile
+                    client:poll(0.01)
+                end
+                order[#order + 1] = -index
+            end,
+            extra_body = { mirror = { body = '{"data":[' .. item(1) .. "," .. item(2) .. "]}" } },
+        }, function(answer)
+            order[#order + 1] = "done"
+            response = answer
+        end))
+        while client:poll(0.1) > 0 do
+            assert(#order < 10)
+        end
+        client:poll()
+        assert.same({ 1, -1, 2, -2, "done" }, order)
+        assert.equal(2, #response.data)
+    end)
+
     it("may hang anything on the picture, itself too", function()
         local response = assert(generate({
             on_image = function(image)
