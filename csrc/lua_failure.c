@@ -101,26 +101,77 @@ static int whole_seconds(double seconds)
     return seconds < 1e9 ? (int)(seconds + 0.999) : 1000000000;
 }
 
-/* "rate_limit: Rate limit exceeded (HTTP status 429, retry after 20 s)" */
+/* What a person can do about an error of this kind; NULL where its message says all there is. */
+static const char *advice(const char *kind)
+{
+    static const struct {
+        enum tc_kind kind;
+        const char *text;
+    } advices[] = {
+        {TC_AUTHENTICATION, "check THUCCHIEN_API_KEY"},
+        {TC_PERMISSION_DENIED, "another model or another key may do"},
+        {TC_BUDGET_EXCEEDED, "waiting does not help, ask for more budget"},
+        {TC_CONTENT_POLICY, "change the prompt"},
+        {TC_NO_IMAGE, "try again, or with another model"},
+        {TC_RATE_LIMIT, "wait, then try again"},
+        {TC_NOT_FOUND, "check the base URL"},
+        {TC_SERVER_ERROR, "try again later"},
+        {TC_TIMEOUT, "a longer timeout may help"},
+        {TC_CONNECTION, "check the network and the base URL"},
+        {TC_TLS, "check the base URL, the certificates and the clock"},
+        {TC_BAD_RESPONSE, "try again"},
+        {TC_RESPONSE_TOO_LARGE, "raise max_response_bytes, or ask for fewer pictures"},
+    };
+    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
+        if (!strcmp(tc_kind_name(advices[i].kind), kind))
+            return advices[i].text;
+    return NULL;
+}
+
+/* Adds a fact to the list in parentheses on top: " (HTTP status 429, retry after 20 s". */
+static void add_fact(lua_State *L, const char *fact, int number)
+{
+    lua_pushstring(L, *lua_tostring(L, -1) ? ", " : " (");
+    lua_pushfstring(L, fact, number);
+    lua_concat(L, 3);
+}
+
+/* Pushes what is known of the error (1) beside its message, or "". */
+static void push_facts(lua_State *L)
+{
+    lua_getfield(L, 1, "status");
+    lua_getfield(L, 1, "retry_after");
+    lua_getfield(L, 1, "maybe_billed");
+    int status = lua_gettop(L) - 2;
+    lua_pushliteral(L, "");
+    if (lua_isnumber(L, status))
+        add_fact(L, "HTTP status %d", (int)lua_tonumber(L, status));
+    if (lua_isnumber(L, status + 1))
+        add_fact(L, "retry after %d s", whole_seconds(lua_tonumber(L, status + 1)));
+    if (lua_toboolean(L, status + 2))
+        add_fact(L, "may be billed", 0);
+    if (*lua_tostring(L, -1)) {
+        lua_pushliteral(L, ")");
+        lua_concat(L, 2);
+    }
+    lua_replace(L, status);
+    lua_settop(L, status);
+}
+
+/* "rate_limit: Rate limit exceeded (HTTP status 429, retry after 20 s) - wait, then try again" */
 static int error_tostring(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     lua_getfield(L, 1, "kind");
     lua_getfield(L, 1, "message");
-    lua_getfield(L, 1, "status");
-    lua_getfield(L, 1, "retry_after");
-    lua_pushfstring(L, "%s: %s", lua_isstring(L, 2) ? lua_tostring(L, 2) : "error",
-                    lua_isstring(L, 3) ? lua_tostring(L, 3) : "(no message)");
-    if (lua_isnumber(L, 4))
-        lua_pushfstring(L, " (HTTP status %d", (int)lua_tonumber(L, 4));
+    const char *kind = lua_isstring(L, 2) ? lua_tostring(L, 2) : "error";
+    lua_pushfstring(L, "%s: %s", kind, lua_isstring(L, 3) ? lua_tostring(L, 3) : "(no message)");
+    push_facts(L);
+    if (advice(kind))
+        lua_pushfstring(L, " - %s", advice(kind));
     else
-        lua_pushstring(L, lua_isnumber(L, 5) ? " (" : "");
-    if (lua_isnumber(L, 5))
-        lua_pushfstring(L, "%sretry after %d s)", lua_isnumber(L, 4) ? ", " : "",
-                        whole_seconds(lua_tonumber(L, 5)));
-    else
-        lua_pushstring(L, lua_isnumber(L, 4) ? ")" : "");
+        lua_pushliteral(L, "");
     lua_concat(L, 3);
     return 1;
 }

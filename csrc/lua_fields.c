@@ -154,12 +154,14 @@ bool tc_fields_check(lua_State *L, int index, const struct tc_field *fields, siz
 
 /* ---- values ---- */
 
+static const double EXACT = 9007199254740992.0; /* 2^53: up to here a double counts in ones */
+
 static bool out_of_range(lua_State *L, const char *name, double lowest, double highest, int index)
 {
     char range[64];
     const char *got = tc_push_quoted(L, index);
     if (highest < HUGE_VAL)
-        snprintf(range, sizeof(range), "from %g to %g", lowest, highest);
+        snprintf(range, sizeof(range), "from %.16g to %.16g", lowest, highest);
     else
         snprintf(range, sizeof(range), "of at least %g", lowest);
     tc_push_error(L, TC_INVALID_REQUEST, name, "field '%s': a number %s expected, got %s", name,
@@ -194,8 +196,11 @@ bool tc_field_whole(lua_State *L, int index, const char *name, double lowest, do
         return true;
     }
     double value = lua_tonumber(L, -1);
-    if (!lua_isnumber(L, -1) || !tc_is_whole(value))
+    if (!lua_isnumber(L, -1) || (!tc_is_whole(value) && value < EXACT && value > -EXACT))
         return wrong_type(L, name, "a whole number", lua_gettop(L));
+    if (!tc_is_whole(value)) /* NaN, or more digits than a double has */
+        return out_of_range(L, name, lowest > -EXACT ? lowest : -EXACT,
+                            highest < EXACT ? highest : EXACT, lua_gettop(L));
     if (!(value >= lowest && value <= highest))
         return out_of_range(L, name, lowest, highest, lua_gettop(L));
     *number = value;

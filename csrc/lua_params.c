@@ -116,7 +116,7 @@ static bool check_digits(lua_State *L, int index, const char *name)
         return true;
     const char *shown = tc_push_quoted(L, index);
     tc_push_error(L, TC_INVALID_REQUEST, name,
-                  "field '%s': %s has more digits than can be sent; make it a string", name, shown);
+                  "field '%s': %s has more digits than can be sent as a number", name, shown);
     return false;
 }
 
@@ -157,10 +157,11 @@ static bool check_prompt(lua_State *L, int params)
                       "field 'prompt': what to draw, as a string, expected");
         return false;
     }
-    lua_tolstring(L, -1, &size);
-    if (size == 0) {
+    const char *prompt = lua_tolstring(L, -1, &size);
+    if (strspn(prompt, " \t\r\n\v\f") == size) {
         tc_push_error(L, TC_INVALID_REQUEST, "prompt",
-                      "field 'prompt': what to draw expected, got an empty string");
+                      "field 'prompt': what to draw expected, got %s",
+                      size ? "nothing but white space" : "an empty string");
         return false;
     }
     lua_pop(L, 1);
@@ -199,7 +200,12 @@ static bool check_choice(lua_State *L, int body, const char *name, const char *c
 static bool check_family(lua_State *L, int body)
 {
     lua_getfield(L, body, "model");
-    const struct family *family = family_of(lua_tostring(L, -1));
+    const char *model = lua_tostring(L, -1);
+    if (!*model) {
+        tc_push_error(L, TC_INVALID_REQUEST, "model", "field 'model': got an empty string");
+        return false;
+    }
+    const struct family *family = family_of(model);
     lua_pop(L, 1);
     double n = 1;
     if (!family)
@@ -289,9 +295,12 @@ static bool merge_extra(lua_State *L, int params, int body)
 
 static bool check_body(lua_State *L, int body)
 {
-    for (lua_pushnil(L); lua_next(L, body); lua_pop(L, 1))
+    for (lua_pushnil(L); lua_next(L, body); lua_pop(L, 1)) {
+        if (!check_text(L, -2, "extra_body")) /* its names: ours are well */
+            return false;
         if (!check_value(L, lua_gettop(L), lua_tostring(L, -2), 0))
             return false;
+    }
     return true;
 }
 

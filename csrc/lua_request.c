@@ -153,7 +153,13 @@ static void take_bytes(lua_State *L, int state, struct tc_request_box *box, unsi
 static void finish_file(lua_State *L, const char *path, struct tc_request_box *box, unsigned index)
 {
     const char *ext = box->request->envelope.images[index]->signature.ext;
-    const char *final = tc_push_path(L, path, ext, index + 1);
+    unsigned number = index + 1;
+    const char *final = tc_push_path(L, path, ext, number);
+    while (tc_writer_check(final) && number < index + 100) { /* the picture is paid for */
+        lua_pop(L, 1);
+        number += TC_ENVELOPE_IMAGES;
+        final = tc_push_path(L, path, ext, number);
+    }
     int error = box->writer.file ? tc_writer_commit(&box->writer, final) : 0;
     if (error)
         cannot_write(box, final, error);

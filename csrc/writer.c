@@ -26,6 +26,12 @@ static char *follow_links(const char *path, int *error)
     return copy;
 }
 
+static bool is_directory(const char *path)
+{
+    DWORD attributes = GetFileAttributesA(path);
+    return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
+}
+
 static bool is_replaceable(const char *path)
 {
     (void)path;
@@ -57,6 +63,12 @@ static char *follow_links(const char *path, int *error)
     free(target);
     *error = copy ? 0 : ENOMEM;
     return copy;
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat there;
+    return stat(path, &there) == 0 && S_ISDIR(there.st_mode);
 }
 
 /* Devices and pipes are written to, not replaced. */
@@ -135,6 +147,8 @@ int tc_writer_open(struct tc_writer *writer, const char *path)
 int tc_writer_check(const char *path)
 {
     struct tc_writer writer;
+    if (is_directory(path))
+        return EISDIR;
     if (!is_replaceable(path)) /* to open a pipe may wait for its reader */
         return 0;
     int error = tc_writer_open(&writer, path);

@@ -21,7 +21,7 @@ struct tc_writer {
  */
 int tc_writer_open(struct tc_writer *writer, const char *path);
 
-/* Could a file be written there? Nothing is left behind. Returns 0 or an errno. */
+/* Could a file be put there, now? Nothing is left behind. Returns 0 or an errno. */
 int tc_writer_check(const char *path);
 
 /* Adds bytes. Returns 0 or an errno. */

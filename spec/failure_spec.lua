@@ -181,8 +181,20 @@ describe("an answer", function()
 
     it("is an error value that prints and joins", function()
         local _, err = ask { status = 429, body = litellm("slow down", nil, nil, "429"), headers = { "retry-after: 90" } }
-        assert.equal("rate_limit: slow down (HTTP status 429, retry after 90 s)", tostring(err))
-        assert.equal("failed: rate_limit: slow down (HTTP status 429, retry after 90 s)!", "failed: " .. err .. "!")
+        assert.equal("rate_limit: slow down (HTTP status 429, retry after 90 s) - wait, then try again", tostring(err))
+        assert.equal("failed: rate_limit: slow down (HTTP status 429, retry after 90 s) - wait, then try again!", "failed: " .. err .. "!")
+    end)
+end)
+
+describe("the line of an error", function()
+    it("says that it may be billed, and what to do", function()
+        local _, err = ask { body = "x" }
+        assert.equal("bad_response: the answer is not JSON (byte 0) (HTTP status 200, may be billed) - try again",
+            tostring(err))
+        _, err = ask { status = 401, body = litellm("who are you", "auth_error") }
+        assert.matches(" %- check THUCCHIEN_API_KEY$", tostring(err))
+        _, err = ask { status = 400, body = litellm("no") }
+        assert.equal("invalid_request: no (HTTP status 400)", tostring(err))
     end)
 end)
 

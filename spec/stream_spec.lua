@@ -428,6 +428,13 @@ describe("save", function()
         assert.same({}, names())
     end)
 
+    it("finds another name where a directory is in the way of a picture that is paid for", function()
+        assert(lfs.mkdir(directory .. "/dusk-2.png"))
+        local response = assert(generate({ save = directory .. "/dusk" },
+            { body = '{"data":[' .. item(1) .. "," .. item(2) .. "]}" }))
+        assert.is_true(read(response.data[2].path) == bytes_of(2))
+    end)
+
     it("believes no path that the server sends", function()
         local response = assert(generate({}, { body = '{"data":[{"b64_json":"QUJD","path":"/etc/passwd"}]}' }))
         assert.is_nil(response.data[1].path)

@@ -37,6 +37,7 @@ local thucchien = {}
 
 --- An error. `tostring(err)` is one line, without the key.
 ---@class thucchien.error
+---@operator concat(any): string
 ---@field kind thucchien.kind
 ---@field message string
 ---@field status? integer HTTP status
