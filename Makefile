@@ -82,7 +82,7 @@ fuzz_libs = $(if $(filter whole,$(1)),-I/usr/include/lua5.4 -llua5.4)
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build install uninstall demo test test-all lint asan neon fuzz bench bench-peers \
+.PHONY: build install uninstall demo test test-all lint asan torture neon fuzz bench bench-peers \
         bench-instructions rockspec host clean help \
         c-tests deps deps-all
 
@@ -195,6 +195,15 @@ asan: deps-test ## C unit tests and specs with ASan and UBSan, leaks included
 	@CC='$(CC)' .ci/asan-lua.sh $(LUA) $(BUILD)/asan-$(LUA_NAME)/bin
 	@BUILD='$(BUILD)' VARIANT=asan- SPEC='$(SPEC)' .ci/test.sh \
 	  $(C_TESTS:$(OUT)/%=$(BUILD)/asan-$(LUA_NAME)/%) -- $(LUA)
+
+# STEP=7: every seventh allocation, in half a minute. A program of its own, with csrc/ compiled in.
+STEP ?= 1
+torture: deps-test ## every allocation fails, ours, Lua's and libcurl's: no crash, no leak
+	@mkdir -p $(BUILD)/torture
+	@$(CC) -std=c99 -g -O1 $(WARNINGS) $(SANITIZE) -Icsrc -I/usr/include/lua5.4 $(LDFLAGS) \
+	  spec/torture/torture.c $(SOURCES) -llua5.4 $(CURL_LIBS) -o $(BUILD)/torture/torture
+	@LUA_PATH='./lua/?.lua;./?.lua;;' LSAN_OPTIONS=suppressions=spec/torture/lsan.supp \
+	  $(BUILD)/torture/torture $(STEP)
 
 neon: deps-neon ## C unit tests of the splitter on AArch64, under qemu
 	@$(MAKE) --no-print-directory VARIANT=neon- CC=aarch64-linux-gnu-gcc CURL_INCDIR= LUA_INCDIR= \

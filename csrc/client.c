@@ -338,10 +338,13 @@ static void start_anew(struct tc_client *client)
 {
     while (client->sending.first) {
         struct tc_request *request = client->sending.first;
-        tc_request_fail(request, TC_CONNECTION, "libcurl lost track of its connections");
+        if (client->loop.no_memory)
+            tc_request_fail(request, TC_NO_MEMORY, "not enough memory");
+        else
+            tc_request_fail(request, TC_CONNECTION, "libcurl lost track of its connections");
     }
     curl_multi_cleanup(client->multi); /* which tells the loop that its sockets are gone */
-    client->loop.out_of_room = false;
+    client->loop.no_memory = false;
     client->multi = curl_multi_init();
     if (client->multi)
         tc_loop_attach(&client->loop, client->multi);
@@ -464,42 +467,65 @@ static bool is_loopback(const char *host)
            !strcmp(host, "[::1]") || (size > 10 && !strcmp(host + size - 10, ".localhost"));
 }
 
-/* Plain http, which by rule stays on this machine: no proxy of the environment's is to see it. */
-static bool is_direct(CURLU *url)
+/* Is it plain http to this machine? No proxy of the environment's is to see that. False: no memory.
+ */
+static bool is_direct(CURLU *url, bool *direct)
 {
     char *scheme = NULL, *host = NULL;
-    bool direct = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-                  curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-                  !strcmp(scheme, "http") && is_loopback(host);
+    bool well = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+                curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK;
+    *direct = well && !strcmp(scheme, "http") && is_loopback(host);
     curl_free(scheme);
     curl_free(host);
-    return direct;
+    return well;
 }
 
-static bool has_part(CURLU *url, CURLUPart part)
+static CURLUcode has_part(CURLU *url, CURLUPart part)
 {
     char *text = NULL;
-    bool there = curl_url_get(url, part, &text, 0) == CURLUE_OK;
+    CURLUcode code = curl_url_get(url, part, &text, 0);
     curl_free(text);
-    return there;
+    return code;
+}
+
+const char tc_client_no_memory[] = "not enough memory";
+
+/* What a code of the URL parser's means, if it is bad. */
+static const char *wrong_code(CURLUcode code)
+{
+    if (code == CURLUE_OUT_OF_MEMORY)
+        return tc_client_no_memory;
+    return code == CURLUE_OK ? NULL : "an https URL expected";
+}
+
+static const char *check_place(const char *scheme, const char *host, bool allow_http)
+{
+    if (strcmp(scheme, "https") && strcmp(scheme, "http"))
+        return "only https and http are spoken";
+    if (!strcmp(scheme, "http") && !allow_http && !is_loopback(host))
+        return "plain http shows the key to the network; use https, or allow_http = true";
+    return NULL;
 }
 
 static const char *check_parts(CURLU *url, bool allow_http)
 {
     char *scheme = NULL, *host = NULL;
-    const char *wrong = NULL;
-    if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
-        wrong = "an https URL expected";
-    else if (strcmp(scheme, "https") && strcmp(scheme, "http"))
-        wrong = "only https and http are spoken";
-    else if (!strcmp(scheme, "http") && !allow_http && !is_loopback(host))
-        wrong = "plain http shows the key to the network; use https, or allow_http = true";
-    else if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
-        wrong = "a URL without user name and password expected; the key is api_key's";
+    CURLUcode code = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
+    if (code == CURLUE_OK)
+        code = curl_url_get(url, CURLUPART_HOST, &host, 0);
+    const char *wrong = wrong_code(code);
+    if (!wrong)
+        wrong = check_place(scheme, host, allow_http);
     curl_free(scheme);
     curl_free(host);
-    return wrong;
+    if (wrong)
+        return wrong;
+    CURLUcode user = has_part(url, CURLUPART_USER), password = has_part(url, CURLUPART_PASSWORD);
+    if (user == CURLUE_OUT_OF_MEMORY || password == CURLUE_OUT_OF_MEMORY)
+        return tc_client_no_memory;
+    if (user == CURLUE_OK || password == CURLUE_OK)
+        return "a URL without user name and password expected; the key is api_key's";
+    return NULL;
 }
 
 const char *tc_client_check_url(const char *url, bool allow_http)
@@ -507,9 +533,11 @@ const char *tc_client_check_url(const char *url, bool allow_http)
     set_up_once();
     CURLU *parts = curl_url();
     if (!parts)
-        return "not enough memory";
-    bool parsed = curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
-    const char *wrong = parsed ? check_parts(parts, allow_http) : "an https URL expected";
+        return tc_client_no_memory;
+    const char *wrong =
+        wrong_code(curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME));
+    if (!wrong)
+        wrong = check_parts(parts, allow_http);
     if (!wrong && strpbrk(url, "?#"))
         wrong = "a URL without '?' and '#' expected";
     curl_url_cleanup(parts);
@@ -557,13 +585,15 @@ static void trim_slashes(char *url)
         url[--size] = '\0';
 }
 
-static void set_base_url(struct tc_client *client)
+/* False when memory is short. */
+static bool set_base_url(struct tc_client *client)
 {
     CURLU *url = curl_url();
-    if (url && curl_url_set(url, CURLUPART_URL, client->base_url, 0) == CURLUE_OK)
-        client->direct = is_direct(url);
+    bool well = url && curl_url_set(url, CURLUPART_URL, client->base_url, 0) == CURLUE_OK &&
+                is_direct(url, &client->direct);
     curl_url_cleanup(url);
     trim_slashes(client->base_url);
+    return well;
 }
 
 /* The moments of the last starts, as many as a minute may have. */
@@ -588,10 +618,9 @@ struct tc_client *tc_client_new(const struct tc_client_options *options)
     const char *ca_file = options->ca_file ? options->ca_file : default_ca_file();
     if (copy(&client->base_url, options->base_url) && copy(&client->proxy, options->proxy) &&
         copy(&client->ca_file, ca_file) && copy(&client->user_agent, options->user_agent) &&
-        copy_headers(client, options->headers) && make_window(client) &&
+        copy_headers(client, options->headers) && make_window(client) && set_base_url(client) &&
         (client->multi = curl_multi_init()) != NULL) {
         tc_loop_attach(&client->loop, client->multi);
-        set_base_url(client);
         return client;
     }
     tc_client_free(client);

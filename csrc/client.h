@@ -57,6 +57,9 @@ struct tc_client {
  */
 const char *tc_client_check_url(const char *url, bool allow_http);
 
+/* What tc_client_check_url returns when it is not the URL's fault. */
+extern const char tc_client_no_memory[];
+
 /* NULL when memory is short. Sets libcurl up, once per process. */
 struct tc_client *tc_client_new(const struct tc_client_options *options);
 

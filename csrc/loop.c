@@ -61,7 +61,7 @@ static void note(struct tc_loop *loop, intptr_t socket, unsigned char wanted)
         return;
     if (!watch) {
         if (!tc_loop_reserve(loop, 1)) {
-            loop->out_of_room = true;
+            loop->no_memory = true;
             return;
         }
         watch = &loop->watches[loop->count++];
@@ -108,8 +108,10 @@ void tc_loop_attach(struct tc_loop *loop, void *multi)
 static bool serve(struct tc_loop *loop, CURLM *multi, curl_socket_t socket, int events)
 {
     int running;
-    return curl_multi_socket_action(multi, socket, events, &running) == CURLM_OK &&
-           !loop->out_of_room;
+    CURLMcode code = curl_multi_socket_action(multi, socket, events, &running);
+    if (code == CURLM_OUT_OF_MEMORY)
+        loop->no_memory = true;
+    return code == CURLM_OK && !loop->no_memory;
 }
 
 static bool serve_timer(struct tc_loop *loop, CURLM *multi)

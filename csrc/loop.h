@@ -27,10 +27,10 @@ struct tc_loop {
     struct tc_watch *watches;
     struct pollfd *polled; /* as many as there is room for watches */
     unsigned count, room;
-    unsigned first;   /* served first this time: each has its turn */
-    double timer;     /* when libcurl wants to be woken, tc_clock_now's seconds; below 0: never */
-    bool lent;        /* a host's loop watches */
-    bool out_of_room; /* a socket could not be noted: the multi handle is of no use any more */
+    unsigned first; /* served first this time: each has its turn */
+    double timer;   /* when libcurl wants to be woken, tc_clock_now's seconds; below 0: never */
+    bool lent;      /* a host's loop watches */
+    bool no_memory; /* libcurl's, or for a note: the multi handle is of no use any more */
 };
 
 /* Gives the callbacks to the multi handle (a CURLM). */

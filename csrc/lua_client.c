@@ -92,6 +92,8 @@ static bool check_base_url(lua_State *L, const char *url, bool allow_http)
     const char *wrong = tc_client_check_url(url, allow_http);
     if (!wrong)
         return true;
+    if (wrong == tc_client_no_memory)
+        return luaL_error(L, wrong) != 0;
     lua_pushstring(L, url);
     const char *shown = tc_push_quoted(L, lua_gettop(L));
     tc_push_error(L, TC_INVALID_REQUEST, "base_url", "option 'base_url': %s, got %s", wrong, shown);

@@ -618,7 +618,11 @@ static void judge_transfer(struct tc_request *request, int code)
 {
     long status = request->status >= 200 ? request->status : 0; /* 103 was no answer yet */
     note_sending(request);
-    if (status >= 300)
+    bool no_memory =
+        code == CURLE_OUT_OF_MEMORY || request->envelope.error == TC_ENVELOPE_NO_MEMORY;
+    if (no_memory)
+        tc_failure_set(&request->failure, TC_NO_MEMORY, "not enough memory");
+    else if (status >= 300)
         judge_answer(request);
     else if (code != CURLE_OK)
         tc_failure_from_transfer(&request->failure, code, request->error_text, request->key,

@@ -309,12 +309,13 @@ describe("close", function()
 
     it("is what the collector does, silently", function()
         local own = new()
-        local request = own:submit(params { hold = 5, body = PICTURE }, error)
+        own:submit(params { hold = 5, body = PICTURE }, error)
         own:poll(0.05)
-        setmetatable({ own }, { __mode = "v" })
-        own, request = nil, nil -- luacheck: ignore
+        local held = setmetatable({ own }, { __mode = "v" })
+        own = nil -- luacheck: ignore 311
         collectgarbage()
         collectgarbage()
+        assert.is_nil(held[1])
     end)
 end)
 

@@ -1,0 +1,114 @@
+-- What torture.c runs with failing allocations: requests in all their parts, against the mirror.
+
+local thucchien = require "thucchien"
+local mirror = require("spec.support.mirror").start()
+
+local PICTURE = '{"data":[{"b64_json":"' .. ("QUJD"):rep(2000) .. '","revised_prompt":"a \\u00e9"},{"b64_json":"QUJD"}]}'
+
+local function new()
+    return assert(thucchien.new { base_url = mirror.url, api_key = "sk-torture-0123456789", headers = { ["X-A"] = "b" } })
+end
+
+local function raise(err)
+    error(tostring(err), 0)
+end
+
+-- Fails for memory alone: a request that ends in another way than it should is an error of its own.
+local function expect(kind, response, err)
+    if not response and err.kind ~= kind then
+        if tostring(err):find("emory", 1, true) then
+            raise(err)
+        end
+        error("unexpected: " .. tostring(err), 0)
+    end
+end
+
+local function request(answer, more)
+    local params = { prompt = "đèn biển", n = 2, extra_body = { mirror = answer } }
+    for name, value in pairs(more or {}) do
+        params[name] = value
+    end
+    return params
+end
+
+local kept = new()
+
+-- An ordinary request, on a client that saw nothing of it all.
+function check() -- luacheck: ignore 111
+    local response, err = kept:generate(request { body = PICTURE })
+    if not response or #response.data[1].bytes ~= 6000 then
+        raise(err or "another picture")
+    end
+end
+
+local scenarios = {
+    {
+        name = "a success",
+        run = function()
+            local client = new()
+            expect(nil, client:generate(request { body = PICTURE }))
+            client:close()
+        end,
+    },
+    {
+        name = "a success with takers",
+        run = function()
+            local client = new()
+            expect(nil, client:generate(request({ chunks = { PICTURE:sub(1, 3000), PICTURE:sub(3001) } }, {
+                sink = function() end,
+                on_image = function() end,
+                on_progress = function() end,
+            })))
+            client:close()
+        end,
+    },
+    {
+        name = "a success that is awaited",
+        run = function()
+            local client, failure = new(), nil
+            local thread = coroutine.create(function()
+                local pending, err = client:submit(request { body = PICTURE }, function() end)
+                if not pending then
+                    raise(err)
+                end
+                expect(nil, pending:await())
+            end)
+            local ok, err = coroutine.resume(thread)
+            failure = not ok and err
+            while client:poll(1) > 0 do end
+            if failure then
+                raise(failure)
+            end
+            client:close()
+        end,
+    },
+    {
+        name = "a refusal",
+        run = function()
+            local client = new()
+            expect("budget_exceeded", client:generate(request {
+                status = 400,
+                body = '{"error":{"message":"Budget has been exceeded!","type":"budget_exceeded","param":null,"code":"400"}}',
+            }))
+            client:close()
+        end,
+    },
+    {
+        name = "half an answer",
+        run = function()
+            local client = new()
+            expect("bad_response", client:generate(request { body = PICTURE:sub(1, 4000) }))
+            client:close()
+        end,
+    },
+    {
+        name = "no answer",
+        run = function()
+            local client = new()
+            expect("connection", client:generate(request { pieces = {} }))
+            client:close()
+        end,
+    },
+}
+
+return scenarios
