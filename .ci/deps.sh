@@ -35,6 +35,7 @@ packages() {
     lint) echo "lua-check clang-format clang-tidy binutils" ;;
     rockspec) echo luarocks ;;
     compilers) echo "gcc clang" ;;
+    nvim) echo "neovim python3-venv" ;;
     nginx) echo "nginx-light|nginx|nginx-core|nginx-full|nginx-extras openssl python3" ;;
     peers) echo "curl jq lua-socket python3-requests" ;;
     callgrind) echo valgrind ;;
@@ -78,6 +79,8 @@ found() {
     lua-http) has_module luajit http.server ;;
     lua-zlib) has_module luajit zlib ;;
     lua-busted) command -v busted ;;
+    neovim) command -v nvim ;;
+    python3-venv) python3 -c 'import venv, ensurepip' ;;
     nginx-light) PATH=$PATH:/usr/sbin command -v nginx ;;
     lua-socket) has_module "$LUA" socket.http ;;
     python3-requests) python3 -c 'import requests' ;;

@@ -15,6 +15,7 @@
 
 #include <curl/curl.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -674,7 +675,12 @@ void tc_client_release(struct tc_client *client)
     tc_free(client);
 }
 
-const char *tc_client_libcurl_version(void)
+void tc_client_libcurl_version(char *text, size_t size)
 {
-    return curl_version();
+    const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
+    snprintf(text, size, "libcurl/%s %s zlib/%s%s%s", built->version,
+             built->ssl_version ? built->ssl_version : "no TLS",
+             built->libz_version ? built->libz_version : "none",
+             built->features & CURL_VERSION_HTTP2 ? " HTTP/2" : "",
+             built->features & CURL_VERSION_ASYNCHDNS ? " AsynchDNS" : "");
 }

@@ -106,7 +106,8 @@ void tc_client_tell(struct tc_client *client, struct tc_request *request);
 /* For requests: takes one that is under way out and marks its end, `failure` being set. */
 void tc_client_end(struct tc_client *client, struct tc_request *request);
 
-/* "libcurl/7.88.1 OpenSSL/3.0.17 ..." */
-const char *tc_client_libcurl_version(void);
+/* "libcurl/7.88.1 OpenSSL/3.0.17 ...": not curl_version()'s, which may ask the network for the name
+ * of this host (where libcurl has OpenLDAP in it). */
+void tc_client_libcurl_version(char *text, size_t size);
 
 #endif

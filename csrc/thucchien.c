@@ -98,8 +98,52 @@ static void measure_json(lua_State *L)
     lua_setfield(L, -2, "exact");
 }
 
-/* An instance of our own: other code's settings do not reach it, nor ours theirs. */
-static void open_json(lua_State *L)
+/* Calls its upvalue as lua-cjson's safe variant would: an error is nil and its message. */
+static int call_safely(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    if (!lua_pcall(L, lua_gettop(L) - 1, 1, 0))
+        return 1;
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+}
+
+static void make_safe(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    lua_pushcclosure(L, call_safely, 1);
+    lua_setfield(L, -2, name);
+}
+
+/*
+ * Pushes a new instance of Neovim's own lua-cjson, vim.json; false, and nothing pushed, elsewhere.
+ * Another must not be loaded there: Neovim exports the names of its own one's functions, so the
+ * other's calls would land in them, with structures of another layout.
+ */
+static bool push_editors_json(lua_State *L)
+{
+    int top = lua_gettop(L);
+    lua_getglobal(L, "vim");
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "json");
+        if (lua_istable(L, -1)) {
+            lua_getfield(L, -1, "new");
+            if (lua_isfunction(L, -1) && !lua_pcall(L, 0, 1, 0) && lua_istable(L, -1)) {
+                lua_replace(L, top + 1);
+                lua_settop(L, top + 1);
+                make_safe(L, "encode");
+                make_safe(L, "decode");
+                return true;
+            }
+        }
+    }
+    lua_settop(L, top);
+    return false;
+}
+
+static void push_cjson(lua_State *L)
 {
     lua_getglobal(L, "require");
     lua_pushliteral(L, "cjson.safe");
@@ -109,7 +153,15 @@ static void open_json(lua_State *L)
                    "lua-cjson package): %s",
                    lua_tostring(L, -1));
     lua_getfield(L, -1, "new");
+    lua_remove(L, -2);
     lua_call(L, 0, 1);
+}
+
+/* An instance of our own: other code's settings do not reach it, nor ours theirs. */
+static void open_json(lua_State *L)
+{
+    if (!push_editors_json(L))
+        push_cjson(L);
     set_json(L, "encode_number_precision", 16, 1);
     set_json(L, "encode_invalid_numbers", 0, 0);
     set_json(L, "decode_invalid_numbers", 0, 0);
@@ -118,7 +170,6 @@ static void open_json(lua_State *L)
     set_json(L, "decode_max_depth", TC_ENVELOPE_DEPTH + 1, 1);
     measure_json(L);
     lua_setfield(L, LUA_REGISTRYINDEX, JSON);
-    lua_pop(L, 1);
 }
 
 /* ---- the library ---- */
@@ -144,6 +195,7 @@ int luaopen_thucchien(lua_State *L)
         {"generate", tc_client_lua_generate},
         {NULL, NULL},
     };
+    char libcurl[256];
     pin();
     open_json(L);
     tc_register_failure(L);
@@ -154,7 +206,8 @@ int luaopen_thucchien(lua_State *L)
     set_functions(L, functions);
     lua_pushliteral(L, "thucchien " TC_VERSION);
     lua_setfield(L, -2, "_VERSION");
-    lua_pushstring(L, tc_client_libcurl_version());
+    tc_client_libcurl_version(libcurl, sizeof(libcurl));
+    lua_pushstring(L, libcurl);
     lua_setfield(L, -2, "libcurl");
     return 1;
 }

@@ -21,7 +21,7 @@ the rocks http and lua-zlib.]],
 dependencies = {
    "lua >= 5.1, < 5.6",
    "lua-cjson >= 2.1",
-   "argparse >= 0.6",
+   "argparse >= 0.7",
 }
 
 external_dependencies = {
@@ -43,6 +43,7 @@ build = {
             "csrc/envelope.c",
             "csrc/failure.c",
             "csrc/image.c",
+            "csrc/loop.c",
             "csrc/lua_client.c",
             "csrc/lua_failure.c",
             "csrc/lua_fields.c",
@@ -60,6 +61,7 @@ build = {
          libdirs = { "$(CURL_LIBDIR)" },
       },
       ["thucchien.cli"] = "lua/thucchien/cli.lua",
+      ["thucchien.cqueues"] = "lua/thucchien/cqueues.lua",
       ["thucchien.emulator"] = "lua/thucchien/emulator.lua",
       ["thucchien.emulator.answers"] = "lua/thucchien/emulator/answers.lua",
       ["thucchien.emulator.authentication"] = "lua/thucchien/emulator/authentication.lua",
@@ -74,7 +76,10 @@ build = {
       ["thucchien.emulator.props"] = "lua/thucchien/emulator/props.lua",
       ["thucchien.emulator.random"] = "lua/thucchien/emulator/random.lua",
       ["thucchien.emulator.scene"] = "lua/thucchien/emulator/scene.lua",
+      ["thucchien.health"] = "lua/thucchien/health.lua",
       ["thucchien.meta"] = "lua/thucchien/meta.d.lua",
+      ["thucchien.nvim"] = "lua/thucchien/nvim.lua",
+      ["thucchien.uv"] = "lua/thucchien/uv.lua",
    },
    install = {
       bin = { "bin/thucchien" },

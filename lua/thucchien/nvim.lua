@@ -1,0 +1,577 @@
+-- The plugin for Neovim: what :Thucchien does, and its setup.
+--
+--     require("thucchien.nvim").setup { params = { aspect_ratio = "16:9" }, folder = "images" }
+--
+-- A job is one :Thucchien on its way. Its place in the text is an extmark, so that the text may be
+-- edited meanwhile; its pictures are saved as they come, for they are paid for. Everything here
+-- runs in Neovim's main loop, outside the fast context: thucchien.uv sees to that.
+
+-- luacheck: globals vim
+
+local api, fn = vim.api, vim.fn
+local uv = vim.uv or vim.loop
+local levels = vim.log.levels
+
+local plugin = {}
+
+local NAMESPACE = api.nvim_create_namespace "thucchien"
+local PROGRESS_MILLISECONDS = 2000 -- between two notifications of one job's progress
+local NAME_LENGTH = 40
+local SHOWN_LENGTH = 30 -- of a prompt in a message: one that wraps makes Neovim ask for a key
+
+---@class thucchien.nvim.options
+---@field client? thucchien.options for `thucchien.new`: api_key, base_url, model, timeout …
+---@field params? table for every picture: aspect_ratio, n, model …
+---@field folder? string|fun(file: string): string beside the file if relative; default "."
+---@field insert? thucchien.nvim.insert what stands in the text; default: a Markdown link
+---@field notify? fun(message: string, level: integer) default `vim.notify`
+
+--- What is put into the text for a picture. `path` is as the text's file sees it, `image.path` in
+--- full. nil puts nothing.
+---@alias thucchien.nvim.insert
+---| fun(path: string, image: thucchien.image, prompt: string): string|string[]|nil
+
+---@class thucchien.nvim.job
+---@field prompt string
+---@field request thucchien.request
+---@field client thucchien.client
+---@field buffer integer
+---@field mark integer the extmark where the links go
+---@field own_lines boolean the links get lines of their own, below the mark's
+---@field folder thucchien.nvim.folder
+---@field kept { path: string, link: string, image: thucchien.image }[] what is saved
+---@field seen table<integer, true> the indices of the pictures that have come
+---@field notified number when its progress was last told, uv.now()
+---@field cancelled? boolean
+
+---@class thucchien.nvim.folder
+---@field path string
+---@field prefix string what a link to a file in it begins with
+
+---@type thucchien.nvim.options
+local settings = {}
+
+---@type thucchien.client?
+local client
+
+---@type table<thucchien.nvim.job, true>
+local jobs = {}
+
+-- ---- messages -----------------------------------------------------------------------------------
+
+local function notify(message, level)
+    message = "thucchien: " .. message
+    if settings.notify then
+        settings.notify(message, level or levels.INFO)
+    else
+        vim.notify(message, level or levels.INFO, { title = "thucchien" })
+    end
+end
+
+local function one_line(text)
+    return vim.trim((text:gsub("%s+", " ")))
+end
+
+local function shown(prompt)
+    local text = one_line(prompt)
+    local short = fn.strcharpart(text, 0, SHOWN_LENGTH)
+    return short == text and text or vim.trim(short) .. "…"
+end
+
+local function shown_path(path)
+    return fn.fnamemodify(path, ":~:.")
+end
+
+-- Tells how far a job is, unless something was told of it just now.
+local function notify_progress(job, format, ...)
+    local now = uv.now()
+    if now - job.notified >= PROGRESS_MILLISECONDS then
+        job.notified = now
+        notify(format:format(...))
+    end
+end
+
+-- ---- the module ---------------------------------------------------------------------------------
+
+---The checkout, or wherever this file is.
+---@return string
+function plugin.root()
+    return fn.fnamemodify(debug.getinfo(1, "S").source:sub(2), ":p:h:h:h")
+end
+
+---The C module.
+---@return thucchien? module
+---@return string? message why there is none
+function plugin.load()
+    local found, module = pcall(require, "thucchien")
+    if found then
+        return module
+    end
+    package.loaded.thucchien = nil -- LuaJIT takes one failure for a loop of modules
+    if module:find("module 'thucchien' not found", 1, true) then
+        return nil, "the C module is not built: run `make nvim` in " .. plugin.root()
+    end
+    return nil, one_line(module)
+end
+
+---The client of :Thucchien, driven by Neovim's loop, for requests of your own.
+---@return thucchien.client? client
+---@return thucchien.error|string|nil err
+function plugin.client()
+    if client then
+        return client
+    end
+    local thucchien, message = plugin.load()
+    if not thucchien then
+        return nil, message
+    end
+    local made, err = thucchien.new(settings.client)
+    if not made then
+        return nil, err
+    end
+    require("thucchien.uv").attach(made)
+    -- A request under way must not hold up the exit.
+    api.nvim_create_autocmd("VimLeavePre", {
+        group = api.nvim_create_augroup("thucchien", { clear = true }),
+        callback = plugin.close,
+    })
+    client = made
+    return client
+end
+
+---Ends what is in flight, without a word, and lets go of all connections.
+function plugin.close()
+    for job in pairs(jobs) do
+        job.cancelled = true
+        job.client:close()
+    end
+    if client then
+        client:close()
+        client = nil
+    end
+end
+
+-- ---- files --------------------------------------------------------------------------------------
+
+-- A file name for a prompt: small ASCII letters, digits and hyphens.
+local function slug(prompt)
+    -- U+0300 to U+036F are the marks of decomposed letters.
+    local text = prompt:gsub("\204[\128-\191]", ""):gsub("\205[\128-\175]", "")
+    text = fn.tolower(text)
+    for letter in ("abcdefghijklmnopqrstuvwxyz"):gmatch "." do
+        text = fn.substitute(text, "[[=" .. letter .. "=]]", letter, "g")
+    end
+    text = text:gsub("[^a-z0-9]+", "-"):gsub("^%-", "")
+    if #text > NAME_LENGTH then
+        -- Between words, unless the first is longer than the whole name may be.
+        text = text:sub(1, NAME_LENGTH + 1)
+        text = text:match "^(.*)%-" or text:sub(1, NAME_LENGTH)
+    end
+    text = text:gsub("%-$", "")
+    return text ~= "" and text or "picture"
+end
+
+-- The directory of a buffer's file; Neovim's own for a buffer that has none.
+local function directory_of(buffer)
+    local file = api.nvim_buf_get_name(buffer)
+    if file == "" or vim.bo[buffer].buftype ~= "" or file:find "^%w+://" then
+        return fn.getcwd()
+    end
+    return fn.fnamemodify(file, ":p:h")
+end
+
+local function is_absolute(path)
+    return path:find "^[/\\~]" or path:find "^%a:[/\\]"
+end
+
+-- Where the pictures of a buffer go. The directory is made, and asked whether it takes files,
+-- before anything is paid for.
+---@return thucchien.nvim.folder? folder
+---@return string? message
+local function find_folder(buffer)
+    local option = settings.folder or "."
+    if type(option) == "function" then
+        local ok, result = pcall(option, api.nvim_buf_get_name(buffer))
+        if not ok or type(result) ~= "string" then
+            return nil, "the function for the folder gave no string: " .. tostring(result)
+        end
+        option = result
+    end
+    local path, prefix
+    if is_absolute(option) then
+        path = fn.fnamemodify(option, ":p"):gsub("(.)[/\\]+$", "%1")
+        prefix = path .. "/"
+    else
+        path = fn.simplify(directory_of(buffer) .. "/" .. option)
+        prefix = option:gsub("^%.$", ""):gsub("^%./", ""):gsub("([^/])$", "%1/")
+    end
+    pcall(fn.mkdir, path, "p")
+    if fn.isdirectory(path) == 0 or not uv.fs_access(path, "W") then
+        return nil, "cannot write into " .. path
+    end
+    return { path = path, prefix = prefix }
+end
+
+-- Makes an empty file of a name that nobody has, even if somebody else looks for one just now.
+local function new_file(directory, name, extension)
+    for number = 1, 9999 do
+        local file = (number == 1 and name or name .. "-" .. number) .. extension
+        local handle, message, code = uv.fs_open(directory .. "/" .. file, "wx", 420) -- rw-r--r--
+        if handle then
+            uv.fs_close(handle)
+            return file
+        elseif code ~= "EEXIST" then
+            return nil, message
+        end
+    end
+    return nil, "too many files named " .. name
+end
+
+local function save(image, directory, name)
+    local file, message = new_file(directory, name, image.ext and "." .. image.ext or "")
+    if not file then
+        return nil, message
+    end
+    local path, err = image:save(directory .. "/" .. file)
+    if not path then
+        uv.fs_unlink(directory .. "/" .. file)
+        return nil, tostring(err)
+    end
+    return file
+end
+
+-- Saves a picture of a job, among Neovim's data if the folder does not take it any more.
+local function keep(job, image, index)
+    if job.seen[index] then
+        return
+    end
+    job.seen[index] = true
+    local name, folder = slug(job.prompt), job.folder
+    local file, message = save(image, folder.path, name)
+    if not file then
+        local rescue = fn.stdpath "data" .. "/thucchien"
+        pcall(fn.mkdir, rescue, "p")
+        folder = { path = rescue, prefix = rescue .. "/" }
+        file = save(image, folder.path, name)
+        notify(message .. (file and "; saved in " .. rescue or ""), levels.ERROR)
+    end
+    if file then
+        image.path = folder.path .. "/" .. file
+        table.insert(job.kept, { path = image.path, link = folder.prefix .. file, image = image })
+    end
+end
+
+-- ---- the text -----------------------------------------------------------------------------------
+
+-- A path as a link's target: what ends or confuses one is encoded.
+local function target(path)
+    return (path:gsub("[%c %%()<>\"\\#?]", function(character)
+        return ("%%%02X"):format(character:byte())
+    end))
+end
+
+local function markdown(path, _, prompt)
+    return ("![%s](%s)"):format(one_line(prompt):gsub("[%[%]\\]", "\\%0"), target(path))
+end
+
+-- What stands in the text for one picture, in lines.
+local function lines_for(job, picture)
+    local ok, text = true, nil
+    if settings.insert then
+        ok, text = pcall(settings.insert, picture.link, picture.image, job.prompt)
+        if not ok then
+            notify("the function insert failed: " .. tostring(text), levels.ERROR)
+        end
+    end
+    if not settings.insert or not ok then
+        text = markdown(picture.link, picture.image, job.prompt)
+    end
+    if type(text) == "table" then
+        text = table.concat(text, "\n")
+    end
+    return type(text) == "string" and vim.split(text, "\n", { plain = true }) or {}
+end
+
+-- Changes a buffer and keeps each cursor on the text that it was on: some Neovims leave a cursor
+-- behind when text comes in before it.
+local function hold_cursors(buffer, change)
+    local held = {}
+    for _, window in ipairs(fn.win_findbuf(buffer)) do
+        local cursor = api.nvim_win_get_cursor(window)
+        held[window] = api.nvim_buf_set_extmark(buffer, NAMESPACE, cursor[1] - 1, cursor[2], {})
+    end
+    change()
+    for window, mark in pairs(held) do
+        local place = api.nvim_buf_get_extmark_by_id(buffer, NAMESPACE, mark, {})
+        api.nvim_buf_del_extmark(buffer, NAMESPACE, mark)
+        pcall(api.nvim_win_set_cursor, window, { place[1] + 1, place[2] })
+    end
+end
+
+-- Puts what stands for the pictures into the text; false if the place is gone or does not take it.
+local function put(job, lines)
+    if not api.nvim_buf_is_loaded(job.buffer) then
+        return false
+    end
+    local place = api.nvim_buf_get_extmark_by_id(job.buffer, NAMESPACE, job.mark, {})
+    if not place[1] then
+        return false
+    end
+    if job.own_lines then
+        table.insert(lines, 1, "")
+    end
+    local row, column = place[1], place[2]
+    local done = true
+    hold_cursors(job.buffer, function()
+        done = pcall(api.nvim_buf_set_text, job.buffer, row, column, row, column, lines)
+    end)
+    return done
+end
+
+-- Marks the place where the links of a job will go.
+---@param row integer 0 is the first line
+---@param column integer in bytes
+---@param stays boolean text that comes in right there goes after the links
+local function mark_place(buffer, row, column, stays)
+    return api.nvim_buf_set_extmark(buffer, NAMESPACE, row, column, {
+        right_gravity = not stays,
+        virt_text = { { "… drawing", "Comment" } },
+    })
+end
+
+local function unmark(job)
+    if api.nvim_buf_is_valid(job.buffer) then
+        api.nvim_buf_del_extmark(job.buffer, NAMESPACE, job.mark)
+    end
+end
+
+-- The byte after the character that begins at byte `column`, counted from 0.
+local function after_character(line, column)
+    local from, to = line:find("^[^\128-\191][\128-\191]*", column + 1)
+    return from and to or math.min(column, #line)
+end
+
+-- Where text would go that comes in now: after the character under the cursor, as with |p|; in
+-- insert mode before it.
+local function cursor_place()
+    local cursor = api.nvim_win_get_cursor(0)
+    local line = api.nvim_get_current_line()
+    if api.nvim_get_mode().mode:sub(1, 1) == "i" then
+        return cursor[1] - 1, cursor[2]
+    end
+    return cursor[1] - 1, after_character(line, cursor[2])
+end
+
+-- ---- a job --------------------------------------------------------------------------------------
+
+-- Puts the links into the text, and says where the pictures are.
+local function link(job)
+    local first = job.kept[1]
+    local text = shown_path(first.path)
+    if #job.kept > 1 then
+        text = text .. (" and %d more"):format(#job.kept - 1)
+    elseif first.image.width then
+        text = text .. (" (%dx%d)"):format(first.image.width, first.image.height)
+    end
+    local lines = {}
+    for _, picture in ipairs(job.kept) do
+        vim.list_extend(lines, lines_for(job, picture))
+    end
+    if #lines > 0 and not put(job, lines) then
+        text = text .. ", but its place in the text is gone"
+    end
+    return text
+end
+
+local function finish(job, response, err)
+    jobs[job] = nil
+    for index, image in ipairs((response or err).data or {}) do
+        keep(job, image, index)
+    end
+    if #job.kept > 0 then
+        notify(link(job))
+    end
+    unmark(job)
+    if err and not job.cancelled then
+        local billed = err.maybe_billed and " (it may have been billed)" or ""
+        notify(tostring(err) .. billed, levels.ERROR)
+    end
+end
+
+local function params_for(job)
+    local params = vim.tbl_extend("force", {}, settings.params or {})
+    local count = tonumber(params.n) or 1
+    params.prompt = job.prompt
+    function params.on_image(image, index)
+        keep(job, image, index)
+        if index < count then
+            notify_progress(job, "%d of %d: %s", index, count, shown(job.prompt))
+        end
+    end
+    function params.on_progress(received, total)
+        notify_progress(job, "%.1f of %s MB: %s", received / 1e6,
+            total and ("%.1f"):format(total / 1e6) or "?", shown(job.prompt))
+    end
+    return params
+end
+
+-- Draws, and puts the links at a place in the current buffer.
+---@param place { row: integer, column: integer, own_lines?: boolean }
+---@return boolean started
+local function draw(prompt, place)
+    local buffer = api.nvim_get_current_buf()
+    local own, err = plugin.client()
+    local folder, job, request
+    if own then
+        folder, err = find_folder(buffer)
+    end
+    if folder then
+        job = { prompt = prompt, buffer = buffer, folder = folder, kept = {}, seen = {},
+            notified = uv.now(), client = own, own_lines = place.own_lines }
+        request, err = own:submit(params_for(job), function(response, failure)
+            finish(job, response, failure)
+        end)
+    end
+    if not request then
+        local help = type(err) == "table" and err.kind == "authentication"
+        notify(tostring(err) .. (help and " (see :help thucchien-key)" or ""), levels.ERROR)
+        return false
+    end
+    -- At the start of a line the place moves with it, when lines are added above.
+    local stays = place.column > 0 and not place.own_lines
+    job.request = request
+    job.mark = mark_place(buffer, place.row, place.column, stays)
+    jobs[job] = true
+    notify("drawing " .. shown(prompt))
+    return true
+end
+
+---Draws what the prompt says; the link comes to where the cursor is now.
+---@param prompt string
+---@return boolean started the reason is told if not
+function plugin.generate(prompt)
+    local row, column = cursor_place()
+    return draw(prompt, { row = row, column = column })
+end
+
+---Ends all that :Thucchien has in flight, and returns how many that were.
+---@return integer
+function plugin.cancel()
+    local count = 0
+    for job in pairs(jobs) do
+        if job.request:cancel() then
+            job.cancelled = true
+            count = count + 1
+        end
+    end
+    return count
+end
+
+---How many :Thucchien are in flight, for a status line.
+---@return integer
+function plugin.pending()
+    return vim.tbl_count(jobs)
+end
+
+-- ---- the command --------------------------------------------------------------------------------
+
+-- The text of a range of lines; of the selection alone where the range is one within lines.
+local function selected(command)
+    local first, last = fn.getpos "'<", fn.getpos "'>"
+    local lines = api.nvim_buf_get_lines(0, command.line1 - 1, command.line2, false)
+    if command.range == 2 and fn.visualmode() == "v" and first[2] == command.line1
+        and last[2] == command.line2 then
+        local line = lines[#lines]
+        local stop = math.min(last[3] - 1, #line)
+        if vim.o.selection ~= "exclusive" then
+            stop = after_character(line, stop)
+        end
+        lines[#lines] = line:sub(1, stop)
+        lines[1] = lines[1]:sub(first[3])
+    end
+    return table.concat(lines, "\n")
+end
+
+local function draw_range(command)
+    local prompt = selected(command)
+    if command.args ~= "" then
+        prompt = command.args .. "\n" .. prompt
+    end
+    local row = command.line2 - 1
+    local line = api.nvim_buf_get_lines(0, row, row + 1, false)[1]
+    return draw(vim.trim(prompt), { row = row, column = #line, own_lines = true })
+end
+
+local function report_cancelled(count)
+    if count == 0 then
+        notify "nothing is in flight"
+    else
+        notify(("cancelled %d; what was sent may be billed all the same"):format(count))
+    end
+end
+
+---What :Thucchien does.
+---@param command table as Neovim gives it to a command's function
+function plugin.command(command)
+    if command.bang then
+        report_cancelled(plugin.cancel())
+    elseif command.range > 0 then
+        draw_range(command)
+    elseif vim.trim(command.args) == "" then
+        notify("say what to draw: :Thucchien a lighthouse at dusk", levels.WARN)
+    else
+        plugin.generate(command.args)
+    end
+end
+
+-- ---- setup --------------------------------------------------------------------------------------
+
+local OPTIONS = {
+    client = "table",
+    folder = "string or function",
+    insert = "function",
+    notify = "function",
+    params = "table",
+}
+
+-- The plugin has its own use for these.
+local RESERVED = { "prompt", "on_image", "on_progress", "sink", "save" }
+
+local function check(options)
+    for name, value in pairs(options) do
+        local expected = OPTIONS[name]
+        if not expected then
+            local known = vim.tbl_keys(OPTIONS)
+            table.sort(known)
+            return ("unknown option '%s' (there are %s)"):format(name, table.concat(known, ", "))
+        elseif not expected:find(type(value), 1, true) then
+            return ("option '%s': %s expected, got %s"):format(name, expected, type(value))
+        end
+    end
+    for _, name in ipairs(RESERVED) do
+        if options.params and options.params[name] ~= nil then
+            return ("option 'params': '%s' is not for setup"):format(name)
+        end
+    end
+end
+
+---Sets the options; needed only where the defaults do not suit. May be called again: what is in
+---flight goes on as it began.
+---@param options? thucchien.nvim.options
+function plugin.setup(options)
+    options = options or {}
+    local wrong = check(options)
+    if wrong then
+        error("thucchien.nvim.setup: " .. wrong, 2)
+    end
+    settings = options
+    client = nil -- made anew when it is needed; jobs hold the old one until they end
+end
+
+---The options as `setup` was given them.
+---@return thucchien.nvim.options
+function plugin.settings()
+    return settings
+end
+
+return plugin
