@@ -295,12 +295,26 @@ static void add_model(lua_State *L, int state)
     lua_pop(L, 1);
 }
 
+/* Adds the whole pictures that nobody was given, as none of the user's functions is called any
+ * more. */
+static void add_rest(lua_State *L, struct tc_envelope *envelope, int images)
+{
+    for (unsigned i = 0; i < envelope->image_count && !envelope->streaming; i++) {
+        if (!envelope->images[i] || !envelope->images[i]->whole)
+            continue;
+        tc_push_image(L, envelope->images[i], false);
+        lua_rawseti(L, images, (int)tc_rawlen(L, images) + 1);
+        tc_envelope_drop_image(envelope, i);
+    }
+}
+
 /* Makes the result of a request that has ended; its uservalue is at `state`. */
 static void make_result(lua_State *L, struct tc_request_box *box, int state)
 {
     const struct tc_request *request = box->request;
     lua_getfield(L, state, "images");
     int images = lua_gettop(L);
+    add_rest(L, &box->request->envelope, images);
     bool succeeded = !request->failure.kind && tc_push_response(L, request, images);
     if (request->failure.kind)
         tc_push_failure(L, &request->failure, request);

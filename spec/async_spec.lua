@@ -187,13 +187,13 @@ describe("poll", function()
     end)
 
     it("raises what on_image raised, and the callback is told", function()
-        local kind
-        client:submit(params(nil, {
+        local kind, kept
+        client:submit(params({ body = '{"data":[{"b64_json":"QUJD"},{"b64_json":"QUJE"}]}' }, {
             on_image = function()
                 error("not that one", 0)
             end,
         }), function(_, err)
-            kind = err.kind
+            kind, kept = err.kind, err.data
         end)
         local ok, err
         repeat
@@ -201,6 +201,7 @@ describe("poll", function()
         until not ok
         assert.equal("not that one", err)
         assert.equal("cancelled", kind)
+        assert.same({ "ABC", "ABD" }, { kept[1].bytes, kept[2].bytes }) -- they are paid for
     end)
 
     it("refuses odd times", function()
