@@ -3,34 +3,16 @@
 
 local cjson = require "cjson"
 local lfs = require "lfs"
+local support = require "spec.support.command"
 
-local root = lfs.currentdir()
-local lua = os.getenv "LUA" or (jit and "luajit") or "lua" .. _VERSION:match "%d+%.%d+"
+local root, lua, quote = support.root, support.lua, support.quote
+local read, write = support.read, support.write
 local command = lua .. " '" .. root .. "/bin/thucchien'"
 
 local KEY = "sk-a-key-nobody-may-read-0123456789"
 
 -- Nobody listens on port 1: with this address a command that sends anything says "connection".
 local NOWHERE = "http://127.0.0.1:1"
-
-local function quote(text)
-    return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
-local function read(path)
-    local file = io.open(path, "rb")
-    local text = file and file:read "*a"
-    if file then
-        file:close()
-    end
-    return text
-end
-
-local function write(path, text)
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
-end
 
 --- Width and height that a PNG's header tells.
 local function png_dimensions(bytes)
@@ -41,11 +23,6 @@ local function png_dimensions(bytes)
         numbers[#numbers + 1] = ((a * 256 + b) * 256 + c) * 256 + d
     end
     return numbers[1], numbers[2]
-end
-
---- What os.execute tells of a status: a number in 5.1 and LuaJIT, the third result since.
-local function exit_status(result, _, code)
-    return type(result) == "number" and math.floor(result / 256) or code
 end
 
 describe("thucchien", function()
@@ -70,8 +47,7 @@ describe("thucchien", function()
         end)
         local everything = ("cd %s && { %s %s ; } <.stdin >.stdout 2>.stderr")
             :format(quote(directory), table.concat(exports, " "), line)
-        local status = exit_status(os.execute(everything))
-        return status, read(directory .. "/.stdout"), read(directory .. "/.stderr")
+        return support.execute(everything), read(directory .. "/.stdout"), read(directory .. "/.stderr")
     end
 
     --- The files that are there, sorted; ours in the list begin with a dot.
@@ -96,9 +72,9 @@ describe("thucchien", function()
     end
 
     setup(function()
-        local support = require "spec.support.emulator"
-        emulator = support.start {}
-        slow = support.start { delay = 1 }
+        local emulators = require "spec.support.emulator"
+        emulator = emulators.start {}
+        slow = emulators.start { delay = 1 }
     end)
 
     teardown(function()
@@ -107,13 +83,11 @@ describe("thucchien", function()
     end)
 
     before_each(function()
-        directory = os.tmpname()
-        os.remove(directory)
-        assert(lfs.mkdir(directory))
+        directory = support.new_directory()
     end)
 
     after_each(function()
-        os.execute("rm -rf " .. quote(directory))
+        support.remove_directory(directory)
     end)
 
     describe("generate", function()
@@ -208,6 +182,11 @@ describe("thucchien", function()
                 { "ĐÀ NẴNG, Ỷ Ữ Ợ!", "da-nang-y-u-o" },
                 { "ha\204\137i \196\145a\204\134ng", "hai-dang" }, -- decomposed
                 { "🐉", "picture" },
+                { "日本の灯台、夜", "日本の灯台-夜" },
+                { "Маяк на рассвете 2", "Маяк-на-рассвете-2" },
+                { "ngọn đèn 灯\226\128\174\194\133fdp", "ngon-den-灯-fdp" }, -- controls above ASCII
+                { "a\tb\\c:d*e?f<g>h|i\"j", "a-b-c-d-e-f-g-h-i-j" },
+                { ("灯"):rep(60), ("灯"):rep(40) },
                 { "../../etc/passwd", "etc-passwd" },
                 { "a picture of a bridge over a river in the rain",
                     "a-picture-of-a-bridge-over-a-river-in" },
@@ -216,15 +195,70 @@ describe("thucchien", function()
             }
             for _, case in ipairs(cases) do
                 it(case[1], function()
-                    -- A file of that name is refused before anything is sent or drawn.
-                    write(directory .. "/" .. case[2] .. ".png", "mine")
-                    local status, _, err = run("generate -- " .. quote(case[1]))
-                    assert.are.equal(1, status)
-                    assert.are.equal("thucchien: " .. case[2]
-                        .. ".png: already exists (--force overwrites it)\n", err)
-                    assert.is_true(#case[2] <= 40)
+                    local status, out = run("generate --model emulate/drip/100000 -- " .. quote(case[1]))
+                    assert.are.equal(0, status)
+                    assert.are.equal(1, (out:find(case[2] .. ".png  ", 1, true)))
+                    assert.are.same({ case[2] .. ".png" }, files())
                 end)
             end
+        end)
+
+        it("takes the first free name when it has the choice", function()
+            local small = "generate fog --model emulate/drip/100000 "
+            write(directory .. "/fog-2.png", "mine")
+            for _, expected in ipairs { "fog.png", "fog-3.png", "fog-4.png" } do
+                local status, out = run(small)
+                assert.are.equal(0, status)
+                assert.are.equal(expected, out:match "^%S+")
+            end
+            local _, out = run(small .. "-n 3")
+            assert.are.same({ "fog-1.png", "fog-5.png", "fog-6.png" },
+                { out:match "^(%S+)[^\n]+\n(%S+)[^\n]+\n(%S+)[^\n]+\n$" })
+            assert.are.equal("mine", picture "fog-2.png")
+            run(small .. "--force")
+            assert.are.equal(7, #files())
+        end)
+
+        it("puts the derived name into a directory that -o names", function()
+            lfs.mkdir(directory .. "/there")
+            local _, out = run "generate 'a fog' -o there"
+            assert.are.equal("there/a-fog.png", out:match "^%S+")
+            _, out = run "generate 'a fog' -o there/"
+            assert.are.equal("there/a-fog-2.png", out:match "^%S+")
+            _, out = run "generate 'a fog' -o ."
+            assert.are.equal("./a-fog.png", out:match "^%S+")
+        end)
+
+        it("writes to what is no file as it is", function()
+            local status, out, err = run "generate x -n 2 -o /dev/null"
+            assert.are.equal("", err)
+            assert.are.equal(0, status)
+            assert.are.equal("/dev/null", out:match "^%S+")
+            out, err = select(2, run("generate x -o /dev/stdout", { around = "%s | cat >piped.png" }))
+            assert.are.equal("", out)
+            assert.is_truthy(err:find "^/dev/stdout  1024x1024  ")
+            run "generate x -o ordinary"
+            assert.is_true(picture "piped.png" == picture "ordinary.png")
+            assert.are.same({ "ordinary.png", "piped.png" }, files())
+        end)
+
+        it("gives a name that ends with a dot its extension", function()
+            assert.are.equal(0, (run "generate x -o dot."))
+            assert.are.same({ "dot.png" }, files())
+        end)
+
+        it("saves a picture that the module does not know, and says so", function()
+            lfs.mkdir(directory .. "/.pictures")
+            write(directory .. "/.pictures/odd.png", "not a picture")
+            local odd = require("spec.support.emulator").start { images = directory .. "/.pictures" }
+            finally(function()
+                odd:stop()
+            end)
+            local status, out, err = run("generate x -o odd --base-url " .. quote(odd.url))
+            assert.are.equal(0, status)
+            assert.are.equal("odd  unknown size  13 bytes\n", out)
+            assert_one_line(err, "odd: not a picture the module knows")
+            assert.are.equal("not a picture", picture "odd")
         end)
 
         describe("before it sends", function()
@@ -265,9 +299,14 @@ describe("thucchien", function()
 
             it("finds a directory where a file should be", function()
                 lfs.mkdir(directory .. "/taken.png")
-                assert_refused("generate x --force -o taken.png", "taken%.png: is a directory")
-                assert_refused("generate x -o ./", "is a directory")
-                assert_refused("generate x -o ..", "is a directory")
+                assert_refused("generate x --force -o taken", "taken%.png: is a directory")
+                assert_refused("generate x -o new/", "new/: there is no such directory")
+            end)
+
+            it("finds a link to nothing", function()
+                os.execute("ln -s nowhere " .. quote(directory .. "/link.png"))
+                assert_refused("generate x -o link.png", "link%.png: is a link to nothing")
+                assert_refused("generate x --force -o link", "link%.png: is a link to nothing")
             end)
 
             it("leaves nothing behind", function()
@@ -306,6 +345,77 @@ describe("thucchien", function()
             local report = cjson.decode(out)
             assert.are.equal("io", report.error.kind)
             assert.are.equal("picture-rescued-1.png", report.images[1].path)
+        end)
+
+        it("has saved every picture before it prints a line", function()
+            local three = "generate x -n 3 -o fog --model emulate/drip/100000"
+            run(three, { around = "%s | true" })
+            assert.are.same({ "fog-1.png", "fog-2.png", "fog-3.png" }, files())
+        end)
+
+        it("fails when standard output does, and has the picture", function()
+            if not lfs.attributes "/dev/full" then
+                return pending "needs /dev/full"
+            end
+            for _, arguments in ipairs { "-o a", "-o b --json" } do
+                local status, _, err = run("generate x " .. arguments, { around = "%s >/dev/full" })
+                assert.are.equal(1, status)
+                assert_one_line(err, "standard output: No space left")
+            end
+            assert.are.same({ "a.png", "b.png" }, files())
+            assert.are.equal(1, (run("--version", { around = "%s >/dev/full" })))
+        end)
+
+        it("keeps the pictures that were whole when the answer breaks off", function()
+            local status, out, err = run "generate x -n 4 -o fog --model emulate/truncated"
+            assert.are.equal(1, status)
+            assert_one_line(err, "bad_response: .*; 2 of 4 pictures saved: fog%-1%.png, fog%-2%.png\n$")
+            assert.is_truthy(out:find "^fog%-1%.png  64x64  [^\n]+\nfog%-2%.png  64x64  [^\n]+\n$")
+            assert.are.same({ "fog-1.png", "fog-2.png" }, files())
+        end)
+
+        describe("at Ctrl-C", function()
+            --- Interrupts a shell's loop around the command, as a terminal does, once `ready` is true.
+            local function interrupt(arguments, ready)
+                write(directory .. "/.loop", "for turn in 1 2; do echo turn $turn\n"
+                    .. command .. " " .. arguments .. "\ndone\n")
+                write(directory .. "/.interrupt", "set -m; bash .loop & loop=$!\nuntil " .. ready
+                    .. "; do sleep 0.02; done; kill -INT -$loop; wait $loop\n")
+                return run("", { around = "bash .interrupt" })
+            end
+
+            local four = "generate x -n 4 -o fog --model emulate/drip"
+
+            it("keeps the pictures that were whole, and ends a loop of the shell", function()
+                local status, out, err = interrupt(four, "[ -e fog-2.png ]")
+                local names = files()
+                local said = ("thucchien: interrupted; %d of 4 pictures saved: %s; the request may be billed\n")
+                    :format(#names, table.concat(names, ", "))
+                assert.is_truthy(err:find(said, 1, true), err)
+                assert.are.equal(130, status)
+                assert.is_true(#names >= 2)
+                assert.is_falsy(out:find("turn 2", 1, true))
+                for _, name in ipairs(names) do
+                    assert.is_truthy(out:find("\n" .. name .. "  64x64  ", 1, true))
+                    assert.are.same({ 64, 64 }, { png_dimensions(picture(name)) })
+                end
+            end)
+
+            it("prints its object", function()
+                local _, out = interrupt(four .. " --json", "[ -e fog-2.png ]")
+                local report = cjson.decode(out:match "{.*}")
+                assert.are.equal("cancelled", report.error.kind)
+                assert.are.equal("interrupted", report.error.message)
+                assert.is_true(report.error.maybe_billed)
+                assert.are.equal("fog-1.png", report.images[1].path)
+            end)
+
+            it("says that the request may be billed", function()
+                local status, _, err = interrupt("generate x --base-url " .. quote(slow.url), "sleep 0.5")
+                assert.are.equal(130, status)
+                assert.is_truthy(err:find("thucchien: interrupted; the request may be billed\n", 1, true), err)
+                assert.are.same({}, files())
+            end)
         end)
 
         describe("--json", function()
@@ -384,18 +494,51 @@ describe("thucchien", function()
             assert.is_falsy(table.concat(shown):find(KEY:sub(4), 1, true))
         end)
 
-        it("is silent on a pipe and shows life on a terminal", function()
+        it("is silent on a pipe", function()
             local _, _, err = run "generate x -o pipe"
             assert.are.equal("", err)
-            if exit_status(os.execute "command -v script >/dev/null") ~= 0 then
-                return pending "needs script(1) for a terminal"
+        end)
+
+        describe("on a terminal", function()
+            --- Runs the command there; `typist` is what a shell writes to it.
+            local function run_there(arguments, typist)
+                if support.execute "command -v script >/dev/null" ~= 0 then
+                    pending "needs script(1) for a terminal"
+                end
+                return run(arguments, { around = ("{ %s; } | script -qec \"%%s\" /dev/null"):format(typist) })
             end
-            local terminal = { around = 'script -qec "%s" /dev/null' }
-            local status, out = run("generate x -o terminal", terminal)
-            assert.are.equal(0, status)
-            assert.is_truthy(out:find("waiting for the gateway", 1, true))
-            assert.is_truthy(out:find("\r\27[K", 1, true))
-            assert.is_truthy(out:find("terminal.png", 1, true))
+
+            it("shows seconds and megabytes in one short line", function()
+                local status, out = run_there("generate x -n 4 -o fog --model emulate/drip", "sleep 1.5")
+                assert.are.equal(0, status)
+                assert.is_truthy(out:find("\r\27[Kwaiting for the gateway, 0 s ", 1, true))
+                assert.is_truthy(out:find "\r\27%[Kreceiving, %d s, 0%.0 MB ")
+                assert.is_truthy(out:find("\r\27[Kfog-1.png", 1, true))
+                for line in out:gmatch "\r\27%[K([^\r\n]*%d s[^\r\n]*)" do
+                    assert.is_true(#line <= 40)
+                end
+            end)
+
+            it("leaves no such line behind at Ctrl-C", function()
+                local status, out = run_there("generate x --base-url " .. quote(slow.url),
+                    "sleep 0.6; printf '\\003'; sleep 0.3")
+                assert.are.equal(130, status)
+                assert.is_truthy(out:find("\r\27[Kthucchien: interrupted; the request may be billed", 1, true), out)
+            end)
+
+            it("says that it waits for the prompt", function()
+                local status, out = run_there("generate -",
+                    "sleep 0.5; echo 'a boat'; sleep 0.3; printf '\\004'; sleep 1")
+                assert.are.equal(0, status)
+                assert.is_truthy(out:find("thucchien: type the prompt, end with Ctrl-D\r\n", 1, true))
+                assert.are.same({ "a-boat.png" }, files())
+            end)
+
+            it("can be interrupted while it waits for the prompt", function()
+                local status, out = run_there("generate -", "sleep 0.5; printf '\\003'; sleep 0.3")
+                assert.are.equal(130, status)
+                assert.is_truthy(out:find("thucchien: interrupted\r\n", 1, true))
+            end)
         end)
     end)
 
@@ -413,6 +556,10 @@ describe("thucchien", function()
             { "generate x -n", "option '-n' requires an argument" },
             { "generate x --timeout soon", "--timeout takes seconds, got 'soon'" },
             { "generate x --timeout 0", "--timeout takes" },
+            { "generate x --model ''", "--model takes a text that is not empty" },
+            { "generate x -o -", "-o takes a file or a directory, got '-' (standard output is /dev/stdout)" },
+            { "generate x -o ''", "-o takes a file or a directory" },
+            { "generate x --json -n 0", "-n takes a whole number" },
             { "emulator --port 65536", "--port takes a number from 0 to 65535" },
             { "emulator --delay -1", "unknown option '-1'" },
             { "emulator --delay=-1", "--delay takes" },
@@ -470,6 +617,22 @@ describe("thucchien", function()
         local status, _, err = run("generate x", without)
         assert.are.equal(1, status)
         assert_one_line(err, "the C module 'thucchien' is not there")
+        local out
+        status, out = run("--version", without)
+        assert.are.equal(1, status)
+        assert.is_truthy(out:find "^thucchien %(no C module%) %(Lua[^\n]+\n$", out)
+    end)
+
+    it("prefers the checkout's module to one that lies about", function()
+        local built = ("%s/build/%s/thucchien.so"):format(root, lua:match "[^/]+$")
+        if not lfs.attributes(built) then
+            return pending("needs " .. built)
+        end
+        write(directory .. "/thucchien.so", "not a library")
+        local status, out, err = run("--version", { env = { LUA_CPATH = false } })
+        assert.are.equal("", err)
+        assert.are.equal(0, status)
+        assert.is_truthy(out:find "^thucchien %d")
     end)
 
     describe("emulator", function()

@@ -2,26 +2,10 @@
 -- as it stands against the emulator. Other fences (console, c) only show what things look like.
 
 local lfs = require "lfs"
+local command = require "spec.support.command"
 
-local root = lfs.currentdir()
-local lua = os.getenv "LUA" or (jit and "luajit") or "lua" .. _VERSION:match "%d+%.%d+"
-
-local function quote(text)
-    return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read "*a"
-    file:close()
-    return text
-end
-
-local function write(path, text)
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
-end
+local root, lua, quote = command.root, command.lua, command.quote
+local read, write = command.read, command.write
 
 --- The fenced blocks of a page: { language, text, line }.
 local function fenced_blocks(page)
@@ -54,9 +38,9 @@ describe("README.md", function()
     local function shell(line)
         local environment = ("PATH=%s:$PATH THUCCHIEN_BASE_URL=%s THUCCHIEN_API_KEY=sk-readme")
             :format(quote(directory .. "/bin"), quote(emulator.url))
-        local result = os.execute(("cd %s && export %s && %s >output 2>&1 </dev/null")
+        local status = command.execute(("cd %s && export %s && %s >output 2>&1 </dev/null")
             :format(quote(directory), environment, line))
-        return result == true or result == 0, read(directory .. "/output")
+        return status == 0, read(directory .. "/output")
     end
 
     setup(function()
@@ -68,9 +52,7 @@ describe("README.md", function()
     end)
 
     before_each(function()
-        directory = os.tmpname()
-        os.remove(directory)
-        assert(lfs.mkdir(directory))
+        directory = command.new_directory()
         assert(lfs.mkdir(directory .. "/bin"))
         write(directory .. "/bin/thucchien", ("#!/bin/sh\nexec %s %s \"$@\"\n"):format(
             lua, quote(root .. "/bin/thucchien")))
@@ -78,7 +60,7 @@ describe("README.md", function()
     end)
 
     after_each(function()
-        os.execute("rm -rf " .. quote(directory))
+        command.remove_directory(directory)
     end)
 
     --- Runs a Lua program with the module of this checkout.

@@ -1,9 +1,10 @@
 --- The command `thucchien`.
 --
 -- `main` returns the exit status and never leaves the process itself: 0 is success, 1 a failure
--- (one line on standard error), 2 wrong usage. A picture is paid for once the request is out.
--- Hence the order of things here: whatever could stop the file from being written is looked for
--- before anything is sent, and a picture that has come is saved somewhere, whatever happens.
+-- (one line on standard error), 2 wrong usage, 130 an interrupt. A picture is paid for once the
+-- request is out. Hence the order of things here: whatever could stop the file from being written is
+-- looked for before anything is sent, a picture is saved as soon as it is whole, whatever happens,
+-- and only then is anything printed.
 --
 -- The C module, the emulator and cjson are loaded when a command needs them, so that
 -- `thucchien emulator` and `--help` work without a compiled module.
@@ -16,7 +17,11 @@ local EXTENSIONS = { "png", "jpg", "webp", "gif" }
 -- errno values, the same on every system that has them.
 local ENOENT, EACCES, EISDIR = 2, 13, 21
 
-local SLUG_LENGTH = 40
+local SLUG_LENGTH = 40 -- in letters
+
+local TICK = 0.25 -- seconds
+
+local INTERRUPTED = 130 -- what a shell makes of SIGINT
 
 -- ---- messages ----------------------------------------------------------------------------------
 
@@ -29,6 +34,20 @@ local function warn(message)
     io.stderr:write("thucchien: ", one_line(message), "\n")
 end
 
+--- Writes to standard output, or to `stream`. Returns whether it is there: a full disk shows only
+--- when the buffer is emptied.
+local function put(text, stream)
+    stream = stream or io.stdout
+    local ok, message = stream:write(text, "\n")
+    if ok then
+        ok, message = stream:flush()
+    end
+    if not ok then
+        warn("standard output: " .. message)
+    end
+    return ok
+end
+
 --- A failure of the command's own, in the shape of the module's errors.
 local function failure(kind, message)
     return setmetatable({ kind = kind, message = message }, {
@@ -36,6 +55,11 @@ local function failure(kind, message)
             return self.message
         end,
     })
+end
+
+--- `lua` turns Ctrl-C into an error.
+local function is_interrupt(raised)
+    return tostring(raised):find("interrupted!", 1, true) ~= nil
 end
 
 local function encode_json(value)
@@ -46,6 +70,16 @@ local function encode_json(value)
     end
     -- An older cjson writes every slash as "\/": legal, and a nuisance in paths.
     return (cjson.encode(value):gsub("\\/", "/"))
+end
+
+--- What test(1) says, which plain Lua cannot find out. Without a POSIX shell everything is false.
+local function test(flag, operand)
+    if package.config:sub(1, 1) ~= "/" then
+        return false
+    end
+    local quoted = "'" .. operand:gsub("'", "'\\''") .. "'"
+    local result = os.execute(("test %s %s"):format(flag, quoted))
+    return result == true or result == 0 -- a boolean since 5.2, the status in 5.1
 end
 
 -- ---- names of files ----------------------------------------------------------------------------
@@ -77,18 +111,59 @@ local function ascii_letters()
     return letters
 end
 
---- A name for a prompt: small ASCII letters, digits and hyphens.
+-- Code points above ASCII that have no place in a name: signs, punctuation, controls of the writing
+-- direction, symbols, private use, emoji. Roughly; what else is there is taken for letters.
+local NO_LETTERS = {
+    { 0x80, 0xBF }, { 0xD7, 0xD7 }, { 0xF7, 0xF7 }, { 0x600, 0x61F }, { 0x2000, 0x2BFF },
+    { 0x2E00, 0x2E7F }, { 0x3000, 0x3004 }, { 0x3008, 0x3020 }, { 0x30FB, 0x30FB },
+    { 0xD800, 0xF8FF }, { 0xFE00, 0xFE6F }, { 0xFEFF, 0xFF0F }, { 0xFF1A, 0xFF20 },
+    { 0xFF3B, 0xFF40 }, { 0xFF5B, 0xFF65 }, { 0xFFE0, 0xFFFF }, { 0x1F000, 0x1FAFF },
+    { 0xE0000, 0x1FFFFF },
+}
+
+--- The code point of a UTF-8 sequence.
+local function code_point(letter)
+    local first = letter:byte()
+    local value = first % (first >= 240 and 8 or first >= 224 and 16 or 32)
+    for position = 2, #letter do
+        value = value * 64 + letter:byte(position) % 64
+    end
+    return value
+end
+
+local function is_letter(sequence)
+    local code = code_point(sequence)
+    for _, range in ipairs(NO_LETTERS) do
+        if code >= range[1] and code <= range[2] then
+            return false
+        end
+    end
+    return true
+end
+
+--- The first `count` letters of a UTF-8 text.
+local function first_letters(text, count)
+    for start in text:gmatch("()[^\128-\191]") do
+        if count == 0 then
+            return text:sub(1, start - 1)
+        end
+        count = count - 1
+    end
+    return text
+end
+
+--- A name for a prompt: small ASCII letters, digits, hyphens, and the letters of other scripts.
 local function slug(prompt)
     local letters = ascii_letters()
     local text = prompt:gsub("\204[\128-\191]", ""):gsub("\205[\128-\175]", "") -- U+0300 to U+036F
-    text = text:gsub(MULTIBYTE, function(letter)
-        return letters[letter] or "-"
+    text = text:gsub(MULTIBYTE, function(sequence)
+        return letters[sequence] or (is_letter(sequence) and sequence or "-")
     end)
-    text = text:lower():gsub("[^a-z0-9]+", "-"):gsub("^%-", "")
-    if #text > SLUG_LENGTH then
+    text = text:lower():gsub("[^a-z0-9\128-\255]+", "-"):gsub("^%-", "")
+    local head = first_letters(text, SLUG_LENGTH + 1)
+    if head ~= first_letters(text, SLUG_LENGTH) then
         -- Cut between words, unless the first word is longer than the whole name may be.
-        text = text:sub(1, SLUG_LENGTH + 1)
-        text = text:match("^(.*)%-") or text:sub(1, SLUG_LENGTH)
+        text = head:match("^(.*)%-") or first_letters(text, SLUG_LENGTH)
     end
     text = text:gsub("%-$", "")
     return text ~= "" and text or "picture"
@@ -104,26 +179,35 @@ local function split_path(path)
     return directory or "", stem or name, extension or ""
 end
 
---- Path of picture `index` of `count`: "a.png" -> "a-2.png" when there are several.
-local function numbered(path, index, count)
-    if count == 1 then
+local function has_extension(path)
+    return select(3, split_path(path)) ~= ""
+end
+
+--- Path of picture `index` when `asked` were asked for: "a.png" -> "a-2.png".
+local function numbered(path, index, asked)
+    if asked == 1 and index == 1 then
         return path
     end
     local directory, stem, extension = split_path(path)
     return ("%s%s-%d%s"):format(directory, stem, index, extension)
 end
 
-local function has_extension(path)
-    return select(3, split_path(path)) ~= ""
+local function full_name(image, path)
+    if has_extension(path) or not image.ext then
+        return path
+    end
+    return path .. "." .. image.ext
 end
 
 --- Why nothing may be written at `path`; nil when it may.
 local function obstacle(path, force)
     local file, message, code = io.open(path, "rb")
-    if not file then
+    if not file and code == ENOENT then
+        -- What is not there can have no name; a link to nothing has one. To rename it so changes nothing.
+        return os.rename(path, path) and path .. ": is a link to nothing" or nil
+    elseif not file then
         -- With --force a file that cannot be read can still be replaced.
-        local harmless = code == ENOENT or (force and code == EACCES)
-        return not harmless and message or nil
+        return not (force and code == EACCES) and message or nil
     end
     local _, _, read_code = file:read(1)
     file:close()
@@ -134,7 +218,7 @@ local function obstacle(path, force)
 end
 
 --- Why no file can be made in `directory`; nil when it can. Asked of the system by making one:
--- permissions alone do not tell of a read-only or full disk.
+--- permissions alone do not tell of a read-only or full disk.
 local function directory_obstacle(directory)
     local unique = tostring({}):match("(%x+)$") or "0"
     local probe = ("%s.thucchien-%d-%s"):format(directory, os.time(), unique)
@@ -147,53 +231,94 @@ local function directory_obstacle(directory)
     return not written and directory .. ": cannot be written" or nil
 end
 
---- What would keep the pictures of a request from being saved, as far as it can be known.
-local function output_obstacle(path, count, force)
-    local directory, stem = split_path(path)
-    if stem == "" or stem == "." or stem == ".." then
-        return path .. ": is a directory, name a file"
-    end
-    local problem = directory_obstacle(directory)
-    for index = 1, problem and 0 or count do
-        local name = numbered(path, index, count)
-        local candidates = { name }
-        if not has_extension(path) then
-            for position, extension in ipairs(EXTENSIONS) do
-                candidates[position] = name .. "." .. extension
-            end
-        end
-        for _, candidate in ipairs(candidates) do
-            problem = problem or obstacle(candidate, force)
-        end
-    end
-    return problem
-end
-
--- ---- saving ------------------------------------------------------------------------------------
-
-local function full_name(image, path)
-    if has_extension(path) or not image.ext then
-        return path
-    end
-    return path .. "." .. image.ext
-end
-
---- The first of `start`-rescued-1, -2, … that nobody uses.
-local function unused_name(start, extension)
-    for number = 1, 1000 do
-        local name = ("%s-rescued-%d%s"):format(start, number, extension)
+--- The first of `path`-`from`, … that nobody uses; nil when there are too many.
+local function free_name(path, from)
+    local directory, stem, extension = split_path(path)
+    for number = from, from + 9999 do
+        local name = ("%s%s-%d%s"):format(directory, stem, number, extension)
         if not obstacle(name) then
             return name
         end
     end
 end
 
+-- ---- where pictures go -------------------------------------------------------------------------
+
+-- A target has a `path`, and may be `derived` from the prompt (then the name of a file that exists is
+-- not taken) or a `device` (then the bytes are written to it as they are).
+
+--- These may be anything; even where they are files, their name is not the file's.
+local function is_stream(path)
+    return path == "/dev/stdout" or path == "/dev/stderr" or path:find("^/dev/fd/%d+$") ~= nil
+end
+
+local function is_device(path)
+    return is_stream(path) or (test("-e", path) and not test("-f", path))
+end
+
+local function find_target(output, prompt)
+    if not output then
+        return { path = slug(prompt), derived = true }
+    elseif test("-d", output) then
+        local slash = output:find("[" .. SEPARATORS .. "]$") and "" or "/"
+        return { path = output .. slash .. slug(prompt), derived = true }
+    elseif is_device(output) then
+        return { path = output, device = true }
+    end
+    return { path = (output:gsub("%.+$", "")) }
+end
+
+--- The names that picture `index` may get, as far as it can be known.
+local function candidates(path, index, asked)
+    local name = numbered(path, index, asked)
+    if has_extension(path) then
+        return { name }
+    end
+    local names = {}
+    for position, extension in ipairs(EXTENSIONS) do
+        names[position] = name .. "." .. extension
+    end
+    return names
+end
+
+--- What would keep the pictures of a request from being saved, as far as it can be known.
+local function target_obstacle(target, asked, force)
+    if target.device then
+        return not test("-w", target.path) and target.path .. ": cannot be written" or nil
+    end
+    local directory, stem = split_path(target.path)
+    if stem == "" then
+        return directory .. ": there is no such directory"
+    end
+    local problem = directory_obstacle(directory)
+    for index = 1, (problem or target.derived) and 0 or asked do
+        for _, name in ipairs(candidates(target.path, index, asked)) do
+            problem = problem or obstacle(name, force)
+        end
+    end
+    return problem
+end
+
+--- The name that picture `index` of `asked` gets.
+local function choose_name(target, image, index, asked, force)
+    if target.device then
+        return target.path
+    end
+    local name = full_name(image, numbered(target.path, index, asked))
+    if target.derived and not force and obstacle(name) then
+        return free_name(full_name(image, target.path), index + 1) or name
+    end
+    return name
+end
+
+-- ---- saving ------------------------------------------------------------------------------------
+
 --- Saves under a name of its own: beside `path`, else here, else among temporary files.
 local function rescue(image, path)
     local directory, stem, extension = split_path(path)
     local temporary = os.getenv("TMPDIR") or os.getenv("TEMP") or "/tmp"
     for _, start in ipairs({ directory .. stem, "picture", temporary .. "/picture" }) do
-        local name = unused_name(start, extension)
+        local name = free_name(start .. "-rescued" .. extension, 1)
         local saved = name and image:save(name)
         if saved then
             return saved
@@ -201,56 +326,123 @@ local function rescue(image, path)
     end
 end
 
---- Saves `image`; returns where it is, and what went wrong when that is not where it should be.
-local function save(image, path, force)
-    local name = full_name(image, path)
-    local problem = obstacle(name, force)
-    if not problem then
-        local saved, err = image:save(name)
-        if saved then
-            return saved
-        end
-        problem = err.message
+local function write_device(image, path)
+    local file, message = io.open(path, "wb")
+    if not file then
+        return nil, message
     end
-    local saved = rescue(image, name)
-    return saved, problem .. (saved and "; saved as " .. saved or "; the picture is lost")
+    local written, problem = file:write(image.bytes)
+    local closed, late_problem = file:close()
+    if written and closed then
+        return path
+    end
+    return nil, path .. ": " .. (problem or late_problem)
+end
+
+local function write_file(image, path)
+    local saved, err = image:save(path)
+    return saved, err and err.message
+end
+
+--- Saves pictures as they come. `keep` takes each once; `places` tells where a picture is, false if
+--- nowhere, and `problems` what went wrong.
+local function new_keeper(target, options)
+    local keeper = { places = {}, problems = {} }
+    local asked, force = options.n or 1, options.force
+    local begun = {} -- names; an interrupt while a picture is written lets it be written again
+
+    local function write(image, name)
+        local problem = not (target.device or begun[image]) and obstacle(name, force)
+        if problem then
+            return nil, problem
+        end
+        begun[image] = name
+        return (target.device and write_device or write_file)(image, name)
+    end
+
+    function keeper.keep(image, index)
+        if keeper.places[image] ~= nil then
+            return
+        end
+        local name = begun[image] or choose_name(target, image, index, asked, force)
+        local place, problem = write(image, name)
+        if not place then
+            place = rescue(image, target.device and full_name(image, "picture") or name)
+            problem = problem .. (place and "; saved as " .. place or "; the picture is lost")
+        end
+        keeper.places[image] = place or false
+        keeper.problems[#keeper.problems + 1] = problem
+    end
+
+    --- For `on_image`. What is raised, by Ctrl-C say, would cost us the pictures after this one: it
+    --- waits in `raised`.
+    function keeper.take(image, index)
+        local ok, raised = pcall(keeper.keep, image, index)
+        if not ok then
+            keeper.raised = raised
+            keeper.keep(image, index)
+        end
+    end
+    return keeper
 end
 
 -- ---- waiting -----------------------------------------------------------------------------------
 
---- Whether a person looks at standard error. Plain Lua cannot ask, a POSIX shell can.
-local function on_terminal()
-    if package.config:sub(1, 1) ~= "/" then
-        return false
+--- A line on standard error for a person who waits there: the function shows a text in it, or
+--- erases it for "".
+local function new_ticker()
+    if not test("-t", "2") then
+        return function() end
     end
-    local result = os.execute("test -t 2")
-    return result == true or result == 0 -- a boolean since 5.2, the status in 5.1
+    local shown
+    return function(text)
+        if text ~= shown then
+            io.stderr:write("\r\27[K" .. text)
+        end
+        shown = text
+    end
 end
 
---- `client:generate`, with a sign of life for a person who waits. While it waits, the module calls a
---- function of its own ten times a second, for hooks like this one.
-local function generate_with_ticker(client, params)
-    if not on_terminal() then
-        return client:generate(params)
+local function progress_text(request)
+    local received, _, seconds = request:progress()
+    seconds = math.floor(seconds)
+    if received == 0 then
+        return ("waiting for the gateway, %d s "):format(seconds)
     end
-    local start, shown = os.time(), nil
-    local function tick()
-        local seconds = os.time() - start
-        if seconds ~= shown then
-            shown = seconds
-            io.stderr:write(("\rwaiting for the gateway … %d s "):format(seconds))
-        end
+    return ("receiving, %d s, %.1f MB "):format(seconds, received / 1e6)
+end
+
+--- Gives a request up, for something was raised. The error that says so has what was whole by then.
+local function give_up(request, raised)
+    request:cancel()
+    local response, err = request:wait() -- hands out what has come
+    local interrupted = is_interrupt(raised)
+    local result = interrupted and failure("cancelled", "interrupted") or failure("error", tostring(raised))
+    result.interrupted = interrupted
+    result.data = (response or err).data
+    result.maybe_billed = not response and err.maybe_billed or response ~= nil
+    return result
+end
+
+--- Waits until the request has ended, with a sign of life four times a second.
+local function wait_for(request, keeper)
+    local tick = new_ticker()
+    local ok, response, err = pcall(function()
+        local response, err
+        repeat
+            tick(progress_text(request))
+            response, err = request:wait(TICK)
+            if keeper.raised then
+                error(keeper.raised, 0)
+            end
+        until request:status() == "done"
+        return response, err
+    end)
+    tick("")
+    if ok then
+        return response, err
     end
-    tick()
-    debug.sethook(tick, "c")
-    -- Protected, because Ctrl-C is an error and must not leave the line behind.
-    local ok, response, err = pcall(client.generate, client, params)
-    debug.sethook()
-    io.stderr:write("\r\27[K")
-    if not ok then
-        error(response, 0)
-    end
-    return response, err
+    return nil, give_up(request, response)
 end
 
 -- ---- reports -----------------------------------------------------------------------------------
@@ -264,9 +456,9 @@ local function readable_size(bytes)
     return ("%.1f MB"):format(bytes / 1e6)
 end
 
-local function print_image(image, path)
+local function describe(image, place)
     local dimensions = image.width and ("%dx%d"):format(image.width, image.height) or "unknown size"
-    print(("%s  %s  %s"):format(path, dimensions, readable_size(image.size)))
+    return ("%s  %s  %s"):format(place, dimensions, readable_size(image.size))
 end
 
 local ERROR_FIELDS = {
@@ -286,20 +478,36 @@ local function error_record(err)
     return record
 end
 
---- Reports a failure of `generate` and returns the exit status.
-local function fail(err, as_json)
-    warn(err)
-    if as_json then
-        print(encode_json({ error = error_record(err) }))
-    end
-    return 1
+local function exit_status(err)
+    return err.interrupted and INTERRUPTED or 1
 end
 
-local function report_record(response, saved, problem)
-    local images = {}
-    for index, image in ipairs(response.data) do
-        images[index] = {
-            path = saved[index] or nil,
+--- The line for a request that failed, with what can be had of it nevertheless.
+local function complaint(err, places, asked)
+    local parts = { tostring(err) }
+    if #places > 0 then
+        parts[2] = ("%d of %d pictures saved: %s"):format(#places, asked, table.concat(places, ", "))
+    end
+    if err.interrupted and err.maybe_billed then
+        parts[#parts + 1] = "the request may be billed"
+    end
+    return table.concat(parts, "; ")
+end
+
+--- Reports that `generate` failed without a picture, and returns the exit status.
+local function fail(err, as_json)
+    warn(complaint(err, {}))
+    if as_json then
+        put(encode_json({ error = error_record(err) }))
+    end
+    return exit_status(err)
+end
+
+local function report_record(response, images, places, problem)
+    local records = {}
+    for index, image in ipairs(images) do
+        records[index] = {
+            path = places[image] or nil,
             width = image.width,
             height = image.height,
             size = image.size,
@@ -314,39 +522,60 @@ local function report_record(response, saved, problem)
         request_id = response.request_id,
         attempts = response.attempts,
         timing = response.timing,
-        images = images,
+        images = records,
         error = problem and error_record(problem) or nil,
     }
 end
 
---- Saves what came, says where it is, and returns the exit status. A failure in the middle of an answer
---- leaves the pictures that were whole: they are paid for, and saved like others.
-local function deliver(response, err, options, path)
-    response = response or { data = err.data }
-    local asked = options.n or 1
-    local count = math.max(asked, #response.data)
-    local saved, problem = {}, err
-    for index, image in ipairs(response.data) do
-        local place, message = save(image, numbered(path, index, count), options.force)
-        saved[index] = place or false
-        if message then
-            warn(message)
-            problem = problem or failure("io", message)
-        end
-        if place and not options.json then
-            print_image(image, place)
+--- What standard error is told of the pictures and of the request.
+local function warn_of(images, keeper, err, asked)
+    local places = {}
+    for _, image in ipairs(images) do
+        local place = keeper.places[image]
+        places[#places + 1] = place or nil
+        if place and not image.mime then
+            warn(place .. ": not a picture the module knows")
         end
     end
-    if #response.data < asked then
-        warn(("%d of %d pictures came"):format(#response.data, asked))
-    end
-    if options.json then
-        print(encode_json(report_record(response, saved, problem)))
+    for _, problem in ipairs(keeper.problems) do
+        warn(problem)
     end
     if err then
-        warn(err)
+        warn(complaint(err, places, math.max(asked, #images)))
+    elseif #images < asked then
+        warn(("%d of %d pictures came"):format(#images, asked))
     end
-    return problem and 1 or 0
+end
+
+local function report_text(response, images, keeper, err, as_json)
+    if as_json then
+        local problem = err or (keeper.problems[1] and failure("io", keeper.problems[1]))
+        return encode_json(report_record(response, images, keeper.places, problem))
+    end
+    local lines = {}
+    for _, image in ipairs(images) do
+        local place = keeper.places[image]
+        lines[#lines + 1] = place and describe(image, place) or nil
+    end
+    return table.concat(lines, "\n")
+end
+
+--- Says what came and where it is, and returns the exit status. A failure in the middle of an answer
+--- leaves the pictures that were whole: they are paid for, and saved like others.
+local function report(response, err, keeper, target, options)
+    local images = (response or err).data
+    for index, image in ipairs(images) do
+        keeper.keep(image, index) -- those that an interrupt kept from it
+    end
+    warn_of(images, keeper, err, options.n or 1)
+    -- A picture in standard output stays exact to the byte.
+    local stream = (target.path == "/dev/stdout" or target.path == "/dev/fd/1") and io.stderr or io.stdout
+    local text = report_text(response or {}, images, keeper, err, options.json)
+    local told = text == "" or put(text, stream)
+    if err then
+        return exit_status(err)
+    end
+    return told and #keeper.problems == 0 and 0 or 1
 end
 
 -- ---- commands ----------------------------------------------------------------------------------
@@ -366,11 +595,20 @@ local function load_module()
     return nil, ("the C module 'thucchien' does not load in %s: %s"):format(this_lua, module)
 end
 
+--- A prompt that somebody types. Ctrl-C ends cat, and with it a read that some Luas would take up again.
+local function ask_for_prompt()
+    warn("type the prompt, end with Ctrl-D")
+    local typed = io.popen("cat")
+    local text = typed:read("*a")
+    typed:close()
+    return text
+end
+
 local function read_prompt(argument)
     if argument ~= "-" then
         return argument
     end
-    local text = io.read("*a") or ""
+    local text = test("-t", "0") and ask_for_prompt() or io.read("*a") or ""
     return (text:gsub("\r?\n$", ""))
 end
 
@@ -378,8 +616,8 @@ local commands = {}
 
 function commands.generate(options)
     local prompt = read_prompt(options.prompt)
-    local path = options.output or slug(prompt)
-    local problem = output_obstacle(path, options.n or 1, options.force)
+    local target = find_target(options.output, prompt)
+    local problem = target_obstacle(target, options.n or 1, options.force)
     if problem then
         return fail(failure("io", problem), options.json)
     end
@@ -395,18 +633,25 @@ function commands.generate(options)
     if not client then
         return fail(refusal, options.json)
     end
-    local response, err = generate_with_ticker(client, {
+    local keeper = new_keeper(target, options)
+    local request
+    request, refusal = client:submit({
         prompt = prompt,
         n = options.n,
         size = options.size,
         aspect_ratio = options.aspect_ratio,
         model = options.model,
+        on_image = keeper.take,
     })
+    if not request then
+        return fail(refusal, options.json)
+    end
+    local response, err = wait_for(request, keeper)
     client:close()
     if not response and not err.data then
         return fail(err, options.json)
     end
-    return deliver(response, err, options, path)
+    return report(response, err, keeper, target, options)
 end
 
 function commands.emulator(options)
@@ -454,10 +699,26 @@ local function whole_number(least, most, expected)
     end
 end
 
-local function version()
-    local module, missing = load_module()
-    local name = module and module._VERSION or "thucchien (" .. one_line(missing) .. ")"
-    return ("%s (%s)"):format(name, jit and jit.version or _VERSION)
+local function some_text(name)
+    return function(text)
+        if text ~= "" then
+            return text
+        end
+        return nil, name .. " takes a text that is not empty"
+    end
+end
+
+local function output_path(text)
+    if text == "" or text == "-" then
+        return nil, ("-o takes a file or a directory, got '%s' (standard output is /dev/stdout)"):format(text)
+    end
+    return text
+end
+
+local function show_version()
+    local module = load_module()
+    local name = module and module._VERSION or "thucchien (no C module)"
+    leave(module and 0 or 1, ("%s (%s)"):format(name, jit and jit.version or _VERSION))
 end
 
 --- Gives `command` a --help that raises; `prepare` may complete the text first.
@@ -475,16 +736,20 @@ local function add_generate(parser)
     local command = parser:command("generate", "Make pictures from a prompt and save them.")
     add_help(command)
     command:argument("prompt", "What to draw; `-` reads it from standard input."):argname("PROMPT")
-    command:option("-o", "File to write. Without an extension it gets the true one; "
-        .. "several pictures are numbered. Default: a name made from the prompt.")
-        :argname("FILE"):target("output")
+    command:option("-o", "File to write, or a directory. Without an extension it gets the true one; "
+        .. "several pictures are numbered. Default: a name made from the prompt, one that is free.")
+        :argname("FILE"):target("output"):convert(output_path)
     command:option("-n", "How many pictures (default 1).")
         :argname("N"):convert(whole_number(1, 1000, "-n takes a whole number from 1"))
-    command:option("--size", "Width and height, such as 1536x1024."):argname("S")
-    command:option("--aspect-ratio", "Shape, such as 16:9; wins over --size."):argname("R")
-    command:option("--model", "Model (default imagen-4)."):argname("M")
+    command:option("--size", "Width and height, such as 1536x1024.")
+        :argname("S"):convert(some_text("--size"))
+    command:option("--aspect-ratio", "Shape, such as 16:9; wins over --size.")
+        :argname("R"):convert(some_text("--aspect-ratio"))
+    command:option("--model", "Model (default imagen-4).")
+        :argname("M"):convert(some_text("--model"))
     command:option("--base-url", "Address of the gateway (default $THUCCHIEN_BASE_URL, "
-        .. "or https://api.thucchien.ai)."):argname("U")
+        .. "or https://api.thucchien.ai).")
+        :argname("U"):convert(some_text("--base-url"))
     command:option("--timeout", "Seconds that one attempt may take (default 300).")
         :argname("S"):convert(number_between(1e-3, 1e6, "--timeout takes seconds"))
     command:flag("--json", "Print one JSON object instead of text.")
@@ -513,9 +778,7 @@ local function build_parser(argparse)
         "The key is read from the environment variable THUCCHIEN_API_KEY and from nowhere else.")
     parser:command_target("command"):help_max_width(80)
     add_help(parser)
-    parser:flag("--version", "Show the version and exit."):action(function()
-        leave(0, version())
-    end)
+    parser:flag("--version", "Show the version and exit."):action(show_version)
     add_generate(parser)
     add_emulator(parser)
     function parser.error(at, message)
@@ -536,19 +799,20 @@ end
 
 --- Runs the command.
 ---@param arguments string[] the arguments, as in the global `arg`
----@return integer status 0 success, 1 failure, 2 wrong usage
+---@return integer status 0 success, 1 failure, 2 wrong usage, 130 interrupted
 function cli.main(arguments)
     local ok, result = pcall(run, arguments)
     if ok then
         return result
     elseif type(result) == "table" and result.leave then
-        io.stdout:write(result.stdout and result.stdout .. "\n" or "")
+        local told = not result.stdout or put(result.stdout)
         io.stderr:write(result.stderr or "")
-        return result.leave
+        return told and result.leave or 1
+    elseif is_interrupt(result) then
+        warn("interrupted")
+        return INTERRUPTED
     end
-    -- `lua` turns Ctrl-C into this error.
-    local interrupted = tostring(result):find("interrupted!", 1, true)
-    warn(interrupted and "interrupted" or result)
+    warn(result)
     return 1
 end
 

@@ -1,0 +1,56 @@
+-- For specs that run the command as a user does: by a shell, in a directory that is thrown away.
+
+local lfs = require "lfs"
+
+local command = {}
+
+-- The checkout: busted is started there.
+command.root = lfs.currentdir()
+command.lua = os.getenv "LUA" or (jit and "luajit") or "lua" .. _VERSION:match "%d+%.%d+"
+
+---@param text string
+---@return string # one word for a shell
+function command.quote(text)
+    return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+---@param path string
+---@return string? # nil if the file is not there
+function command.read(path)
+    local file = io.open(path, "rb")
+    local text = file and file:read "*a"
+    if file then
+        file:close()
+    end
+    return text
+end
+
+---@param path string
+---@param text string
+function command.write(path, text)
+    local file = assert(io.open(path, "wb"))
+    file:write(text)
+    file:close()
+end
+
+---@return string path # of a new directory
+function command.new_directory()
+    local path = os.tmpname()
+    os.remove(path)
+    assert(lfs.mkdir(path))
+    return path
+end
+
+---@param path string
+function command.remove_directory(path)
+    os.execute("rm -rf " .. command.quote(path))
+end
+
+---@param line string
+---@return integer # the exit status of a shell's line
+function command.execute(line)
+    local result, _, code = os.execute(line)
+    return type(result) == "number" and math.floor(result / 256) or code -- the status in 5.1 and LuaJIT
+end
+
+return command
