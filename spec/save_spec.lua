@@ -2,6 +2,7 @@
 
 local lfs = require "lfs"
 local thucchien = require "thucchien"
+local command = require "spec.support.command"
 local mirrors = require "spec.support.mirror"
 
 local mirror, client, directory
@@ -21,24 +22,6 @@ local function image(json)
     return response.data[1]
 end
 
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read "*a"
-    file:close()
-    return text
-end
-
-local function names()
-    local found = {}
-    for name in lfs.dir(directory) do
-        if name ~= "." and name ~= ".." then
-            found[#found + 1] = name
-        end
-    end
-    table.sort(found)
-    return found
-end
-
 setup(function()
     mirror = mirrors.start()
     client = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef" })
@@ -50,16 +33,11 @@ teardown(function()
 end)
 
 before_each(function()
-    directory = os.tmpname()
-    os.remove(directory)
-    assert(lfs.mkdir(directory))
+    directory = command.new_directory()
 end)
 
 after_each(function()
-    for _, name in ipairs(names()) do
-        os.remove(directory .. "/" .. name)
-    end
-    os.remove(directory)
+    command.remove_directory(directory)
 end)
 
 describe("save", function()
@@ -67,8 +45,8 @@ describe("save", function()
         it("adds the true extension: " .. ext, function()
             local picture = image(json)
             assert.equal(directory .. "/dusk." .. ext, picture:save(directory .. "/dusk"))
-            assert.is_true(read(directory .. "/dusk." .. ext) == picture.bytes)
-            assert.same({ "dusk." .. ext }, names())
+            assert.is_true(command.read(directory .. "/dusk." .. ext) == picture.bytes)
+            assert.same({ "dusk." .. ext }, command.names(directory))
             assert.same({ 2, 3 }, { picture.width, picture.height })
         end)
     end
@@ -76,7 +54,7 @@ describe("save", function()
     it("corrects no extension that is there", function()
         assert.equal(directory .. "/a.dat", image(HEADS.png):save(directory .. "/a.dat"))
         assert.equal(directory .. "/.hidden.png", image(HEADS.png):save(directory .. "/.hidden"))
-        assert.same({ ".hidden.png", "a.dat" }, names())
+        assert.same({ ".hidden.png", "a.dat" }, command.names(directory))
     end)
 
     it("looks for the extension in the name, not in the directory", function()
@@ -88,7 +66,7 @@ describe("save", function()
 
     it("adds nothing to bytes of an unknown type", function()
         assert.equal(directory .. "/a", image('"QUJD"'):save(directory .. "/a"))
-        assert.equal("ABC", read(directory .. "/a"))
+        assert.equal("ABC", command.read(directory .. "/a"))
     end)
 
     it("replaces a file that is there", function()
@@ -96,8 +74,8 @@ describe("save", function()
         file:write(("old"):rep(100))
         file:close()
         assert(image('"QUJD"'):save(directory .. "/a.png"))
-        assert.equal("ABC", read(directory .. "/a.png"))
-        assert.same({ "a.png" }, names())
+        assert.equal("ABC", command.read(directory .. "/a.png"))
+        assert.same({ "a.png" }, command.names(directory))
     end)
 
     it("says what is wrong and leaves nothing behind", function()
@@ -115,7 +93,7 @@ describe("save", function()
             assert.equal("io", err.kind)
             assert.matches(reason, err.message)
         end
-        assert.same({ "taken.png" }, names())
+        assert.same({ "taken.png" }, command.names(directory))
     end)
 
     it("wants a path and an image", function()

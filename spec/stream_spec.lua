@@ -3,6 +3,7 @@
 local lfs = require "lfs"
 local system = require "system"
 local thucchien = require "thucchien"
+local command = require "spec.support.command"
 local mirrors = require "spec.support.mirror"
 
 local mirror, client, directory
@@ -27,24 +28,6 @@ local function generate(params, answer)
     return client:generate(params)
 end
 
-local function names()
-    local found = {}
-    for name in lfs.dir(directory) do
-        if name ~= "." and name ~= ".." then
-            found[#found + 1] = name
-        end
-    end
-    table.sort(found)
-    return found
-end
-
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read "*a"
-    file:close()
-    return text
-end
-
 setup(function()
     mirror = mirrors.start()
     client = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef" })
@@ -56,16 +39,11 @@ teardown(function()
 end)
 
 before_each(function()
-    directory = os.tmpname()
-    os.remove(directory)
-    assert(lfs.mkdir(directory))
+    directory = command.new_directory()
 end)
 
 after_each(function()
-    for _, name in ipairs(names()) do
-        os.remove(directory .. "/" .. name)
-    end
-    os.remove(directory)
+    command.remove_directory(directory)
 end)
 
 describe("on_image", function()
@@ -360,7 +338,7 @@ describe("a sink", function()
             end,
         }, { body = '{"data":[' .. item(1000) .. "]}" }))
         file:close()
-        assert.is_true(read(path) == bytes_of(1000))
+        assert.is_true(command.read(path) == bytes_of(1000))
     end)
 
     it("ends the request when it raises", function()
@@ -383,9 +361,9 @@ describe("save", function()
     it("streams pictures to files of their own type", function()
         local response = assert(generate({ save = directory .. "/dusk" },
             { body = '{"data":[' .. item(400000) .. "," .. item(3) .. "]}" }))
-        assert.same({ "dusk-2.png", "dusk.png" }, names())
-        assert.is_true(read(directory .. "/dusk.png") == bytes_of(400000))
-        assert.is_true(read(directory .. "/dusk-2.png") == bytes_of(3))
+        assert.same({ "dusk-2.png", "dusk.png" }, command.names(directory))
+        assert.is_true(command.read(directory .. "/dusk.png") == bytes_of(400000))
+        assert.is_true(command.read(directory .. "/dusk-2.png") == bytes_of(3))
         assert.equal(directory .. "/dusk.png", response.data[1].path)
         assert.equal(directory .. "/dusk-2.png", response.data[2].path)
         assert.is_nil(response.data[1].bytes)
@@ -394,7 +372,7 @@ describe("save", function()
 
     it("keeps an extension, and numbers before it", function()
         assert(generate({ save = directory .. "/a.b.img" }, { body = '{"data":[' .. item(1) .. "," .. item(2) .. "]}" }))
-        assert.same({ "a.b-2.img", "a.b.img" }, names())
+        assert.same({ "a.b-2.img", "a.b.img" }, command.names(directory))
     end)
 
     it("tells on_image where it is", function()
@@ -412,7 +390,7 @@ describe("save", function()
         local _, err = generate({ save = directory .. "/dusk" },
             { body = '{"data":[' .. item(400000) .. ',{"b64_json":"' .. base64(300000) })
         assert.equal("bad_response", err.kind)
-        assert.same({ "dusk.png" }, names())
+        assert.same({ "dusk.png" }, command.names(directory))
         assert.equal(directory .. "/dusk.png", err.data[1].path)
     end)
 
@@ -425,14 +403,14 @@ describe("save", function()
                 end
             end,
         }, { body = '{"data":[' .. item(4000000) .. "]}" })
-        assert.same({}, names())
+        assert.same({}, command.names(directory))
     end)
 
     it("finds another name where a directory is in the way of a picture that is paid for", function()
         assert(lfs.mkdir(directory .. "/dusk-2.png"))
         local response = assert(generate({ save = directory .. "/dusk" },
             { body = '{"data":[' .. item(1) .. "," .. item(2) .. "]}" }))
-        assert.is_true(read(response.data[2].path) == bytes_of(2))
+        assert.is_true(command.read(response.data[2].path) == bytes_of(2))
     end)
 
     it("believes no path that the server sends", function()

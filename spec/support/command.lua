@@ -46,6 +46,19 @@ function command.remove_directory(path)
     os.execute("rm -rf " .. command.quote(path))
 end
 
+---@param path string # of a directory
+---@return string[] # the names of all that is in it, sorted
+function command.names(path)
+    local names = {}
+    for name in lfs.dir(path) do
+        if name ~= "." and name ~= ".." then
+            names[#names + 1] = name
+        end
+    end
+    table.sort(names)
+    return names
+end
+
 ---@param line string
 ---@return integer # the exit status of a shell's line
 function command.execute(line)
