@@ -129,11 +129,8 @@ static bool has_path(enum tc_base64_path path)
 #endif
 }
 
-/*
- * Set once, to a value that depends on the processor alone: it does not matter if two threads do it
- * at the same time.
- */
-static int taken_path = -1;
+/* What tc_base64_take_path asked for; below 0, and never written, in all but tests. */
+static int asked_path = -1;
 
 static enum tc_base64_path best_path(void)
 {
@@ -149,15 +146,13 @@ static enum tc_base64_path best_path(void)
 bool tc_base64_take_path(enum tc_base64_path path)
 {
     if (has_path(path))
-        taken_path = (int)path;
+        asked_path = (int)path;
     return has_path(path);
 }
 
 static enum tc_base64_path current_path(void)
 {
-    if (taken_path < 0)
-        taken_path = (int)best_path();
-    return (enum tc_base64_path)taken_path;
+    return asked_path < 0 ? best_path() : (enum tc_base64_path)asked_path;
 }
 
 const char *tc_base64_path_name(void)

@@ -314,12 +314,15 @@ static void sync_timer(lua_State *L, struct client_box *box, int driver)
     lua_call(L, 1, 0);
 }
 
-/* Tells the driver, if there is one, what has changed. `lent` is the client's uservalue. */
-static void sync_driver(lua_State *L, struct client_box *box, int lent)
+/*
+ * Tells the driver, if there is one, which sockets to watch and which not any more. The client's
+ * uservalue is at `lent`. Always before a function of the user's is called: libcurl may have closed
+ * a socket, and a file that the function opens may get its number.
+ */
+static void sync_sockets(lua_State *L, struct client_box *box, int lent)
 {
     intptr_t socket;
     int events;
-    tc_checkstack(L, 10);
     lua_getfield(L, lent, "driver");
     int driver = lua_gettop(L);
     while (lua_istable(L, driver) && box->client &&
@@ -329,9 +332,18 @@ static void sync_driver(lua_State *L, struct client_box *box, int lent)
         push_events(L, events);
         lua_call(L, 2, 0);
     }
-    if (lua_istable(L, driver) && box->client)
-        sync_timer(L, box, driver);
     lua_settop(L, driver - 1);
+}
+
+/* Tells the driver, if there is one, what has changed. */
+static void sync_driver(lua_State *L, struct client_box *box, int lent)
+{
+    tc_checkstack(L, 10);
+    sync_sockets(L, box, lent);
+    lua_getfield(L, lent, "driver");
+    if (lua_istable(L, -1) && box->client)
+        sync_timer(L, box, lua_gettop(L));
+    lua_pop(L, 1);
 }
 
 void tc_client_sync(lua_State *L, int client)
@@ -428,7 +440,11 @@ static bool deliver(lua_State *L, struct client_box *box, int lent)
     struct tc_request *news;
     bool any = false;
     tc_checkstack(L, 10);
-    while (box->client && (news = tc_client_take_ready(box->client))) {
+    while (box->client && box->client->first_ready) {
+        sync_sockets(L, box, lent);
+        news = tc_client_take_ready(box->client);
+        if (!news)
+            break;
         bool ended = news->state == TC_DONE;
         int id = (int)news->id;
         lua_rawgeti(L, lent, id);
