@@ -1,10 +1,11 @@
 -- Drives a client by a cqueues controller, beside lua-http and whatever else runs in it.
 --
+--     local adapter = require "thucchien.cqueues"
 --     local queue = cqueues.new()
 --     queue:wrap(function()
 --         local client = assert(thucchien.new())
---         require("thucchien.cqueues").attach(client, queue)
---         local response, err = client:submit("a lighthouse at dusk"):await()
+--         adapter.attach(client, queue)
+--         local response, err = adapter.await(client:submit "a lighthouse at dusk")
 --     end)
 --     assert(queue:loop())
 --
@@ -12,6 +13,7 @@
 
 local condition = require "cqueues.condition"
 local cqueues = require "cqueues"
+local socket_library = require "cqueues.socket"
 
 local adapter = {}
 
@@ -20,7 +22,7 @@ local pollable = {}
 pollable.__index = pollable
 
 function pollable:pollfd()
-    return self.socket
+    return self.copy:pollfd()
 end
 
 function pollable:events()
@@ -42,12 +44,21 @@ function adapter.attach(client, queue)
     local moment, timer_runs
     local moved = condition.new()
 
+    -- An error of a function of the user's goes to who runs the controller. It must not end the coroutine that
+    -- serves a socket, or the timer: other requests need them.
+    local function act(...)
+        local ok, err = pcall(client.action, client, ...)
+        if not ok then
+            queue:wrap(error, err, 0)
+        end
+    end
+
     local function watch(object)
         while watched[object.socket] == object do
             -- The condition wakes it when the client wants something else of this socket.
             local ready = cqueues.poll(object, object.changed)
             if ready == object and watched[object.socket] == object then
-                client:action(object.socket, object.wanted)
+                act(object.socket, object.wanted)
             end
         end
     end
@@ -59,8 +70,7 @@ function adapter.attach(client, queue)
         if not events then
             watched[socket] = nil
             if object then
-                -- The socket may be closed already, and its number come back as another one.
-                cqueues.cancel(socket)
+                object.copy:close()
                 object.changed:signal()
             end
             return
@@ -70,7 +80,11 @@ function adapter.attach(client, queue)
             object.changed:signal()
             return
         end
-        object = setmetatable({ socket = socket, wanted = events, changed = condition.new() }, pollable)
+        -- A controller has to be told before a socket is closed, and libcurl closes its own without asking.
+        -- So the controller gets a duplicate, which is closed here.
+        object = setmetatable({
+            socket = socket, copy = assert(socket_library.dup(socket)), wanted = events, changed = condition.new(),
+        }, pollable)
         watched[socket] = object
         queue:wrap(watch, object)
     end
@@ -82,7 +96,8 @@ function adapter.attach(client, queue)
                 cqueues.poll(moved, left)
             else
                 moment = nil
-                client:action()
+                act()
+                cqueues.poll(0) -- there may be more to do at once, but others have their turn first
             end
         end
         timer_runs = false
@@ -101,6 +116,28 @@ function adapter.attach(client, queue)
     return function()
         client:set_driver(nil)
     end
+end
+
+---Waits for a request in a coroutine of a controller. request:await() is for other coroutines: it yields, and
+---only a controller may resume what runs in it.
+---@param request? thucchien.request  # what submit returned; without one, `err` comes back
+---@param err? thucchien.error
+---@return thucchien.response? response
+---@return thucchien.error? err
+function adapter.await(request, err)
+    if not request then
+        return nil, err
+    end
+    local ended = condition.new()
+    local result
+    coroutine.wrap(function()
+        result = { request:await() }
+        ended:signal()
+    end)()
+    while not result do
+        ended:wait()
+    end
+    return result[1], result[2]
 end
 
 return adapter

@@ -92,7 +92,8 @@ function adapter.attach(client, uv)
             return
         end
         timer = timer or uv.new_timer()
-        timer:start(milliseconds, 0, on_timer)
+        -- Not 0: libuv goes on with timers of 0 that start one another, and serves nothing else meanwhile.
+        timer:start(math.max(milliseconds, 1), 0, on_timer)
     end
 
     client:set_driver(driver)

@@ -1,0 +1,299 @@
+--- thucchien.cqueues inside a real controller, beside lua-http where that is to be had.
+
+local mirrors = require "spec.support.mirror"
+local thucchien = require "thucchien"
+
+local KEY = "sk-specs-0123456789abcdef"
+local PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
+
+local has_cqueues, cqueues = pcall(require, "cqueues")
+local has_http, http_request = pcall(require, "http.request")
+
+describe("thucchien.cqueues", function()
+    if not has_cqueues then
+        pending "needs cqueues (Debian: lua-cqueues)"
+        return
+    end
+
+    local adapter = require "thucchien.cqueues"
+    local mirror, client, queue, detach
+
+    local function params(answer, more)
+        more = more or {}
+        more.prompt = "x"
+        more.extra_body = { mirror = answer or { body = PICTURE } }
+        return more
+    end
+
+    local function slow(seconds)
+        return params { hold = seconds, body = PICTURE }
+    end
+
+    -- Runs the controller until nothing is left to do, but no longer than ten seconds.
+    local function run()
+        local start = cqueues.monotime()
+        local ok, err = queue:loop(10)
+        assert(ok, err)
+        assert.is_true(queue:empty(), "something keeps the controller alive")
+        return cqueues.monotime() - start
+    end
+
+    setup(function()
+        mirror = mirrors.start()
+    end)
+
+    teardown(function()
+        mirror:stop()
+    end)
+
+    before_each(function()
+        client = assert(thucchien.new { api_key = KEY, base_url = mirror.url })
+        queue = cqueues.new()
+        detach = adapter.attach(client, queue)
+    end)
+
+    after_each(function()
+        client:close()
+        run()
+    end)
+
+    it("serves several requests at once, and the controller goes on with the rest", function()
+        local done, ticks = 0, 0
+        queue:wrap(function()
+            while done < 5 do
+                ticks = ticks + 1
+                cqueues.sleep(0.01)
+            end
+        end)
+        for _ = 1, 5 do
+            queue:wrap(function()
+                local response = assert(adapter.await(client:submit(slow(0.3))))
+                done = done + (response.data[1].bytes == "ABC" and 1 or 0)
+            end)
+        end
+        assert.is_true(run() < 1.4) -- one after the other they take 1.5 s
+        assert.equal(5, done)
+        assert.is_true(ticks >= 10, ticks .. " ticks")
+    end)
+
+    it("takes the running controller if it is given none", function()
+        local bytes
+        queue:wrap(function()
+            local own = assert(thucchien.new { api_key = KEY, base_url = mirror.url })
+            adapter.attach(own)
+            bytes = assert(adapter.await(own:submit(params()))).data[1].bytes
+            own:close()
+        end)
+        run()
+        assert.equal("ABC", bytes)
+    end)
+
+    it("leaves a coroutine that awaited in the controller's hands", function()
+        local log = {}
+        queue:wrap(function()
+            for i = 1, 3 do
+                log[#log + 1] = assert(adapter.await(client:submit(slow(0.02)))).data[1].bytes
+                cqueues.sleep(0.01)
+                log[#log + 1] = i
+            end
+        end)
+        run()
+        assert.same({ "ABC", 1, "ABC", 2, "ABC", 3 }, log)
+    end)
+
+    it("hands the error of a submit, and of a request, to who awaits", function()
+        local kinds = {}
+        queue:wrap(function()
+            local _, err = adapter.await(client:submit { prompt = "" })
+            kinds[1] = err.kind
+            _, err = adapter.await(client:submit(params({ status = 503, body = "" }, { retry = "none" })))
+            kinds[2] = err.kind
+            local request = client:submit(slow(5))
+            queue:wrap(function()
+                cqueues.sleep(0.05)
+                request:cancel()
+            end)
+            _, err = adapter.await(request)
+            kinds[3] = err.kind
+        end)
+        run()
+        assert.same({ "invalid_request", "server_error", "cancelled" }, kinds)
+    end)
+
+    it("calls back without a coroutine of the user's", function()
+        local log = {}
+        client:submit(params({ pieces = {
+            "HTTP/1.1 200 OK\r\n\r\n", '{"data":[{"b64_json":"QUJD"},', '{"b64_json":"QUJE"}]}',
+        }, pause = 0.1 }, {
+            on_image = function(image, index)
+                log[#log + 1] = index .. image.bytes
+            end,
+        }), function()
+            log[#log + 1] = "done"
+        end)
+        run()
+        assert.same({ "1ABC", "2ABD", "done" }, log)
+    end)
+
+    it("hands errors of callbacks to who runs the loop, one by one, and goes on", function()
+        local done = false
+        for _, text in ipairs { "one", "two" } do
+            client:submit(params(), function()
+                error(text, 0)
+            end)
+        end
+        client:submit(slow(5), function()
+            error("three", 0)
+        end):cancel() -- which the timer tells, not a socket
+        client:submit(slow(0.3), function()
+            done = true
+        end)
+        local errors = {}
+        repeat
+            local ok, err = queue:loop(10)
+            errors[#errors + 1] = err
+        until ok
+        table.sort(errors)
+        assert.same({ "one", "three", "two" }, errors)
+        assert.is_true(done)
+        assert.is_true(queue:empty())
+    end)
+
+    it("works in a controller inside another", function()
+        local outer, bytes = cqueues.new(), nil
+        queue:wrap(function()
+            bytes = assert(adapter.await(client:submit(slow(0.05)))).data[1].bytes
+        end)
+        outer:wrap(function()
+            assert(queue:loop())
+        end)
+        assert(outer:loop(10))
+        assert.equal("ABC", bytes)
+    end)
+
+    it("lets a callback close the client", function()
+        local log = {}
+        client:submit(params(), function()
+            log[#log + 1] = "first"
+            client:close()
+        end)
+        client:submit(slow(5), function(_, err)
+            log[#log + 1] = err.kind
+        end)
+        run()
+        assert.same({ "first", "cancelled" }, log)
+    end)
+
+    it("lets go of everything when the client is closed in flight", function()
+        local kind
+        client:submit(slow(5), function(_, err)
+            kind = err.kind
+        end)
+        queue:loop(0.05)
+        client:close()
+        assert.is_true(run() < 1)
+        assert.equal("cancelled", kind)
+    end)
+
+    it("lets a callback submit, and generate, which waits", function()
+        local log = {}
+        client:submit(params(), function()
+            client:submit(params(), function()
+                log[#log + 1] = client:generate(params()).data[1].bytes
+            end)
+            log[#log + 1] = "submitted"
+        end)
+        run()
+        assert.same({ "submitted", "ABC" }, log)
+    end)
+
+    it("does not keep generate from working while others are in flight", function()
+        local bytes
+        client:submit(slow(0.2), function(response)
+            bytes = response.data[1].bytes
+        end)
+        queue:loop(0.05)
+        assert.equal("ABC", assert(client:generate(slow(0.02))).data[1].bytes)
+        assert.is_nil(bytes)
+        run()
+        assert.equal("ABC", bytes)
+    end)
+
+    it("detaches, and poll goes on", function()
+        local bytes
+        client:submit(slow(0.2), function(response)
+            bytes = response.data[1].bytes
+        end)
+        queue:loop(0.05)
+        detach()
+        run()
+        assert.is_nil(bytes)
+        while client:poll(1) > 0 do end
+        assert.equal("ABC", bytes)
+    end)
+
+    it("does not mistake a new socket for an old one of the same number", function()
+        local done = 0
+        local answer = { body = PICTURE, close = true, headers = { "connection: close" } }
+        for _ = 1, 4 do
+            queue:wrap(function()
+                for _ = 1, 25 do
+                    local response, err = adapter.await(client:submit(params(answer)))
+                    assert(response, tostring(err))
+                    done = done + 1
+                end
+            end)
+        end
+        run()
+        assert.equal(100, done)
+    end)
+
+    it("completes the request of a client that nobody holds, which is collected then", function()
+        local kept, bytes = setmetatable({}, { __mode = "k" }), nil
+        do
+            local own = assert(thucchien.new { api_key = KEY, base_url = mirror.url })
+            adapter.attach(own, queue)
+            own:submit(slow(0.2), function(response)
+                bytes = response.data[1].bytes
+            end)
+            kept[own] = true
+        end
+        queue:wrap(function()
+            while not bytes do
+                collectgarbage()
+                cqueues.sleep(0.01)
+            end
+        end)
+        run()
+        assert.equal("ABC", bytes)
+        collectgarbage()
+        collectgarbage()
+        assert.is_nil(next(kept))
+    end)
+
+    it("runs beside lua-http", function()
+        if not has_http then
+            pending "needs lua-http, for this Lua"
+            return
+        end
+        local order, bytes = {}, nil
+        queue:wrap(function()
+            bytes = assert(adapter.await(client:submit(slow(0.3)))).data[1].bytes
+            order[#order + 1] = "thucchien"
+            -- A coroutine that has awaited can go on with lua-http.
+            local headers = assert(http_request.new_from_uri(mirror.url .. "/after"):go(5))
+            order[#order + 1] = headers:get ":status"
+        end)
+        queue:wrap(function()
+            for i = 1, 3 do
+                local _, stream = assert(http_request.new_from_uri(mirror.url .. "/page"):go(5))
+                assert.matches("echo", assert(stream:get_body_as_string(5)))
+                stream:shutdown()
+                order[#order + 1] = i
+            end
+        end)
+        run()
+        assert.same({ 1, 2, 3, "thucchien", "200" }, order)
+        assert.equal("ABC", bytes)
+    end)
+end)
