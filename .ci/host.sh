@@ -12,13 +12,13 @@ library=${LUA##*/}
 mkdir -p "$dir"
 
 set -x
-"$CC" examples/host/host.c csrc/*.c -I"$LUA_INCDIR" -l"$library" -lcurl -o "$dir/host"
+"$CC" -I"$LUA_INCDIR" examples/host/host.c csrc/*.c -l"$library" -lcurl -o "$dir/host"
 { set +x; } 2>/dev/null
 
 # No module may come from the checkout: the program has it inside.
 export LUA_PATH= LUA_CPATH=';;'
 rm -f "$dir"/*.png
-examples/with-emulator.sh "$dir/host" "a bridge in fog" "$dir/bridge.png"
+examples/with-emulator.sh "$dir/host" "a bridge in fog" "$dir/bridge"
 echo 'print(require("thucchien")._VERSION)
       local r = assert(require("thucchien").generate(arg[1]))
       assert(r.data[1]:save(arg[2]))' >"$dir/script.lua"

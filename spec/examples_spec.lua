@@ -1,0 +1,113 @@
+--- The programs in examples/: each runs as a process of its own, against the emulator, in a directory that is
+-- thrown away.
+
+local emulators = require "spec.support.emulator"
+local lfs = require "lfs"
+
+local root = lfs.currentdir()
+local lua = os.getenv "LUA" or (jit and "luajit") or "lua" .. _VERSION:match "%d+%.%d+"
+
+-- What each prints, in any order, and saves. The emulator draws PNG files.
+local EXAMPLES = {
+    ["blocking.lua"] = { prints = { "lighthouse%.png%s1408x768\n" }, saves = { "lighthouse.png" } },
+    ["many_at_once.lua"] = {
+        prints = { "a%-lighthouse%.png%s[%d.]+ s\n", "rice%-terraces%.png%s[%d.]+ s\n" },
+        saves = { "a-lighthouse.png", "rice-terraces.png", "a-river-delta.png", "a-bridge-in-fog.png" },
+    },
+    ["coroutines.lua"] = {
+        prints = { "a%-lighthouse%-1%.png\n.*a%-lighthouse%-2%.png\n" },
+        saves = { "a-lighthouse-1.png", "a-lighthouse-2.png", "a-fishing-boat-1.png", "a-fishing-boat-2.png" },
+    },
+    ["libuv.lua"] = {
+        needs = "luv",
+        prints = { "a%-lighthouse%.png\n", "the clock went on\n$" },
+        saves = { "a-lighthouse.png", "rice-terraces.png" },
+    },
+    ["cqueues.lua"] = {
+        needs = "cqueues",
+        prints = { "a%-lighthouse%.png\n", "the clock went on\n$" },
+        saves = { "a-lighthouse.png", "rice-terraces.png" },
+    },
+}
+
+local function quote(text)
+    return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local function read(path)
+    local file = io.open(path, "rb")
+    local text = file and file:read "*a"
+    if file then
+        file:close()
+    end
+    return text
+end
+
+describe("examples", function()
+    local emulator, directory
+
+    setup(function()
+        emulator = emulators.start {}
+    end)
+
+    teardown(function()
+        emulator:stop()
+    end)
+
+    before_each(function()
+        directory = os.tmpname()
+        os.remove(directory)
+        assert(lfs.mkdir(directory))
+    end)
+
+    after_each(function()
+        os.execute("rm -rf " .. quote(directory))
+    end)
+
+    -- Returns whether the program succeeded, and what it printed.
+    local function run(name, url)
+        local environment = table.concat({
+            "THUCCHIEN_BASE_URL=" .. quote(url or emulator.url), "THUCCHIEN_API_KEY=sk-examples",
+            "LUA_PATH=" .. quote(root .. "/lua/?.lua;" .. package.path), "LUA_CPATH=" .. quote(package.cpath),
+        }, " ")
+        local result = os.execute(("cd %s && %s %s %s >output 2>&1 </dev/null"):format(
+            quote(directory), environment, lua, quote(root .. "/examples/" .. name)))
+        return result == true or result == 0, read(directory .. "/output")
+    end
+
+    for name, expected in pairs(EXAMPLES) do
+        it("has " .. name .. ", which does what it says", function()
+            if expected.needs and not pcall(require, expected.needs) then
+                pending("needs " .. expected.needs)
+                return
+            end
+            local ok, output = run(name)
+            assert.is_true(ok, output)
+            for _, pattern in ipairs(expected.prints) do
+                assert.matches(pattern, output)
+            end
+            for _, path in ipairs(expected.saves) do
+                assert.equal("\137PNG", (read(directory .. "/" .. path) or path .. " is not there"):sub(1, 4))
+            end
+        end)
+    end
+
+    it("says what went wrong in one line, and with its status", function()
+        for _, name in ipairs { "blocking.lua", "many_at_once.lua" } do
+            local ok, output = run(name, "http://127.0.0.1:1")
+            assert.is_false(ok, name)
+            assert.matches("connection: ", output)
+        end
+    end)
+
+    it("tells how to run each", function()
+        for name in lfs.dir(root .. "/examples") do
+            if name:match "%.lua$" then
+                assert.is_truthy(EXAMPLES[name], name .. " is not tested")
+                local head = read(root .. "/examples/" .. name):match "^(.-)\n\n"
+                assert.matches("thucchien emulator %-%-port 8090", head)
+                assert.matches("lua[jit5.4]+ examples/" .. name:gsub("%p", "%%%0"), head)
+            end
+        end
+    end)
+end)

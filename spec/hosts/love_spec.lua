@@ -1,0 +1,132 @@
+--- examples/love in a real LÖVE under Xvfb: with the module in the game's thread, and in threads of its own.
+
+local emulators = require "spec.support.emulator"
+local lfs = require "lfs"
+local thucchien_module = "build/luajit/thucchien.so"
+
+local root = lfs.currentdir()
+
+local function quote(text)
+    return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local function read(path)
+    local file = io.open(path, "rb")
+    local text = file and file:read "*a"
+    if file then
+        file:close()
+    end
+    return text
+end
+
+local function succeeds(line)
+    local result = os.execute(line .. " >/dev/null 2>&1")
+    return result == true or result == 0
+end
+
+-- Width and height in a PNG file's header.
+local function dimensions(png)
+    local function number(at)
+        local a, b, c, d = png:byte(at, at + 3)
+        return ((a * 256 + b) * 256 + c) * 256 + d
+    end
+    return number(17), number(21)
+end
+
+describe("LÖVE", function()
+    if not succeeds "{ command -v love && command -v xvfb-run; }" then
+        pending "needs LÖVE and Xvfb (Debian: love xvfb xauth)"
+        return
+    elseif not lfs.attributes(root .. "/" .. thucchien_module, "mode") then
+        pending "needs the module for LuaJIT (make LUA=luajit)"
+        return
+    end
+
+    local emulator, directory
+
+    setup(function()
+        emulator = emulators.start {}
+        directory = os.tmpname()
+        os.remove(directory)
+        assert(lfs.mkdir(directory))
+    end)
+
+    teardown(function()
+        emulator:stop()
+        os.execute("rm -rf " .. quote(directory))
+    end)
+
+    -- Runs a program of LÖVE's. Returns its status, and what it printed.
+    local function love(arguments, more)
+        local environment = ("HOME=%s XDG_RUNTIME_DIR=%s LIBGL_ALWAYS_SOFTWARE=1 THUCCHIEN_BASE_URL=%s "
+            .. "THUCCHIEN_API_KEY=sk-love %s"):format(quote(directory), quote(directory),
+            quote(emulator.url), more or "")
+        os.execute(("cd %s && env -u LD_PRELOAD -u LUA_PATH -u LUA_CPATH %s timeout 120 "
+            .. "xvfb-run -a -s '-screen 0 1280x800x24' love %s >output 2>&1 </dev/null; echo $? >status")
+            :format(quote(directory), environment, arguments))
+        return tonumber(read(directory .. "/status")), read(directory .. "/output")
+    end
+
+    for _, variant in ipairs { "", " --thread" } do
+        it("shows six pictures" .. variant, function()
+            local shot = directory .. "/shot.png"
+            os.remove(shot)
+            local status, output = love(quote(root .. "/examples/love") .. variant,
+                "THUCCHIEN_SCREENSHOT=" .. quote(shot))
+            assert.equal(0, status, output)
+            local pictures, frames = output:match "(%d+) pictures, (%d+) frames, longest poll [%d.]+ ms\n"
+            assert.equal("6", pictures, output)
+            assert.is_true(tonumber(frames) > 10, output)
+            local png = read(shot)
+            assert.equal("\137PNG", png:sub(1, 4))
+            assert.same({ 1200, 720 }, { dimensions(png) })
+            assert.is_true(#png > 300000, "the window is empty")
+            -- For people to look at.
+            lfs.mkdir(root .. "/build/hosts")
+            os.execute(("cp %s %s"):format(quote(shot), quote(root .. "/build/hosts/love"
+                .. variant:gsub("%W", "") .. ".png")))
+        end)
+
+        it("shows what went wrong" .. variant, function()
+            local status, output = love(quote(root .. "/examples/love") .. variant,
+                "THUCCHIEN_BASE_URL=http://127.0.0.1:1 THUCCHIEN_SCREENSHOT=" .. quote(directory .. "/failed.png"))
+            assert.equal(0, status, output)
+            assert.matches("0 pictures, ", output)
+        end)
+    end
+
+    it("ends at once with requests in flight", function()
+        local game = directory .. "/quits"
+        assert(lfs.mkdir(game))
+        local function write(name, text)
+            local file = assert(io.open(game .. "/" .. name, "wb"))
+            file:write(text)
+            file:close()
+        end
+        write("conf.lua", [[
+            function love.conf(t)
+                t.window = false
+                t.modules.graphics, t.modules.audio, t.modules.joystick = false, false, false
+            end
+        ]])
+        write("main.lua", ([[
+            package.cpath = %q .. "/build/luajit/?.so;" .. package.cpath
+            local thucchien = require "thucchien"
+            local client = assert(thucchien.new())
+            local frames = 0
+            function love.load()
+                for _ = 1, 4 do client:submit { prompt = "x", model = "emulate/slow/60" } end
+            end
+            function love.update()
+                frames = frames + 1
+                print(client:poll(0))
+                if frames == 30 then love.event.quit(7) end
+            end
+        ]]):format(root))
+        local start = os.time()
+        local status, output = love(quote(game))
+        assert.equal(7, status, output)
+        assert.matches("4\n$", output)
+        assert.is_true(os.time() - start < 20)
+    end)
+end)
