@@ -299,6 +299,23 @@ static void stop_overdue(struct tc_client *client)
     }
 }
 
+/* Notes the socket of the connection that an attempt leaves behind: see tc_request's is_stale. */
+static void note_kept(struct tc_client *client, CURL *easy)
+{
+    curl_socket_t socket = CURL_SOCKET_BAD;
+    long local_port = 0;
+    curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket);
+    curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &local_port);
+    if (socket == CURL_SOCKET_BAD)
+        return;
+    unsigned i = 0;
+    while (i < TC_KEPT && client->kept[i].local_port != local_port)
+        i++;
+    if (i == TC_KEPT)
+        i = client->next_kept++ % TC_KEPT;
+    client->kept[i] = (struct tc_kept){(intptr_t)socket, local_port};
+}
+
 static void collect_ended(struct tc_client *client)
 {
     CURLMsg *message;
@@ -309,6 +326,8 @@ static void collect_ended(struct tc_client *client)
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
+        if (code == CURLE_OK)
+            note_kept(client, message->easy_handle);
         tc_request_judge(request, code);
         attempt_ended(client, request);
     }

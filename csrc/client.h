@@ -29,6 +29,14 @@ struct tc_request_list {
     struct tc_request *first, *last;
 };
 
+/* A connection that libcurl may have kept: its socket, by its port here. */
+struct tc_kept {
+    intptr_t socket;
+    long local_port;
+};
+
+enum { TC_KEPT = 64 };
+
 struct tc_client {
     unsigned references; /* its maker, and its requests */
     void *multi;         /* CURLM, NULL once closed */
@@ -39,6 +47,8 @@ struct tc_client {
     bool http2;
     bool direct; /* no proxy but the one that was given */
     struct tc_loop loop;
+    struct tc_kept kept[TC_KEPT]; /* the latest, in turn */
+    unsigned next_kept;
     unsigned requests_per_minute;
     double *starts;      /* when the last so many attempts began, in turn */
     unsigned next_start; /* of them, the oldest */

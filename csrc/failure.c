@@ -16,6 +16,8 @@
 #include <string.h>
 #include <time.h>
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 enum { MESSAGE, TYPE, PARAM, CODE, ERROR };
 
 const struct tc_rule tc_failure_rules[TC_FAILURE_RULES] = {
@@ -257,7 +259,7 @@ static char *unwrap(char *message)
             *--last = '\0';
         message += strspn(message, "'\"");
     }
-    for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+    for (size_t i = 0; i < COUNT(tails); i++) {
         char *tail = strstr(message, tails[i]);
         if (tail && tail > message)
             *tail = '\0';
@@ -277,12 +279,13 @@ bool tc_failure_in_body(const struct tc_buffer *texts)
 static const char *find_message(const struct tc_answer *answer, char *room, size_t size)
 {
     static const unsigned places[] = {MESSAGE, ERROR, 5, 6, 7, 8, 9};
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+    for (size_t i = 0; i < COUNT(places); i++)
         if (*captured(answer, places[i], room, size))
             return unwrap(room);
     if (is_html(answer) && html_title(answer->head, room, size))
         return room;
-    snprintf(room, size, "%s", is_html(answer) ? "" : answer->head);
+    bool words = !is_html(answer) && !strchr("{[", answer->head[strspn(answer->head, " \t\r\n")]);
+    snprintf(room, size, "%s", words ? answer->head : "");
     return unwrap(room);
 }
 
@@ -337,6 +340,8 @@ static enum tc_kind by_status(long status)
     case 404:
     case 405:
         return TC_NOT_FOUND;
+    case 407: /* of a proxy on the way */
+        return TC_CONNECTION;
     case 408:
         return TC_TIMEOUT;
     case 409:
@@ -350,9 +355,9 @@ static enum tc_kind by_status(long status)
 
 static enum tc_kind classify(const char *type, const char *message, long status)
 {
-    enum tc_kind kind = by_sign(type, type_signs, sizeof(type_signs) / sizeof(*type_signs));
+    enum tc_kind kind = by_sign(type, type_signs, COUNT(type_signs));
     if (!kind)
-        kind = by_sign(message, message_signs, sizeof(message_signs) / sizeof(*message_signs));
+        kind = by_sign(message, message_signs, COUNT(message_signs));
     return kind ? kind : by_status(status);
 }
 
@@ -449,16 +454,52 @@ static enum tc_kind kind_of_transfer(int code, long status)
     }
 }
 
+/* What OpenSSL and others call a thing, and what it is. */
+struct saying {
+    const char *text, *meaning;
+};
+
+static const struct saying tls_sayings[] = {
+    {"wrong version number", "the server does not speak TLS on this port; is it an http address?"},
+    {"alert protocol version",
+     "the server speaks no TLS 1.2 or later, only versions that are too old"},
+    {"unsupported protocol",
+     "the server speaks no TLS 1.2 or later, only versions that are too old"},
+};
+
+static const struct saying proxy_sayings[] = {
+    {"CONNECT tunnel failed, response 407", "the proxy asks for user name and password (407)"},
+    {"CONNECT tunnel failed, response 401",
+     "the proxy does not accept user name or password (401)"},
+    {"CONNECT tunnel failed, response 403", "the proxy refuses to connect to that server (403)"},
+};
+
+/* The meaning of `text`, or NULL where it is plain enough. */
+static const char *plainly(const char *text, const struct saying *sayings, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strstr(text, sayings[i].text))
+            return sayings[i].meaning;
+    return NULL;
+}
+
 void tc_failure_from_transfer(struct tc_failure *failure, int code, const char *text,
                               const char *key, bool sent, long status)
 {
     char line[400];
     enum tc_kind kind = kind_of_transfer(code, status);
-    tc_redact(line, sizeof(line), *text ? text : curl_easy_strerror((CURLcode)code), key);
+    if (!*text)
+        text = curl_easy_strerror((CURLcode)code);
+    const char *tls = kind == TC_TLS ? plainly(text, tls_sayings, COUNT(tls_sayings)) : NULL;
+    const char *refused =
+        kind == TC_CONNECTION ? plainly(text, proxy_sayings, COUNT(proxy_sayings)) : NULL;
+    tc_redact(line, sizeof(line), tls ? tls : refused ? refused : text, key);
     tc_failure_set(failure, kind, "%s%s", status ? "the answer broke off: " : "", line);
     failure->status = status;
     failure->maybe_billed = sent;
     bool lasting = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
-                   kind == TC_NO_MEMORY || kind == TC_RESPONSE_TOO_LARGE;
+                   kind == TC_NO_MEMORY || kind == TC_RESPONSE_TOO_LARGE || tls || refused ||
+                   code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY ||
+                   code == CURLE_BAD_CONTENT_ENCODING;
     failure->repeat = lasting ? TC_REPEAT_NEVER : sent ? TC_REPEAT_RISKY : TC_REPEAT_SAFE;
 }

@@ -10,6 +10,9 @@
 #include "number.h"
 
 #include <ctype.h>
+#ifndef _WIN32
+#include <sys/socket.h>
+#endif
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
@@ -190,6 +193,25 @@ static void abort_with(struct tc_request *request, const struct tc_failure *fail
 }
 
 /*
+ * Has the kept connection that it is about to leave on ended? libcurl looks for the end of the TCP
+ * connection only: it takes one for alive where the server's farewell in TLS waits to be read, as
+ * it does after every server's idle time. Between two answers there is nothing else to read.
+ */
+static bool is_stale(const struct tc_request *request, int local_port)
+{
+    const struct tc_client *client = request->client;
+    long connects = 1;
+    char byte;
+    curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
+    if (connects > 0 || client->http2) /* a connection of its own, or one that libcurl reads from */
+        return false;
+    for (unsigned i = 0; i < TC_KEPT; i++)
+        if (client->kept[i].local_port == local_port && local_port)
+            return recv((curl_socket_t)client->kept[i].socket, &byte, 1, MSG_PEEK) >= 0;
+    return false;
+}
+
+/*
  * A connection is there and the request is about to leave. That happens twice when libcurl found a
  * kept-alive connection dead after it had sent: by itself it would send the POST again, and the
  * server may have drawn and billed the first one.
@@ -197,7 +219,7 @@ static void abort_with(struct tc_request *request, const struct tc_failure *fail
 static int on_connected(void *user, char *ip, char *local_ip, int port, int local_port)
 {
     struct tc_request *request = user;
-    (void)ip, (void)local_ip, (void)port, (void)local_port;
+    (void)ip, (void)local_ip, (void)port;
     if (request->timing.sent > 0) {
         struct tc_failure failure;
         tc_failure_set(&failure, TC_CONNECTION,
@@ -205,6 +227,11 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
         failure.repeat = TC_REPEAT_RISKY;
         abort_with(request, &failure);
         return 1; /* CURL_PREREQFUNC_ABORT */
+    }
+    if (is_stale(request, local_port)) {
+        tc_failure_set(&request->failure, TC_CONNECTION, "the kept connection had ended");
+        request->stale = request->aborted = true;
+        return 1;
     }
     request->timing.sent = tc_clock_now();
     return 0;
@@ -536,7 +563,7 @@ static void begin_attempt(struct tc_request *request)
     request->head_size = request->header_size = 0;
     request->head[0] = request->request_id[0] = '\0';
     request->cost = -1;
-    request->aborted = request->paused = false;
+    request->aborted = request->paused = request->stale = false;
     request->progress_told = 0;
     request->retry_after = -1;
     request->error_text[0] = request->content_type[0] = request->redirect[0] = '\0';
@@ -618,15 +645,26 @@ static void judge_transfer(struct tc_request *request, int code)
 {
     long status = request->status >= 200 ? request->status : 0; /* 103 was no answer yet */
     note_sending(request);
-    bool no_memory =
-        code == CURLE_OUT_OF_MEMORY || request->envelope.error == TC_ENVELOPE_NO_MEMORY;
+    /* libcurl says so of a header line beyond 100 KiB too (of late CURLE_TOO_LARGE). */
+    bool long_line = code == CURLE_OUT_OF_MEMORY && request->timing.sent > 0 &&
+                     request->received == 0 && request->envelope.error != TC_ENVELOPE_NO_MEMORY;
+    bool no_memory = (code == CURLE_OUT_OF_MEMORY && !long_line) ||
+                     request->envelope.error == TC_ENVELOPE_NO_MEMORY;
     if (no_memory)
         tc_failure_set(&request->failure, TC_NO_MEMORY, "not enough memory");
-    else if (status >= 300)
+    else if (long_line || code == 100) { /* CURLE_TOO_LARGE, 8.6 */
+        tc_failure_set(&request->failure, TC_RESPONSE_TOO_LARGE,
+                       "the answer has a header line that is too long (or memory is short)");
+        request->failure.status = status;
+        request->failure.maybe_billed = true;
+    } else if (status >= 300)
         judge_answer(request);
     else if (code != CURLE_OK)
         tc_failure_from_transfer(&request->failure, code, request->error_text, request->key,
                                  request->timing.sent > 0, status);
+    else if (!status)
+        tc_failure_set(&request->failure, TC_BAD_RESPONSE,
+                       "the server asks for another protocol (HTTP status %ld)", request->status);
     else
         judge_success(request);
 }
@@ -653,6 +691,11 @@ static double backoff(const struct tc_request *request)
 double tc_request_retry_wait(struct tc_request *request)
 {
     const struct tc_failure *failure = &request->failure;
+    if (request
+            ->stale) { /* nothing was sent, so it is no attempt; each kept connection ends once */
+        request->attempts--;
+        return 0;
+    }
     bool allowed = (failure->repeat == TC_REPEAT_SAFE && request->retry != TC_RETRY_NONE) ||
                    (failure->repeat == TC_REPEAT_RISKY && request->retry == TC_RETRY_ALL);
     if (!allowed || request->attempts > request->max_retries || request->envelope.image_count)

@@ -92,6 +92,7 @@ struct tc_request {
     enum tc_retry retry;
     double wake;  /* when the next attempt begins, while retrying */
     bool aborted; /* `failure` is set and tells why the transfer was ended by us */
+    bool stale;   /* it met a connection that had ended, and nothing was sent */
     bool paused;  /* libcurl holds bytes back until tc_request_resume */
     bool progress;
     double progress_told; /* when received bytes were last news */

@@ -13,11 +13,17 @@
 --     status   200 if not given, with `headers` (a list of lines) and …
 --     body     … sent whole with its length, or
 --     chunks   a list of strings, sent as chunks of a chunked body
+--     times    the body is that many times `body`, behind `before`
 --     gzip     true: the body is compressed
 --     length   a Content-Length that is not the body's
 --     close    true: the connection ends after the answer
+--     reset    true: what ends the connection is a reset
+--     endless  a text that is sent again and again behind `pieces`, until nobody takes it any more
+--     drop     true: the next request on the connection is not read; its first byte ends the connection
+--     idle     seconds after which the connection ends, if no further request has come
 --     hold     seconds before the answer
 --
+-- A request with a header `x-early` is answered before its body is read: with that status, and the connection ends.
 -- A request without `mirror` is told what it looked like: see `echo` below.
 -- Run by spec/support/mirror.lua: luajit mirror_server.lua [CERTIFICATE KEY]
 
@@ -35,6 +41,21 @@ local TINY = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnW"
 
 local function gzip(text)
     return (require("zlib").deflate(9, 31)(text, "finish"))
+end
+
+-- Has the connection end with a reset: SO_LINGER with no time at all.
+local function set_reset(connection)
+    local ffi = require "ffi"
+    pcall(ffi.cdef, "int setsockopt(int, int, int, const void *, unsigned)")
+    local SOL_SOCKET, SO_LINGER = 1, 13
+    ffi.C.setsockopt(connection:pollfd(), SOL_SOCKET, SO_LINGER, ffi.new("int[2]", 1, 0), 8)
+end
+
+local function send_endless(connection, text)
+    text = text:rep(math.ceil(16384 / #text))
+    while connection:write(text) and connection:flush() do
+        cqueues.sleep(0)
+    end
 end
 
 local function echo(request)
@@ -79,13 +100,16 @@ local function answer(connection, wanted)
             connection:flush()
             cqueues.sleep(wanted.pause or 0)
         end
+        if wanted.endless then
+            send_endless(connection, wanted.endless)
+        end
         return false
     end
     local head = { ("HTTP/1.1 %d Whatever\r\ncontent-type: application/json\r\n"):format(wanted.status or 200) }
     for _, line in ipairs(wanted.headers or {}) do
         head[#head + 1] = line .. "\r\n"
     end
-    local body = wanted.body or ""
+    local body = (wanted.before or "") .. (wanted.body or ""):rep(wanted.times or 1)
     if wanted.gzip then
         body = gzip(wanted.chunks and table.concat(wanted.chunks) or body)
         head[#head + 1] = "content-encoding: gzip\r\n"
@@ -98,6 +122,26 @@ local function answer(connection, wanted)
     end
     connection:flush()
     return not wanted.close
+end
+
+-- Answers, and does with the connection what is wanted behind the answer. Returns whether it stays.
+local function answer_and_end(connection, wanted)
+    local stays = answer(connection, wanted)
+    if wanted.reset then
+        set_reset(connection)
+    end
+    if wanted.drop then
+        connection:read(1)
+        return false
+    end
+    connection:settimeout(wanted.idle)
+    return stays
+end
+
+local function answer_early(connection, status)
+    connection:write(("HTTP/1.1 %s Early\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"):format(status))
+    connection:flush()
+    cqueues.sleep(0.2) -- a reset, which unread bytes cause, must not overtake the answer
 end
 
 local function read_request(connection)
@@ -116,6 +160,10 @@ local function read_request(connection)
         if name then
             request.headers[name:lower()] = value
         end
+    end
+    if request.headers["x-early"] then
+        answer_early(connection, request.headers["x-early"])
+        return nil
     end
     request.body = connection:read(tonumber(request.headers["content-length"]) or 0) or ""
     return request
@@ -144,16 +192,25 @@ local function serve(connection)
             return
         end
     end
-    local requests = 0
+    local requests, reset, id = 0, nil, nil
     for request in read_request, connection do
         requests = requests + 1
         request.connection, request.number = number, requests
-        if not answer(connection, pick(request)) then
+        local wanted = pick(request)
+        id = wanted.id
+        if not answer_and_end(connection, wanted) then
+            reset = wanted.reset
             break
         end
     end
-    connection:shutdown()
+    if not reset then
+        connection:shutdown()
+    end
     connection:close()
+    if id then
+        io.write("ended ", id, "\n")
+        io.flush()
+    end
 end
 
 local listener = assert(socket.listen { host = "127.0.0.1", port = 0, reuseaddr = true, nodelay = true })

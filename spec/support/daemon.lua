@@ -1,0 +1,128 @@
+-- Starts servers that others wrote, as real processes: each with a directory of its own, on free ports, and gone
+-- when the specs are. Their packages may be missing: see `find`.
+
+local lfs = require "lfs"
+local process = require "spec.support.process"
+
+local daemon = {}
+
+---Where a command is, or nil.
+---@param name string
+---@return string?
+function daemon.find(name)
+    local pipe = assert(io.popen("PATH=$PATH:/usr/sbin:/sbin command -v " .. name))
+    local path = pipe:read "*l"
+    pipe:close()
+    return path
+end
+
+---A new empty directory, for `daemon.remove`.
+---@return string
+function daemon.directory()
+    local path = os.tmpname()
+    os.remove(path)
+    assert(lfs.mkdir(path))
+    return path
+end
+
+---@param path string
+function daemon.remove(path)
+    for name in lfs.dir(path) do
+        if name ~= "." and name ~= ".." then
+            local inner = path .. "/" .. name
+            if lfs.symlinkattributes(inner, "mode") == "directory" then
+                daemon.remove(inner)
+            else
+                os.remove(inner)
+            end
+        end
+    end
+    os.remove(path)
+end
+
+---@param path string
+---@param text string
+function daemon.write(path, text)
+    local file = assert(io.open(path, "w"))
+    file:write(text)
+    file:close()
+end
+
+---@param path string
+---@return string
+function daemon.read(path)
+    local file = io.open(path, "rb")
+    if not file then
+        return ""
+    end
+    local text = file:read "*a"
+    file:close()
+    return text
+end
+
+---Ports that nobody listens on, a moment ago.
+---@param count integer
+---@return integer[]
+function daemon.ports(count)
+    local pipe = assert(io.popen(([[luajit -e '
+        local socket, held = require "cqueues.socket", {}
+        for i = 1, %d do
+            held[i] = assert(socket.listen { host = "127.0.0.1", port = 0 })
+            held[i]:listen(5)
+            print((select(3, held[i]:localname())))
+        end']]):format(count)))
+    local ports = {}
+    for line in pipe:lines() do
+        ports[#ports + 1] = tonumber(line)
+    end
+    pipe:close()
+    assert(#ports == count, "no free ports")
+    return ports
+end
+
+local LUA = jit and "luajit" or "lua" .. _VERSION:match "%d+%.%d+"
+
+---Runs Lua code in a process of its own and returns what it printed.
+---@param code string
+---@param environment table<string, string>
+---@return string
+function daemon.run_lua(code, environment)
+    local path, words = os.tmpname(), {}
+    for name, value in pairs(environment) do
+        words[#words + 1] = ("%s='%s'"):format(name, value)
+    end
+    daemon.write(path, code)
+    local pipe = assert(io.popen(("env %s %s %s 2>&1"):format(table.concat(words, " "), LUA, path)))
+    local printed = pipe:read "*a"
+    pipe:close()
+    os.remove(path)
+    return printed
+end
+
+-- Runs the command until standard input ends.
+local SCRIPT = [[
+    url=$1 port=$2; shift 2
+    "$@" </dev/null & pid=$!
+    trap 'kill "$pid" 2>/dev/null; wait "$pid"' EXIT
+    until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+        kill -0 "$pid" 2>/dev/null || exit 1
+        sleep 0.02
+    done
+    echo "listening on $url"
+    cat >/dev/null
+]]
+
+---@param name string     # for the error if it does not start
+---@param url string      # what is under `url` of the process
+---@param port integer    # a port that takes connections when it has started
+---@param words string[]  # the command; it stays in the foreground
+---@return table process
+function daemon.start(name, url, port, words)
+    local all = { "bash", "-c", SCRIPT, "daemon", url, tostring(port) }
+    for _, word in ipairs(words) do
+        all[#all + 1] = word
+    end
+    return process.start(name, all)
+end
+
+return daemon
