@@ -609,10 +609,12 @@ static void trim_slashes(char *url)
 static bool set_base_url(struct tc_client *client)
 {
     CURLU *url = curl_url();
-    bool well = url && curl_url_set(url, CURLUPART_URL, client->base_url, 0) == CURLUE_OK &&
+    bool well = url && client->base_url &&
+                curl_url_set(url, CURLUPART_URL, client->base_url, 0) == CURLUE_OK &&
                 is_direct(url, &client->direct);
     curl_url_cleanup(url);
-    trim_slashes(client->base_url);
+    if (well)
+        trim_slashes(client->base_url);
     return well;
 }
 

@@ -44,6 +44,28 @@ const char *tc_kind_name(enum tc_kind kind)
     return names[kind];
 }
 
+const char *tc_failure_advice(const struct tc_failure *failure)
+{
+    static const char *const advices[] = {
+        [TC_AUTHENTICATION] = "check the API key",
+        [TC_PERMISSION_DENIED] = "another model or another key may do",
+        [TC_BUDGET_EXCEEDED] = "waiting does not help, ask for more budget",
+        [TC_CONTENT_POLICY] = "change the prompt",
+        [TC_NO_IMAGE] = "try again, or with another model",
+        [TC_RATE_LIMIT] = "wait, then try again",
+        [TC_NOT_FOUND] = "check the base URL",
+        [TC_SERVER_ERROR] = "try again later",
+        [TC_TIMEOUT] = "a longer timeout may help",
+        [TC_CONNECTION] = "check the network and the base URL",
+        [TC_TLS] = "check the base URL and the certificates that are trusted (ca_file)",
+        [TC_BAD_RESPONSE] =
+            "try again; check what stands before the gateway, a proxy or a login page",
+        [TC_RESPONSE_TOO_LARGE] = "ask for fewer pictures",
+        [TC_NO_MEMORY] = NULL,
+    };
+    return failure->advice ? failure->advice : advices[failure->kind];
+}
+
 void tc_failure_set(struct tc_failure *failure, enum tc_kind kind, const char *format, ...)
 {
     va_list arguments;
@@ -393,10 +415,22 @@ static double wait_in(const char *message)
 static void no_words(char *message, size_t size, const struct tc_answer *answer)
 {
     if (answer->status >= 300 && answer->status < 400)
-        snprintf(message, size, "the server points elsewhere (%s); check base_url",
+        snprintf(message, size, "the server points elsewhere (%s)",
                  *answer->redirect ? answer->redirect : "it does not say where");
     else
-        snprintf(message, size, "HTTP status %ld without a message", answer->status);
+        snprintf(message, size, "no message");
+}
+
+/* Where the status tells more than the kind what can be done. */
+static const char *advice_for_status(enum tc_kind kind, long status)
+{
+    if (kind == TC_INVALID_REQUEST)
+        return status == 413 ? "send less" : "change the params";
+    if (kind == TC_TIMEOUT) /* not ours: the model's, behind the gateway */
+        return "try again later";
+    if (kind == TC_SERVER_ERROR && status < 500)
+        return "tell those who run the gateway";
+    return kind == TC_CONNECTION ? "check the proxy" : NULL;
 }
 
 void tc_failure_from_answer(struct tc_failure *failure, const struct tc_answer *answer)
@@ -411,6 +445,7 @@ void tc_failure_from_answer(struct tc_failure *failure, const struct tc_answer *
         no_words(text, sizeof(text), answer);
     tc_failure_set(failure, kind, "%s", text);
     failure->status = answer->status;
+    failure->advice = advice_for_status(kind, answer->status);
     failure->retry_after = answer->retry_after >= 0 ? answer->retry_after : in_words;
     failure->repeat = repeat_of(kind, answer->status);
     failure->maybe_billed =
@@ -456,31 +491,54 @@ static enum tc_kind kind_of_transfer(int code, long status)
 
 /* What OpenSSL and others call a thing, and what it is. */
 struct saying {
-    const char *text, *meaning;
+    const char *text, *meaning, *advice;
 };
 
 static const struct saying tls_sayings[] = {
-    {"wrong version number", "the server does not speak TLS on this port; is it an http address?"},
+    {"wrong version number", "the server does not speak TLS on this port",
+     "check the base URL: is it an http address?"},
     {"alert protocol version",
-     "the server speaks no TLS 1.2 or later, only versions that are too old"},
+     "the server speaks no TLS 1.2 or later, only versions that are too old",
+     "the server has to be updated"},
     {"unsupported protocol",
-     "the server speaks no TLS 1.2 or later, only versions that are too old"},
+     "the server speaks no TLS 1.2 or later, only versions that are too old",
+     "the server has to be updated"},
 };
 
 static const struct saying proxy_sayings[] = {
-    {"CONNECT tunnel failed, response 407", "the proxy asks for user name and password (407)"},
-    {"CONNECT tunnel failed, response 401",
-     "the proxy does not accept user name or password (401)"},
-    {"CONNECT tunnel failed, response 403", "the proxy refuses to connect to that server (403)"},
+    {"CONNECT tunnel failed, response 407", "the proxy asks for user name and password (407)",
+     "put them into proxy"},
+    {"CONNECT tunnel failed, response 401", "the proxy does not accept user name or password (401)",
+     "check them in proxy"},
+    {"CONNECT tunnel failed, response 403", "the proxy refuses to connect to that server (403)",
+     "use another proxy, or none"},
 };
 
-/* The meaning of `text`, or NULL where it is plain enough. */
-static const char *plainly(const char *text, const struct saying *sayings, size_t count)
+/* The saying that is in `text`, or NULL where that is plain enough. */
+static const struct saying *saying_in(const char *text, enum tc_kind kind)
 {
+    const struct saying *sayings = kind == TC_TLS ? tls_sayings : proxy_sayings;
+    size_t count = kind == TC_TLS          ? COUNT(tls_sayings)
+                   : kind == TC_CONNECTION ? COUNT(proxy_sayings)
+                                           : 0;
     for (size_t i = 0; i < count; i++)
         if (strstr(text, sayings[i].text))
-            return sayings[i].meaning;
+            return &sayings[i];
     return NULL;
+}
+
+static const char *advice_for_transfer(enum tc_kind kind, const char *text, bool sent)
+{
+    if (kind == TC_TIMEOUT && !sent)
+        return "check the network and the base URL, or raise connect_timeout";
+    if (kind == TC_TLS && (strstr(text, "expired") || strstr(text, "not yet valid")))
+        return "check the clock of this machine; else the server's certificate has to be renewed";
+    if (kind == TC_CONNECTION && strstr(text, "CONNECT tunnel"))
+        return "check the proxy";
+    if (kind == TC_CONNECTION && sent)
+        return "it may have been drawn, so trying again may cost twice";
+    return kind == TC_RESPONSE_TOO_LARGE ? "raise max_response_bytes, or ask for fewer pictures"
+                                         : NULL;
 }
 
 void tc_failure_from_transfer(struct tc_failure *failure, int code, const char *text,
@@ -490,15 +548,14 @@ void tc_failure_from_transfer(struct tc_failure *failure, int code, const char *
     enum tc_kind kind = kind_of_transfer(code, status);
     if (!*text)
         text = curl_easy_strerror((CURLcode)code);
-    const char *tls = kind == TC_TLS ? plainly(text, tls_sayings, COUNT(tls_sayings)) : NULL;
-    const char *refused =
-        kind == TC_CONNECTION ? plainly(text, proxy_sayings, COUNT(proxy_sayings)) : NULL;
-    tc_redact(line, sizeof(line), tls ? tls : refused ? refused : text, key);
+    const struct saying *plain = saying_in(text, kind);
+    tc_redact(line, sizeof(line), plain ? plain->meaning : text, key);
     tc_failure_set(failure, kind, "%s%s", status ? "the answer broke off: " : "", line);
+    failure->advice = plain ? plain->advice : advice_for_transfer(kind, text, sent);
     failure->status = status;
     failure->maybe_billed = sent;
     bool lasting = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
-                   kind == TC_NO_MEMORY || kind == TC_RESPONSE_TOO_LARGE || tls || refused ||
+                   kind == TC_NO_MEMORY || kind == TC_RESPONSE_TOO_LARGE || plain ||
                    code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY ||
                    code == CURLE_BAD_CONTENT_ENCODING;
     failure->repeat = lasting ? TC_REPEAT_NEVER : sent ? TC_REPEAT_RISKY : TC_REPEAT_SAFE;

@@ -53,6 +53,7 @@ struct tc_failure {
     long status;        /* of HTTP, 0 where there was no answer */
     double retry_after; /* seconds, below 0 where nobody said */
     unsigned attempts;
+    const char *advice; /* what to do about it; NULL where the kind's own will do */
     char message[512];
     char code[64], type[96], param[160]; /* as the server sent them; "" where it did not */
 };
@@ -74,6 +75,9 @@ extern const struct tc_rule tc_failure_rules[TC_FAILURE_RULES];
 
 /* "rate_limit" for TC_RATE_LIMIT. */
 const char *tc_kind_name(enum tc_kind kind);
+
+/* What a person can do about a failure; NULL where its message says all there is. */
+const char *tc_failure_advice(const struct tc_failure *failure);
 
 /* Makes a failure with a message in printf's way. */
 void tc_failure_set(struct tc_failure *failure, enum tc_kind kind, const char *format, ...)

@@ -142,7 +142,7 @@ static const char *wrong_key(const char *key, size_t size)
 {
     for (size_t i = 0; i < size; i++)
         if ((unsigned char)key[i] <= 0x20 || key[i] == 0x7f)
-            return "the API key has a space or a control character";
+            return "the API key has a space or a control character (a line break at its end?)";
     return size ? NULL : "the API key is an empty string";
 }
 
@@ -580,7 +580,8 @@ static int client_action(lua_State *L)
 
 static bool closed(lua_State *L)
 {
-    tc_push_error(L, TC_INVALID_REQUEST, NULL, "the client is closed");
+    tc_push_error(L, TC_INVALID_REQUEST, NULL,
+                  "the client is closed; make another with thucchien.new");
     return false;
 }
 

@@ -73,8 +73,10 @@ void tc_push_failure(lua_State *L, const struct tc_failure *failure,
     if (failure->kind == TC_NO_MEMORY)
         luaL_error(L, "not enough memory");
     tc_checkstack(L, 6);
+    const char *advice = tc_failure_advice(failure);
     begin_error(L, failure->kind);
     set_text(L, "message", failure->message);
+    set_text(L, "advice", advice ? advice : "");
     set_known(L, failure);
     if (request)
         set_answer(L, failure, request);
@@ -99,33 +101,6 @@ void tc_push_error(lua_State *L, enum tc_kind kind, const char *param, const cha
 static int whole_seconds(double seconds)
 {
     return seconds < 1e9 ? (int)(seconds + 0.999) : 1000000000;
-}
-
-/* What a person can do about an error of this kind; NULL where its message says all there is. */
-static const char *advice(const char *kind)
-{
-    static const struct {
-        enum tc_kind kind;
-        const char *text;
-    } advices[] = {
-        {TC_AUTHENTICATION, "check THUCCHIEN_API_KEY"},
-        {TC_PERMISSION_DENIED, "another model or another key may do"},
-        {TC_BUDGET_EXCEEDED, "waiting does not help, ask for more budget"},
-        {TC_CONTENT_POLICY, "change the prompt"},
-        {TC_NO_IMAGE, "try again, or with another model"},
-        {TC_RATE_LIMIT, "wait, then try again"},
-        {TC_NOT_FOUND, "check the base URL"},
-        {TC_SERVER_ERROR, "try again later"},
-        {TC_TIMEOUT, "a longer timeout may help"},
-        {TC_CONNECTION, "check the network and the base URL"},
-        {TC_TLS, "check the base URL, the certificates and the clock"},
-        {TC_BAD_RESPONSE, "try again"},
-        {TC_RESPONSE_TOO_LARGE, "raise max_response_bytes, or ask for fewer pictures"},
-    };
-    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
-        if (!strcmp(tc_kind_name(advices[i].kind), kind))
-            return advices[i].text;
-    return NULL;
 }
 
 /* Adds a fact to the list in parentheses on top: " (HTTP status 429, retry after 20 s". */
@@ -168,10 +143,12 @@ static int error_tostring(lua_State *L)
     const char *kind = lua_isstring(L, 2) ? lua_tostring(L, 2) : "error";
     lua_pushfstring(L, "%s: %s", kind, lua_isstring(L, 3) ? lua_tostring(L, 3) : "(no message)");
     push_facts(L);
-    if (advice(kind))
-        lua_pushfstring(L, " - %s", advice(kind));
+    lua_getfield(L, 1, "advice");
+    if (lua_isstring(L, -1))
+        lua_pushfstring(L, " - %s", lua_tostring(L, -1));
     else
         lua_pushliteral(L, "");
+    lua_remove(L, -2);
     lua_concat(L, 3);
     return 1;
 }

@@ -366,7 +366,8 @@ static bool read_takers(lua_State *L, int params, struct tc_request_options *opt
     options->streaming = sink || save;
     options->progress = has_field(L, params, "on_progress");
     if (sink && save)
-        tc_push_error(L, TC_INVALID_REQUEST, "sink", "field 'sink': either it or 'save' expected");
+        tc_push_error(L, TC_INVALID_REQUEST, "sink",
+                      "field 'sink': cannot go with 'save', leave one out");
     return !(sink && save) && (!save || tc_check_save(L, params));
 }
 

@@ -27,22 +27,29 @@
 
 static const char *const takers[] = {"on_image", "on_progress", "sink", "save"};
 
+/* What the userdata itself is. */
+struct place {
+    struct tc_request_box *box;
+};
+
 struct tc_request_box *tc_request_box(lua_State *L, int index)
 {
-    return *(struct tc_request_box **)lua_touserdata(L, index);
+    struct place *place = lua_touserdata(L, index);
+    return place->box;
 }
 
 static struct tc_request_box *check_request(lua_State *L, int index)
 {
-    struct tc_request_box **box = luaL_checkudata(L, index, TC_REQUEST);
-    luaL_argcheck(L, *box && (*box)->request, index, "a request that was submitted expected");
-    return *box;
+    struct place *place = luaL_checkudata(L, index, TC_REQUEST);
+    luaL_argcheck(L, place->box && place->box->request, index,
+                  "a request that was submitted expected");
+    return place->box;
 }
 
 struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int model, int done)
 {
-    struct tc_request_box **place = lua_newuserdata(L, sizeof(*place));
-    *place = NULL;
+    struct place *place = lua_newuserdata(L, sizeof(*place));
+    place->box = NULL;
     luaL_getmetatable(L, TC_REQUEST);
     lua_setmetatable(L, -2);
     lua_createtable(L, 0, 8);
@@ -66,7 +73,7 @@ struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int
         lua_setfield(L, -2, takers[i]);
     }
     tc_setuservalue(L, -2);
-    *place = box;
+    place->box = box;
     return box;
 }
 
@@ -480,7 +487,7 @@ static int request_wait(lua_State *L)
     if (box->request->state == TC_DONE)
         return tc_request_push_result(L, 1);
     lua_pushnil(L);
-    tc_push_error(L, TC_TIMEOUT, NULL, "the request goes on: %f seconds were not enough", seconds);
+    tc_push_error(L, TC_TIMEOUT, NULL, "the request goes on: wait again, or cancel it");
     return 2;
 }
 

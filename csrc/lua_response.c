@@ -313,6 +313,7 @@ static void push_no_image(lua_State *L, const struct tc_request *request, int ur
         const char *shown = tc_push_quoted(L, url);
         tc_failure_set(&failure, TC_NO_IMAGE,
                        "the answer has a URL (%s) in place of the image's bytes", shown);
+        failure.advice = "ask with response_format = \"b64_json\", or another model";
     } else {
         tc_failure_set(&failure, TC_NO_IMAGE,
                        "the answer has no image: the model made none, or a filter held all back");

@@ -224,6 +224,7 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
         struct tc_failure failure;
         tc_failure_set(&failure, TC_CONNECTION,
                        "the server closed the connection without an answer");
+        failure.advice = "it may have been drawn, so trying again may cost twice";
         failure.repeat = TC_REPEAT_RISKY;
         abort_with(request, &failure);
         return 1; /* CURL_PREREQFUNC_ABORT */
@@ -456,6 +457,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
         tc_failure_set(&failure, TC_RESPONSE_TOO_LARGE,
                        "the answer is larger than max_response_bytes (%llu)",
                        (unsigned long long)client->max_response_bytes);
+        failure.advice = "raise it, or ask for fewer pictures";
         abort_with(request, &failure);
         return 0;
     }

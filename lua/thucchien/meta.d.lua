@@ -40,6 +40,7 @@ local thucchien = {}
 ---@operator concat(any): string
 ---@field kind thucchien.kind
 ---@field message string
+---@field advice? string what to do about it
 ---@field status? integer HTTP status
 ---@field code? string|integer the gateway's own code
 ---@field type? string the gateway's own type

@@ -65,7 +65,7 @@ local scenarios = {
     {
         name = "a success that is awaited",
         run = function()
-            local client, failure = new(), nil
+            local client = new()
             local thread = coroutine.create(function()
                 local pending, err = client:submit(request { body = PICTURE }, function() end)
                 if not pending then
@@ -74,7 +74,7 @@ local scenarios = {
                 expect(nil, pending:await())
             end)
             local ok, err = coroutine.resume(thread)
-            failure = not ok and err
+            local failure = not ok and err
             while client:poll(1) > 0 do end
             if failure then
                 raise(failure)
