@@ -1,11 +1,10 @@
 --- The programs in examples/: each runs as a process of its own, against the emulator, in a directory that is
 -- thrown away.
 
+local command = require "spec.support.command"
 local emulators = require "spec.support.emulator"
-local lfs = require "lfs"
 
-local root = lfs.currentdir()
-local lua = os.getenv "LUA" or (jit and "luajit") or "lua" .. _VERSION:match "%d+%.%d+"
+local root, lua = command.root, command.lua
 
 -- What each prints, in any order, and saves. The emulator draws PNG files.
 local EXAMPLES = {
@@ -30,19 +29,6 @@ local EXAMPLES = {
     },
 }
 
-local function quote(text)
-    return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
-local function read(path)
-    local file = io.open(path, "rb")
-    local text = file and file:read "*a"
-    if file then
-        file:close()
-    end
-    return text
-end
-
 describe("examples", function()
     local emulator, directory
 
@@ -55,29 +41,27 @@ describe("examples", function()
     end)
 
     before_each(function()
-        directory = os.tmpname()
-        os.remove(directory)
-        assert(lfs.mkdir(directory))
+        directory = command.new_directory()
     end)
 
     after_each(function()
-        os.execute("rm -rf " .. quote(directory))
+        command.remove_directory(directory)
     end)
 
     -- Returns whether the program succeeded, and what it printed.
     local function run(name, url)
         local environment = table.concat({
-            "THUCCHIEN_BASE_URL=" .. quote(url or emulator.url), "THUCCHIEN_API_KEY=sk-examples",
-            "LUA_PATH=" .. quote(root .. "/lua/?.lua;" .. package.path), "LUA_CPATH=" .. quote(package.cpath),
+            "THUCCHIEN_BASE_URL=" .. command.quote(url or emulator.url), "THUCCHIEN_API_KEY=sk-examples",
+            "LUA_PATH=" .. command.quote(root .. "/lua/?.lua;" .. package.path), "LUA_CPATH=" .. command.quote(package.cpath),
         }, " ")
         local result = os.execute(("cd %s && %s %s %s >output 2>&1 </dev/null"):format(
-            quote(directory), environment, lua, quote(root .. "/examples/" .. name)))
-        return result == true or result == 0, read(directory .. "/output")
+            command.quote(directory), environment, lua, command.quote(root .. "/examples/" .. name)))
+        return result == true or result == 0, command.read(directory .. "/output")
     end
 
     for name, expected in pairs(EXAMPLES) do
         it("has " .. name .. ", which does what it says", function()
-            if expected.needs and not pcall(require, expected.needs) then
+            if expected.needs and not command.has_module(expected.needs) then
                 pending("needs " .. expected.needs)
                 return
             end
@@ -87,7 +71,7 @@ describe("examples", function()
                 assert.matches(pattern, output)
             end
             for _, path in ipairs(expected.saves) do
-                assert.equal("\137PNG", (read(directory .. "/" .. path) or path .. " is not there"):sub(1, 4))
+                assert.equal("\137PNG", (command.read(directory .. "/" .. path) or path .. " is not there"):sub(1, 4))
             end
         end)
     end
@@ -101,10 +85,10 @@ describe("examples", function()
     end)
 
     it("tells how to run each", function()
-        for name in lfs.dir(root .. "/examples") do
+        for name in require("lfs").dir(root .. "/examples") do
             if name:match "%.lua$" then
                 assert.is_truthy(EXAMPLES[name], name .. " is not tested")
-                local head = read(root .. "/examples/" .. name):match "^(.-)\n\n"
+                local head = command.read(root .. "/examples/" .. name):match "^(.-)\n\n"
                 assert.matches("thucchien emulator %-%-port 8090", head)
                 assert.matches("lua[jit5.4]+ examples/" .. name:gsub("%p", "%%%0"), head)
             end

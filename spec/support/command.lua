@@ -59,6 +59,14 @@ function command.names(path)
     return names
 end
 
+---Whether the Lua of the specs has a module. It is not loaded here: a second luv in one process, which busted's
+---fresh environment for each file makes of it, is one too many.
+---@param name string
+---@return boolean
+function command.has_module(name)
+    return command.execute(("%s -e %s >/dev/null 2>&1"):format(command.lua, command.quote("require '" .. name .. "'"))) == 0
+end
+
 ---@param line string
 ---@return integer # the exit status of a shell's line
 function command.execute(line)
