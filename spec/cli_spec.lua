@@ -502,8 +502,8 @@ describe("thucchien", function()
         describe("on a terminal", function()
             --- Runs the command there; `typist` is what a shell writes to it.
             local function run_there(arguments, typist)
-                if support.execute "command -v script >/dev/null" ~= 0 then
-                    pending "needs script(1) for a terminal"
+                if support.execute "script -qec true /dev/null >/dev/null 2>&1 </dev/null" ~= 0 then
+                    pending "needs script(1), and terminals that it can make"
                 end
                 return run(arguments, { around = ("{ %s; } | script -qec \"%%s\" /dev/null"):format(typist) })
             end
