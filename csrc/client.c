@@ -353,6 +353,12 @@ static void resume_paused(struct tc_client *client)
     }
 }
 
+static void cancel_all(struct tc_request_list *list)
+{
+    while (list->first)
+        tc_request_cancel(list->first);
+}
+
 /* The multi handle is lost, and with it what it was doing. */
 static void start_anew(struct tc_client *client)
 {
@@ -366,10 +372,12 @@ static void start_anew(struct tc_client *client)
     curl_multi_cleanup(client->multi); /* which tells the loop that its sockets are gone */
     client->loop.no_memory = false;
     client->multi = curl_multi_init();
-    if (client->multi)
+    if (client->multi) {
         tc_loop_attach(&client->loop, client->multi);
-    else
-        tc_client_close(client);
+        return;
+    }
+    cancel_all(&client->queued); /* without a handle the client is closed */
+    cancel_all(&client->retrying);
 }
 
 static void begin_turn(struct tc_client *client, size_t bytes)
@@ -647,12 +655,6 @@ struct tc_client *tc_client_new(const struct tc_client_options *options)
     }
     tc_client_free(client);
     return NULL;
-}
-
-static void cancel_all(struct tc_request_list *list)
-{
-    while (list->first)
-        tc_request_cancel(list->first);
 }
 
 void tc_client_close(struct tc_client *client)

@@ -485,18 +485,27 @@ static void set_protocols(CURL *easy)
  * Trusts one bundle of certificates. Debian's libcurl is built with a directory of certificates
  * too, and while one is set, 7.88 parses the whole bundle anew for every connection: 50 ms.
  */
-static void set_certificates(CURL *easy, const struct tc_client *client)
+static bool set_certificates(CURL *easy, const struct tc_client *client)
 {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (client->ca_file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-    }
+    if (!client->ca_file)
+        return true;
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    return curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file) == CURLE_OK;
 }
 
-static void set_connection(CURL *easy, const struct tc_request *request)
+/* False when memory is short: without its setting a request might go through another proxy. */
+static bool set_proxy(CURL *easy, const struct tc_client *client)
+{
+    const char *proxy = client->proxy ? client->proxy : "";
+    return (!client->proxy && !client->direct) ||
+           curl_easy_setopt(easy, CURLOPT_PROXY, proxy) == CURLE_OK;
+}
+
+/* False when memory is short. */
+static bool set_connection(CURL *easy, const struct tc_request *request)
 {
     const struct tc_client *client = request->client;
     long milliseconds = (long)(request->connect_timeout * 1000) + 1; /* 0 is for ever */
@@ -513,10 +522,8 @@ static void set_connection(CURL *easy, const struct tc_request *request)
 #if LIBCURL_VERSION_NUM >= 0x075700
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* not to wait for a name that no one wants */
 #endif
-    if (client->proxy || client->direct)
-        curl_easy_setopt(easy, CURLOPT_PROXY, client->proxy ? client->proxy : "");
     set_protocols(easy);
-    set_certificates(easy, client);
+    return set_proxy(easy, client) && set_certificates(easy, client);
 }
 
 /* False where the libcurl that is there is older than 7.80. */
@@ -581,7 +588,8 @@ bool tc_request_prepare(struct tc_request *request)
     if (!easy)
         return false;
     request->easy = easy;
-    set_connection(easy, request);
+    if (!set_connection(easy, request))
+        return false;
     set_callbacks(easy, request);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)client->max_response_bytes);
@@ -589,7 +597,7 @@ bool tc_request_prepare(struct tc_request *request)
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
-    /* These copy what they are given, so they can fail; the last one stands for all. */
+    /* These copy what they are given, so they can fail. */
     return curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
@@ -693,9 +701,8 @@ static double backoff(const struct tc_request *request)
 double tc_request_retry_wait(struct tc_request *request)
 {
     const struct tc_failure *failure = &request->failure;
-    if (request
-            ->stale) { /* nothing was sent, so it is no attempt; each kept connection ends once */
-        request->attempts--;
+    if (request->stale) {
+        request->attempts--; /* nothing was sent; and each kept connection ends only once */
         return 0;
     }
     bool allowed = (failure->repeat == TC_REPEAT_SAFE && request->retry != TC_RETRY_NONE) ||
