@@ -1,9 +1,9 @@
 /*
- * base64 (RFC 4648, section 4), decoded as it arrives: see base64.h for the policy.
+ * base64 (RFC 4648, section 4), decoded as it arrives and encoded as it leaves: see base64.h.
  *
- * The loops are their own scanners: a character outside the alphabet shows in one bit of a whole
- * group's value (in any lane of a vector), so a group costs one test. Only when it fails does
- * anybody look at which character it was.
+ * The decoder's loops are their own scanners: a character outside the alphabet shows in one bit of
+ * a whole group's value (in any lane of a vector), so a group costs one test. Only when it fails
+ * does anybody look at which character it was.
  */
 #include "base64.h"
 
@@ -248,4 +248,47 @@ const char *tc_base64_error_text(enum tc_base64_error error)
     default:
         return "no error";
     }
+}
+
+/* ---- encoding ---- */
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void put_characters(char *out, uint32_t bits)
+{
+    out[0] = alphabet[bits >> 18];
+    out[1] = alphabet[bits >> 12 & 63];
+    out[2] = alphabet[bits >> 6 & 63];
+    out[3] = alphabet[bits & 63];
+}
+
+/* One or two bytes, and padding for what is missing. */
+static void encode_last(const unsigned char *in, size_t size, char *out)
+{
+    put_characters(out, (uint32_t)in[0] << 16 | (size > 1 ? (uint32_t)in[1] << 8 : 0));
+    out[3] = '=';
+    if (size == 1)
+        out[2] = '=';
+}
+
+static size_t encode_blocks(const unsigned char *in, size_t size, char *out)
+{
+    switch (current_path()) {
+    case TC_BASE64_AVX2:
+        return tc_base64_encode_blocks_avx2(in, size, out);
+    case TC_BASE64_NEON:
+        return tc_base64_encode_blocks_neon(in, size, out);
+    default:
+        return 0;
+    }
+}
+
+void tc_base64_encode(const unsigned char *in, size_t size, char *out)
+{
+    size_t done = encode_blocks(in, size, out);
+    out += done / 3 * 4;
+    for (; size - done >= 3; done += 3, out += 4)
+        put_characters(out, (uint32_t)in[done] << 16 | (uint32_t)in[done + 1] << 8 | in[done + 2]);
+    if (done < size)
+        encode_last(in + done, size - done, out);
 }

@@ -1,13 +1,12 @@
 /*
- * base64 (RFC 4648, section 4), decoded as it arrives.
+ * base64 (RFC 4648, section 4), decoded as it arrives and encoded as it leaves.
  *
- * The policy for everything odd, the same wherever a chunk ends and whichever path decodes:
- *   white space (space, \t, \n, \f, \r)   skipped
- *   padding                               right when it is there ("QQ==", "QUI="); may be absent
- *   one sextet too few ("QUJDR")          TC_BASE64_TRUNCATED
- *   bits left over that are not zero      TC_BASE64_TRAILING_BITS ("QR==": a damaged end)
- *   more base64 behind padding            TC_BASE64_PADDING, as is padding in the wrong place
- *   any other character, '-' and '_' too  TC_BASE64_CHARACTER
+ * The decoder's policy for everything odd, the same wherever a chunk ends and whichever path
+ * decodes: white space (space, \t, \n, \f, \r)   skipped padding right when it is there ("QQ==",
+ * "QUI="); may be absent one sextet too few ("QUJDR")          TC_BASE64_TRUNCATED bits left over
+ * that are not zero      TC_BASE64_TRAILING_BITS ("QR==": a damaged end) more base64 behind padding
+ * TC_BASE64_PADDING, as is padding in the wrong place any other character, '-' and '_' too
+ * TC_BASE64_CHARACTER
  */
 #ifndef TC_BASE64_H
 #define TC_BASE64_H
@@ -52,9 +51,21 @@ enum tc_base64_error tc_base64_finish(struct tc_base64 *decoder, unsigned char o
 /* What went wrong, for a person: "a character that is not base64". */
 const char *tc_base64_error_text(enum tc_base64_error error);
 
+/* ---- encoding ---- */
+
+/* Characters that `size` bytes become, padding included. */
+#define TC_BASE64_ENCODED(size) ((size) / 3 * 4 + ((size) % 3 ? 4 : 0))
+
+/*
+ * Encodes `size` bytes to TC_BASE64_ENCODED(size) characters at `out`, and writes nothing behind
+ * them. Padding ends a last group that is not whole: of a text in pieces, all but the last have
+ * sizes that are multiples of three.
+ */
+void tc_base64_encode(const unsigned char *in, size_t size, char *out);
+
 /* ---- paths ---- */
 
-/* The ways to decode: the best that this processor has is taken, unless a build says
+/* The ways to decode and to encode: the best that this processor has is taken, unless a build says
  * -DTC_BASE64_PATH=TC_BASE64_SCALAR, or a test says otherwise. */
 enum tc_base64_path { TC_BASE64_SCALAR, TC_BASE64_AVX2, TC_BASE64_NEON };
 
@@ -71,5 +82,13 @@ const char *tc_base64_path_name(void);
  */
 size_t tc_base64_blocks_avx2(const unsigned char *in, size_t size, unsigned char *out);
 size_t tc_base64_blocks_neon(const unsigned char *in, size_t size, unsigned char *out);
+
+/*
+ * For base64.c: encode whole blocks at `in` until too little is left for another. Return how many
+ * bytes they took, a multiple of three; four characters for three of those are at `out`, and
+ * nothing is written behind them.
+ */
+size_t tc_base64_encode_blocks_avx2(const unsigned char *in, size_t size, char *out);
+size_t tc_base64_encode_blocks_neon(const unsigned char *in, size_t size, char *out);
 
 #endif

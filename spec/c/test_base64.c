@@ -1,7 +1,8 @@
 /*
  * base64.c: the policy of base64.h row by row, and against the naive decoder in every way that a
- * text can be cut. Every piece is decoded from and into blocks of exactly its size, so a sanitizer
- * sees a byte read or written too far.
+ * text can be cut; the encoder against the naive one and our own decoder. Every piece is decoded or
+ * encoded from and into blocks of exactly its size, so a sanitizer sees a byte read or written too
+ * far.
  *
  * Each test is one property, and all of them run once for each path that this processor has.
  */
@@ -380,6 +381,107 @@ static void test_error_texts(void **state)
                         "a damaged end of the base64");
 }
 
+/* ---- encoding ---- */
+
+/* tc_base64_encode from and into blocks of exactly their sizes; the caller frees the text. */
+static char *encode_exact(const unsigned char *bytes, size_t size)
+{
+    unsigned char *in = exact(size);
+    char *text = exact(TC_BASE64_ENCODED(size));
+    memcpy(in, bytes, size);
+    tc_base64_encode(in, size, text);
+    free(in);
+    return text;
+}
+
+static void expect_encoded(const unsigned char *bytes, size_t size)
+{
+    char *wanted = exact(size / 3 * 4 + 5), *text = encode_exact(bytes, size);
+    size_t length = naive_encode(bytes, size, wanted);
+    if (length != TC_BASE64_ENCODED(size) || memcmp(text, wanted, length))
+        fail_msg("%zu bytes are not encoded as the naive encoder does it", size);
+    struct naive decoded = {TC_BASE64_OK, length, size};
+    expect_at_cut("encoded", text, length, uncut, &decoded, bytes);
+    free(wanted);
+    free(text);
+}
+
+static void test_encode_vectors(void **state)
+{
+    static const char *const vectors[][2] = {{"", ""},
+                                             {"f", "Zg=="},
+                                             {"fo", "Zm8="},
+                                             {"foo", "Zm9v"},
+                                             {"foob", "Zm9vYg=="},
+                                             {"fooba", "Zm9vYmE="},
+                                             {"foobar", "Zm9vYmFy"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+        const char *bytes = vectors[i][0], *wanted = vectors[i][1];
+        char *text = encode_exact((const unsigned char *)bytes, strlen(bytes));
+        assert_int_equal(TC_BASE64_ENCODED(strlen(bytes)), strlen(wanted));
+        assert_memory_equal(text, wanted, strlen(wanted));
+        free(text);
+    }
+}
+
+static void test_encode_every_length(void **state)
+{
+    unsigned char bytes[300];
+    (void)state;
+    for (size_t size = 0; size <= sizeof(bytes); size++) {
+        random_bytes(bytes, size);
+        expect_encoded(bytes, size);
+    }
+}
+
+static void test_encode_large(void **state)
+{
+    static const size_t sizes[] = {4095, 65536, 100000, 1000001, 3145727};
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        unsigned char *bytes = exact(sizes[i]);
+        random_bytes(bytes, sizes[i]);
+        expect_encoded(bytes, sizes[i]);
+        free(bytes);
+    }
+}
+
+/* Each of the 64 sextets in each place of a vector. */
+static void test_encode_every_sextet(void **state)
+{
+    char text[LONG];
+    unsigned char bytes[TC_BASE64_ROOM(LONG)];
+    (void)state;
+    for (size_t shift = 0; shift < 64; shift++) {
+        for (size_t i = 0; i < LONG; i++)
+            text[i] = naive_alphabet[(i + shift) % 64];
+        size_t size = naive_decode(text, LONG, bytes).size;
+        char *encoded = encode_exact(bytes, size);
+        assert_memory_equal(encoded, text, LONG);
+        free(encoded);
+    }
+}
+
+/* Neither end needs to be aligned to anything, and what lies around the text is not touched. */
+static void test_encode_unaligned(void **state)
+{
+    enum { SIZE = 200, LENGTH = TC_BASE64_ENCODED(SIZE) };
+    unsigned char bytes[SIZE + 32];
+    char text[LENGTH + 64], wanted[LENGTH + 1];
+    (void)state;
+    random_bytes(bytes, sizeof(bytes));
+    for (size_t from = 0; from < 32; from++)
+        for (size_t to = 0; to < 32; to++) {
+            naive_encode(bytes + from, SIZE, wanted);
+            memset(text, '!', sizeof(text));
+            tc_base64_encode(bytes + from, SIZE, text + to);
+            assert_memory_equal(text + to, wanted, LENGTH);
+            for (size_t i = 0; i < sizeof(text); i++)
+                assert_true((i >= to && i < to + LENGTH) || text[i] == '!');
+        }
+}
+
 /* ---- paths ---- */
 
 /* A path that is not there is refused, and changes nothing. */
@@ -408,6 +510,11 @@ int main(void)
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_padding_ends_it),
         cmocka_unit_test(test_error_texts),
+        cmocka_unit_test(test_encode_vectors),
+        cmocka_unit_test(test_encode_every_length),
+        cmocka_unit_test(test_encode_large),
+        cmocka_unit_test(test_encode_every_sextet),
+        cmocka_unit_test(test_encode_unaligned),
     };
     const struct CMUnitTest choice[] = {cmocka_unit_test(test_paths)};
     int failed = cmocka_run_group_tests_name("base64: paths", choice, NULL, NULL);
