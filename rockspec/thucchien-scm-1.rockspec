@@ -37,6 +37,7 @@ build = {
             "csrc/base64.c",
             "csrc/base64_avx2.c",
             "csrc/base64_neon.c",
+            "csrc/body.c",
             "csrc/buffer.c",
             "csrc/client.c",
             "csrc/clock.c",
