@@ -19,7 +19,7 @@
 #include <time.h>
 
 static const struct tc_rule rules[] = {{TC_CAPTURE_BASE64, {"data", "[]", "b64_json"}}};
-static const char body[] = "{\"prompt\":\"x\",\"n\":4,\"model\":\"bench\"}";
+static const char json[] = "{\"prompt\":\"x\",\"n\":4,\"model\":\"bench\"}";
 static const char *const no_headers[] = {NULL};
 
 static double thread_microseconds(void)
@@ -51,10 +51,11 @@ static void take_images(struct tc_client *client)
 /* Sends one request and returns its longest poll. */
 static double longest_poll(struct tc_client *client, long frame)
 {
+    struct tc_piece piece = {json, sizeof(json) - 1, false};
+    struct tc_body *body = tc_body_new(&piece, 1);
     struct tc_request_options options = {
         .path = "/images/generations",
         .body = body,
-        .body_size = sizeof(body) - 1,
         .api_key = "sk-bench",
         .headers = no_headers,
         .rules = rules,
@@ -63,7 +64,8 @@ static double longest_poll(struct tc_client *client, long frame)
         .connect_timeout = 5,
     };
     double longest = 0;
-    struct tc_request *request = tc_client_submit(client, &options);
+    struct tc_request *request = body ? tc_client_submit(client, &options) : NULL;
+    tc_body_release(body);
     while (request && request->state != TC_DONE) {
         double start = thread_microseconds();
         tc_client_poll(client, 0);

@@ -98,9 +98,9 @@ struct tc_defaults {
 
 /*
  * Reads and checks the params at `index` (a table or a string) for a request of the client whose
- * uservalue is at `lent`. True: `*options` is complete but for the key, and values on the stack
- * anchor its strings: the topmost are the model's name and the body. False: an error table is on
- * top.
+ * uservalue is at `lent`. True: `*options` is complete but for the key and the body, and values on
+ * the stack anchor its strings: the topmost are the model's name and the body's JSON. False: an
+ * error table is on top.
  */
 bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
                     struct tc_request_options *options);

@@ -585,6 +585,14 @@ static bool closed(lua_State *L)
     return false;
 }
 
+/* A body that is the JSON at `index`; NULL when memory is short. */
+static struct tc_body *make_body(lua_State *L, int index)
+{
+    struct tc_piece piece = {NULL, 0, false};
+    piece.bytes = lua_tolstring(L, index, &piece.size);
+    return tc_body_new(&piece, 1);
+}
+
 /*
  * Checks the params at `index` and puts the request into the queue of the client at `client`; the
  * function at `done` (nil for none) will be told of its end. Pushes its userdata, or an error table
@@ -614,7 +622,9 @@ static bool submit(lua_State *L, int client, int index, int done)
     int id = (int)(box->client->last_id + 1);
     lua_pushvalue(L, -1);
     lua_rawseti(L, lent, id);
-    request->request = tc_client_submit(box->client, &options);
+    options.body = make_body(L, model + 1);
+    request->request = options.body ? tc_client_submit(box->client, &options) : NULL;
+    tc_body_release(options.body);
     if (!request->request) {
         lua_pushnil(L);
         lua_rawseti(L, lent, id);

@@ -421,7 +421,6 @@ bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults 
         !tc_field_headers(L, index, "extra_headers", &options->headers) ||
         !make_body(L, index, lent))
         return false;
-    options->body = lua_tolstring(L, -1, &options->body_size);
     options->path = "/images/generations";
     options->rules = image_rules;
     options->rule_count = COUNT(image_rules);

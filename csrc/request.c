@@ -19,8 +19,10 @@
 
 enum {
     RECEIVE_BUFFER = 100 * 1024, /* by measurement: bench/README.md */
-    REFUSAL_SIZE = 1024 * 1024,  /* bytes of an error's body that are read */
-    KEEPALIVE_IDLE = 30,         /* seconds before the first probe: models draw for a minute */
+    UPLOAD_BUFFER = 512 * 1024,  /* the same, where the body is larger than libcurl's own buffer */
+    LARGE_BODY = 64 * 1024,
+    REFUSAL_SIZE = 1024 * 1024, /* bytes of an error's body that are read */
+    KEEPALIVE_IDLE = 30,        /* seconds before the first probe: models draw for a minute */
     KEEPALIVE_INTERVAL = 15,
     LONGEST_WAIT = 60,     /* seconds; a server that wants more gets no second attempt */
     STREAMED = 256 * 1024, /* bytes of a streamed picture that are held at most */
@@ -130,11 +132,10 @@ struct tc_request *tc_request_new(struct tc_client *client,
     request->envelope.streaming = options->streaming;
 
     request->url = join(client->base_url, options->path);
-    request->body = tc_strndup(options->body, options->body_size);
-    request->body_size = options->body_size;
+    request->body = options->body;
+    request->body->references++;
     request->key = tc_strndup(options->api_key, strlen(options->api_key));
-    if (request->url && request->body && request->key &&
-        set_headers(request, options->headers, client->headers))
+    if (request->url && request->key && set_headers(request, options->headers, client->headers))
         return request;
     tc_request_release(request);
     return NULL;
@@ -156,7 +157,7 @@ void tc_request_release(struct tc_request *request)
     if (request->key)
         tc_wipe(request->key, strlen(request->key));
     tc_free(request->key);
-    tc_free(request->body);
+    tc_body_release(request->body);
     tc_free(request->url);
     tc_client_release(request->client);
     tc_free(request);
@@ -236,6 +237,24 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
     }
     request->timing.sent = tc_clock_now();
     return 0;
+}
+
+/* Fills libcurl's own buffer with what comes next of the body. */
+static size_t on_send(char *out, size_t one, size_t size, void *user)
+{
+    struct tc_request *request = user;
+    (void)one; /* always 1 */
+    return tc_body_read(request->body, &request->body_position, out, size);
+}
+
+/* libcurl sends the body anew: a proxy or the server's HTTP/2 did not take it the first time. */
+static int on_seek(void *user, curl_off_t offset, int origin)
+{
+    struct tc_request *request = user;
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > request->body->size)
+        return CURL_SEEKFUNC_CANTSEEK;
+    request->body_position = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
 }
 
 /* The value of the header `line` when its name is `name`, copied; false when it is another. */
@@ -404,15 +423,23 @@ static bool must_pause(const struct tc_request *request)
     return request->client->turn_left == 0 || has_to_give(request);
 }
 
+/* Has all of the body left? Some servers answer before they have read it. */
+static bool is_sent(const struct tc_request *request)
+{
+    curl_off_t sent = 0;
+    curl_easy_getinfo(request->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    return (uint64_t)sent >= request->body->size;
+}
+
 /*
  * Stops libcurl behind the bytes that it is just delivering. (To return CURL_WRITEFUNC_PAUSE would
- * stop it before them, and have it copy them aside.) Sending is paused too, as there is nothing to
- * send any more, and libcurl would else look after the transfer at once.
+ * stop it before them, and have it copy them aside.) Sending is paused too once there is nothing to
+ * send any more, as libcurl would else look after the transfer at once.
  */
 static void pause_transfer(struct tc_request *request)
 {
     if (!request->paused)
-        curl_easy_pause(request->easy, CURLPAUSE_ALL);
+        curl_easy_pause(request->easy, is_sent(request) ? CURLPAUSE_ALL : CURLPAUSE_RECV);
     request->paused = true;
 }
 
@@ -547,6 +574,20 @@ static void send_once(CURL *easy, const struct tc_request *request)
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(seconds * 1000) + 1);
 }
 
+static void set_body(CURL *easy, struct tc_request *request)
+{
+    curl_off_t size = (curl_off_t)request->body->size;
+    request->body_position = 0;
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, size);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
+    curl_easy_setopt(easy, CURLOPT_READDATA, request);
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+    curl_easy_setopt(easy, CURLOPT_SEEKDATA, request);
+    if (size > LARGE_BODY)
+        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
+}
+
 static void set_callbacks(CURL *easy, struct tc_request *request)
 {
     curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
@@ -591,12 +632,10 @@ bool tc_request_prepare(struct tc_request *request)
     if (!set_connection(easy, request))
         return false;
     set_callbacks(easy, request);
+    set_body(easy, request);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)client->max_response_bytes);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
-    curl_easy_setopt(easy, CURLOPT_POST, 1L);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
     /* These copy what they are given, so they can fail. */
     return curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") == CURLE_OK &&

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "body.h"
 #include "envelope.h"
 #include "failure.h"
 
@@ -27,11 +28,11 @@ struct tc_client;
 enum tc_state { TC_QUEUED, TC_SENDING, TC_RECEIVING, TC_RETRYING, TC_DONE };
 enum tc_retry { TC_RETRY_SAFE, TC_RETRY_ALL, TC_RETRY_NONE };
 
-/* What to send and how. All strings are copied; none is NULL but where it says so. */
+/* What to send and how. All strings are copied, the body gets one holder more; none is NULL but
+ * where it says so. */
 struct tc_request_options {
-    const char *path; /* "/images/generations": behind the client's base URL */
-    const char *body; /* JSON */
-    size_t body_size;
+    const char *path;     /* "/images/generations": behind the client's base URL */
+    struct tc_body *body; /* JSON; what it points to stays in place until the request has ended */
     const char *api_key;
     const char *const *headers;  /* "Name: value", NULL at the end */
     const struct tc_rule *rules; /* where the pictures are; stay where they are */
@@ -82,8 +83,9 @@ struct tc_request {
     bool is_ready;
     void *easy;    /* CURL, while an attempt is under way */
     void *headers; /* struct curl_slist, for all attempts */
-    char *url, *body, *key;
-    size_t body_size;
+    char *url, *key;
+    struct tc_body *body;
+    uint64_t body_position; /* of it, what libcurl has taken in this attempt */
     struct tc_rule rules[TC_RULES];
     unsigned rule_count;
     bool was_maybe_billed; /* an attempt before this one */
