@@ -74,7 +74,8 @@ LARGE = Body("4x8", "4 × 8 MB", 4, 8_000_000)
 BODIES = (TINY, ONE, FOUR, LARGE)
 
 # One process without a master: it is this script's child, and ends with it. A POST to a file is
-# 405; the error page for that is the file itself.
+# 405; the error page for that is the file itself. Below /upload a body is read whole, into memory,
+# before anything is answered: that is what comes of passing the request on without its body.
 CONFIG = """
 daemon off;
 master_process off;
@@ -96,8 +97,21 @@ http {{
     error_page 405 =200 $uri;
     ssl_certificate {directory}/certificate.pem;
     ssl_certificate_key {directory}/key.pem;
-    server {{ listen 127.0.0.1:{ports[http]}; }}
-    server {{ listen 127.0.0.1:{ports[https]} ssl http2; }}
+    client_max_body_size 0;
+    client_body_buffer_size 64m;
+    server {{
+        listen 127.0.0.1:{ports[http]};
+        listen 127.0.0.1:{ports[https]} ssl http2;
+        location /upload/ {{
+            proxy_pass http://127.0.0.1:{ports[http]}/taken/;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_set_header X-Length $request_length;
+        }}
+        location /taken/ {{
+            return 200 '{{"data":[{{"b64_json":"QUJD"}}],"length":$http_x_length}}';
+        }}
+    }}
     server {{ listen 127.0.0.1:{ports[closing]} ssl; keepalive_timeout 0; }}
 }}
 """
