@@ -22,7 +22,10 @@
 --     drop     true: the next request on the connection is not read; its first byte ends the connection
 --     idle     seconds after which the connection ends, if no further request has come
 --     hold     seconds before the answer
+--     echo     true: the request is told what it looked like, as one without `mirror` is
 --
+-- A request with a header `x-meanwhile` is answered while its body is read: with a picture of so many bytes, the
+-- end of which waits for the end of the body.
 -- A request with a header `x-early` is answered before its body is read: with that status, and the connection ends.
 -- A request without `mirror` is told what it looked like: see `echo` below.
 -- Run by spec/support/mirror.lua: luajit mirror_server.lua [CERTIFICATE KEY]
@@ -75,10 +78,8 @@ local function pick(request)
     served[id] = (served[id] or 0) + 1
     io.write("request ", id, " ", served[id], "\n")
     io.flush()
-    if not wanted.answers then
-        return wanted
-    end
-    return wanted.answers[math.min(served[id], #wanted.answers)]
+    local chosen = wanted.answers and wanted.answers[math.min(served[id], #wanted.answers)] or wanted
+    return chosen.echo and echo(request) or chosen
 end
 
 local function send_chunked(connection, head, chunks)
@@ -144,6 +145,17 @@ local function answer_early(connection, status)
     cqueues.sleep(0.2) -- a reset, which unread bytes cause, must not overtake the answer
 end
 
+-- The picture is of zeros, all but its last three bytes sent before the body is read.
+local function answer_meanwhile(connection, picture, body)
+    local first = '{"data":[{"b64_json":"' .. ("AAAA"):rep(picture / 3 - 1)
+    local last = 'AAAA"}]}'
+    connection:write("HTTP/1.1 200 OK\r\ncontent-length: ", #first + #last, "\r\n\r\n", first)
+    connection:flush()
+    assert(#connection:read(body) == body)
+    connection:write(last)
+    connection:flush()
+end
+
 local function read_request(connection)
     local line = connection:read "*l"
     if not line then
@@ -164,6 +176,10 @@ local function read_request(connection)
     if request.headers["x-early"] then
         answer_early(connection, request.headers["x-early"])
         return nil
+    end
+    if request.headers["x-meanwhile"] then
+        answer_meanwhile(connection, tonumber(request.headers["x-meanwhile"]), tonumber(request.headers["content-length"]))
+        return read_request(connection)
     end
     request.body = connection:read(tonumber(request.headers["content-length"]) or 0) or ""
     return request
