@@ -247,7 +247,7 @@ static size_t on_send(char *out, size_t one, size_t size, void *user)
     return tc_body_read(request->body, &request->body_position, out, size);
 }
 
-/* libcurl sends the body anew: a proxy or the server's HTTP/2 did not take it the first time. */
+/* libcurl begins the body anew: a kept connection had ended, or HTTP/2 refused the stream. */
 static int on_seek(void *user, curl_off_t offset, int origin)
 {
     struct tc_request *request = user;
