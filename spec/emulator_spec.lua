@@ -461,7 +461,7 @@ describe("the emulator", function()
                 assert.are.equal("image/png", headers["content-type"])
                 assert.is_true(bytes == picture_of(plain, i))
             end
-            assert.are.equal(404, (request(nil, { path = "/emulate/pictures/none.png" })))
+            assert.are.equal(404, (request(nil, { path = "/emulate/pictures/none.png", key = false })))
         end)
 
         it("sends a good answer in every legal way", function()

@@ -666,6 +666,8 @@ function commands.emulator(options)
         port = options.port,
         images = options.images,
         delay = options.delay,
+        budget = options.budget,
+        rpm = options.rpm,
         stop_on_eof = options.stop_on_eof,
     })
 end
@@ -770,6 +772,10 @@ local function add_emulator(parser)
         :argname("DIR")
     command:option("--delay", "Seconds before each answer.")
         :argname("S"):convert(number_between(0, 1e6, "--delay takes seconds"))
+    command:option("--budget", "US dollars that each key may spend (default: no end).")
+        :argname("USD"):convert(number_between(0, 1e9, "--budget takes US dollars"))
+    command:option("--rpm", "Requests that each key may make a minute (default: no end).")
+        :argname("N"):convert(whole_number(0, 1e6, "--rpm takes a whole number"))
     command:flag("--stop-on-eof", "Stop when standard input ends.")
 end
 

@@ -18,16 +18,19 @@ local LINGER_SECONDS = 1 -- for it to read the answer to a request that was too 
 ---@field images? string       # a directory whose pictures are served instead of drawn ones
 ---@field delay? number        # seconds before each answer
 ---@field key? string          # the only key that is accepted; any `sk-…` if not given
+---@field budget? number       # US dollars that each key may spend; no end if not given
+---@field rpm? integer         # requests that each key may make a minute; no end if not given
 ---@field stop_on_eof? boolean # stop when standard input ends
 
 ---@class thucchien.emulator.request
 ---@field method string
 ---@field path string
+---@field query table<string, string>
 ---@field headers table        # lua-http's
 ---@field body string
 ---@field key? string          # the caller's, where the route asks for one
 ---@field host string          # where the caller found us: "127.0.0.1:8001"
----@field state table          # what lasts longer than a request: pictures, spend, failed
+---@field state table          # what lasts longer than a request: pictures, urls, account, failed, pause
 ---@field note table           # what the line in the log says: model, n, size
 ---@field elapsed fun(): number # seconds since the request came
 
@@ -91,36 +94,49 @@ local function log(request, status, bytes)
         status, bytes, milliseconds))
 end
 
--- Routes by path and method. Those with `key = true` are for callers with a key only.
+-- Routes by path and method. `via` is set where callers ask for pictures: there their limits count. `check` finds
+-- the caller's key, where one is asked for.
 local routes = {}
 
-local function route(method, path, handler, key)
+local function route(method, path, handler, check, via)
     routes[path] = routes[path] or {}
-    routes[path][method] = { handler = handler, key = key }
-end
-
-local function published_picture(request, name)
-    local answers = require "thucchien.emulator.answers"
-    local picture = request.state.pictures:fetch(name)
-    if not picture then return answers.detail(404, '"Not Found"') end
-    return answers.new(200, picture.bytes, picture.mime)
+    routes[path][method] = { handler = handler, check = check, via = via }
 end
 
 local function add_routes()
-    local images = require "thucchien.emulator.images"
-    route("POST", "/images/generations", images.generate, true)
-    route("POST", "/v1/images/generations", images.generate, true)
-    route("GET", "/emulate/pictures/*", published_picture, false)
+    local authentication = require "thucchien.emulator.authentication"
+    local account = require "thucchien.emulator.account"
+    local models = require "thucchien.emulator.models"
+    local check = authentication.check
+    for _, prefix in ipairs({ "", "/v1" }) do
+        local images, chat = require "thucchien.emulator.images", require "thucchien.emulator.chat"
+        route("POST", prefix .. "/images/generations", images.generate, check, "images")
+        route("POST", prefix .. "/chat/completions", chat.complete, check, "chat")
+        route("GET", prefix .. "/models", models.list, check)
+    end
+    route("POST", "/gemini/*", require("thucchien.emulator.gemini").generate, authentication.check_google, "gemini")
+    route("GET", "/key/info", account.info, check)
+    route("GET", "/emulate/pictures/*", require("thucchien.emulator.urls").serve)
 end
 
--- The route of a request, or the answer that there is none. `/*` at a path's end stands for any name.
+-- The methods of a path, and what stands for the `*` that some end with.
+local function find_methods(path)
+    if routes[path] then return routes[path] end
+    for pattern, methods in pairs(routes) do
+        local folder = pattern:match("^(.*/)%*$")
+        if folder and path:sub(1, #folder) == folder and #path > #folder then
+            return methods, path:sub(#folder + 1)
+        end
+    end
+end
+
+-- The route of a request, or the answer that there is none.
 local function find_route(request)
     local answers = require "thucchien.emulator.answers"
-    local parent, name = request.path:match("^(.*/)([^/]+)$")
-    local methods = routes[request.path] or parent and routes[parent .. "*"]
+    local methods, rest = find_methods(request.path)
     if not methods then return nil, answers.detail(404, '"Not Found"') end
     local found = methods[request.method]
-    if found then return found, nil, name end
+    if found then return found, nil, rest end
     local allowed = {}
     for method in pairs(methods) do allowed[#allowed + 1] = method end
     table.sort(allowed)
@@ -130,14 +146,14 @@ local function find_route(request)
 end
 
 local function handle(request, options)
-    local found, refusal, name = find_route(request)
+    local found, refusal, rest = find_route(request)
     if not found then return refusal end
-    if found.key then
-        local authentication = require "thucchien.emulator.authentication"
-        request.key, refusal = authentication.check(request.headers, options.key)
+    if found.check then
+        request.key, refusal = found.check(request, options.key)
         if not request.key then return refusal end
     end
-    return found.handler(request, name)
+    refusal = found.via and request.state.account:refusal(request.key, found.via)
+    return refusal or found.handler(request, rest)
 end
 
 -- The whole body; or nil and "too large", or nil and nothing when the client left before its end.
@@ -216,13 +232,26 @@ local function abandon(stream)
     stream:set_state("closed")
 end
 
+local function unescape(text)
+    return (text:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+local function read_query(target)
+    local query = {}
+    for name, value in (target:match("%?([^#]*)") or ""):gmatch("([^&=]+)=?([^&]*)") do
+        query[unescape(name)] = unescape((value:gsub("+", " ")))
+    end
+    return query
+end
+
 local function new_request(stream, headers, state)
     local cqueues = require "cqueues"
     local began = cqueues.monotime()
     local _, address, port = stream:localname()
+    local target = headers:get(":path") or "/"
     return {
         method = headers:get(":method"),
-        path = (headers:get(":path") or "/"):match("^[^?#]*"),
+        path = unescape(target:match("^[^?#]*")), query = read_query(target),
         host = headers:get(":authority") or ("%s:%s"):format(address, port),
         headers = headers, state = state, note = {},
         elapsed = function() return cqueues.monotime() - began end,
@@ -330,7 +359,10 @@ function emulator.run(options)
     add_routes()
     watch_signals(queue, stop)
     local server
-    server, problem = listen(queue, options, { pictures = source, spend = {}, failed = {} })
+    server, problem = listen(queue, options, {
+        pictures = source, urls = {}, failed = {}, pause = pause,
+        account = require("thucchien.emulator.account").new(options),
+    })
     if not server then return fail(problem) end
     local _, address, port = server:localname()
     if address:find(":", 1, true) then address = "[" .. address .. "]" end

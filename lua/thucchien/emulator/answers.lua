@@ -62,14 +62,25 @@ function answers.error(status, message, kind, param)
         answers.quote(message), answers.quote(kind), answers.quote(param), status))
 end
 
+---An exception of the proxy's own web framework. The images route repeats the status in the text.
+---@param via thucchien.emulator.via
+---@param status integer
+---@param message string
+---@return thucchien.emulator.answer
+function answers.exception(via, status, message)
+    if via == "images" then message = ("%d: %s"):format(status, message) end
+    return answers.error(status, message, "None", "None")
+end
+
 ---What the proxy makes of an error of the service behind it.
 ---@param status integer
 ---@param message string
 ---@param kind? string
+---@param model? string  # as the caller named it
 ---@return thucchien.emulator.answer
-function answers.upstream_error(status, message, kind)
-    return answers.error(status,
-        message .. ". Received Model Group=imagen-4\nAvailable Model Group Fallbacks=None", kind)
+function answers.upstream_error(status, message, kind, model)
+    return answers.error(status, ("%s. Received Model Group=%s\nAvailable Model Group Fallbacks=None")
+        :format(message, model or "imagen-4"), kind)
 end
 
 ---The error object of the service behind the proxy, as the proxy quotes it.
@@ -80,6 +91,18 @@ end
 function answers.google_error(code, message, status)
     local shape = '{\n  "error": {\n    "code": %d,\n    "message": %s,\n    "status": "%s"\n  }\n}\n'
     return shape:format(code, answers.quote(message), status)
+end
+
+---The refusal of a value by the service behind the proxy.
+---@param via thucchien.emulator.via
+---@param message string
+---@param model? string  # as the caller named it
+---@return thucchien.emulator.answer
+function answers.invalid_argument(via, message, model)
+    local said = answers.google_error(400, message, "INVALID_ARGUMENT")
+    if via == "gemini" then return answers.error(400, said, "None", "None") end
+    return answers.upstream_error(400,
+        "litellm.BadRequestError: Vertex_aiException BadRequestError - " .. said, nil, model)
 end
 
 ---FastAPI's own error, whose detail may be any JSON.
@@ -118,13 +141,12 @@ end
 ---The whole ImageResponse.
 ---@param created integer
 ---@param pictures { b64_json?: string, url?: string }[]
----@return thucchien.emulator.answer
+---@return string
 function answers.images(created, pictures)
     local data = {}
     for i, picture in ipairs(pictures) do data[i] = answers.image(picture) end
-    return answers.new(200, ('{"created":%d,"background":null,"data":['):format(created)
-        .. table.concat(data, ",")
-        .. '],"output_format":null,"quality":null,"size":null,' .. USAGE .. "}")
+    return ('{"created":%d,"background":null,"data":['):format(created) .. table.concat(data, ",")
+        .. '],"output_format":null,"quality":null,"size":null,' .. USAGE .. "}"
 end
 
 return answers

@@ -4,14 +4,14 @@ local answers = require "thucchien.emulator.answers"
 
 local authentication = {}
 
--- The first of these that is there counts. Only `Authorization` needs the word Bearer.
-local HEADERS = {
+---The headers that may carry a key. The first that is there counts. Only `Authorization` needs the word Bearer.
+authentication.headers = {
     "x-litellm-api-key", "authorization", "api-key", "x-api-key", "x-goog-api-key",
     "ocp-apim-subscription-key",
 }
 
 local function received(headers)
-    for _, name in ipairs(HEADERS) do
+    for _, name in ipairs(authentication.headers) do
         local value = headers:get(name)
         if value and value ~= "" then
             local key = value:match("^[Bb]earer +(.*)$") or value:match("^Basic +(.*)$")
@@ -22,20 +22,16 @@ local function received(headers)
     return nil, false
 end
 
----@param text string
+---A key as the gateway stores it and speaks of it: its SHA-256 in hexadecimal.
+---@param key string
 ---@return string
-local function sha256(text)
-    local digest = require("openssl.digest").new("sha256"):final(text)
+function authentication.hash(key)
+    local digest = require("openssl.digest").new("sha256"):final(key)
     return (digest:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
----The caller's key, or the answer that refuses it.
----@param headers table           # lua-http's headers
----@param accepted? string        # the only good key; any that looks like one if nil
----@return string? key
----@return thucchien.emulator.answer? refusal
-function authentication.check(headers, accepted)
-    local key, malformed = received(headers)
+-- The key if it is good, or the answer that refuses it.
+local function judge(key, malformed, accepted)
     local kind, param = "auth_error", "None"
     local message
     if malformed then
@@ -48,12 +44,31 @@ function authentication.check(headers, accepted)
     elseif accepted and key ~= accepted then
         message = ("Invalid proxy server token passed. Received API Key = sk-...%s, Key Hash (Token) "
             .. "=%s. Unable to find token in cache or `LiteLLM_VerificationTokenTable`"):format(
-            key:sub(-4), sha256(key))
+            key:sub(-4), authentication.hash(key))
         kind, param = "token_not_found_in_db", "key"
     else
         return key
     end
     return nil, answers.error(401, "Authentication Error, " .. message, kind, param)
+end
+
+---The caller's key, or the answer that refuses it.
+---@param request thucchien.emulator.request
+---@param accepted? string  # the only good key; any that looks like one if nil
+---@return string? key
+---@return thucchien.emulator.answer? refusal
+function authentication.check(request, accepted)
+    local key, malformed = received(request.headers)
+    return judge(key, malformed, accepted)
+end
+
+---The same on the Gemini route, which looks only where Google does, and has no key named None.
+---@param request thucchien.emulator.request
+---@param accepted? string
+---@return string? key
+---@return thucchien.emulator.answer? refusal
+function authentication.check_google(request, accepted)
+    return judge(request.query.key or request.headers:get("x-goog-api-key") or "None", false, accepted)
 end
 
 return authentication

@@ -2,7 +2,10 @@
 -- a failure; `about` is its line in the help. An answer is a function of the call, because many hold its
 -- key, its time, or its pictures.
 
+local account = require "thucchien.emulator.account"
 local answers = require "thucchien.emulator.answers"
+local oddities = require "thucchien.emulator.oddities"
+local urls = require "thucchien.emulator.urls"
 
 local failures = {}
 
@@ -10,7 +13,9 @@ local failures = {}
 ---@field name string
 ---@field about string
 ---@field counted? boolean  # `emulate/NAME/2` fails twice and then draws
----@field answer fun(call: table): thucchien.emulator.answer
+---@field early? boolean    # refused with the key, before the route is reached
+---@field via? table<thucchien.emulator.via, boolean>  # the routes that know it; all if nil
+---@field answer fun(call: thucchien.emulator.call): thucchien.emulator.answer
 
 local KEY_HASH = "8f3b6c2de0a94c7f5b1d8e6a3c9f0b7d2e4a6c8f1b3d5e7a9c0f2b4d6e8a1c3f"
 
@@ -66,18 +71,50 @@ local function pretty(call)
     return PRETTY:format(table.concat(items, ",\n"), call.now)
 end
 
+local ESCAPED = { ["/"] = "\\/", ["+"] = "\\u002B" }
+
+-- JSON with white space between all tokens and with escapes in every string that is not a key's name alone.
+local function spread(json)
+    local parts, at = {}, 1
+    while true do
+        local open = json:find('"', at, true)
+        parts[#parts + 1] = json:sub(at, (open or 0) - 1):gsub("[{}%[%]:,]", " %0\r\n\t")
+        if not open then return table.concat(parts) end
+        local close = open
+        repeat
+            close = json:find('"', close + 1, true)
+            local backslashes = #json:sub(open + 1, close - 1):match("\\*$")
+        until backslashes % 2 == 0
+        parts[#parts + 1] = json:sub(open, close):gsub("[/+]", ESCAPED)
+        at = close + 1
+    end
+end
+
 -- The errors that are the same for every call, as functions of none.
 
 local function says(status, message, kind, param)
     return function() return answers.error(status, message, kind, param) end
 end
 
+local function exception(status, message)
+    return function(call) return answers.exception(call.via, status, message) end
+end
+
 local function upstream(status, message, kind)
-    return function() return answers.upstream_error(status, message, kind) end
+    return function(call) return answers.upstream_error(status, message, kind, call.kind.name) end
+end
+
+-- The Gemini route adds nothing to what Google says, and puts all of it into the message.
+local function passed_on(mapped, status, message, name)
+    local said = answers.google_error(status, message, name)
+    return function(call)
+        return call.via == "gemini" and answers.error(status, said, "None", "None") or mapped(call)
+    end
 end
 
 local function google(status, prefix, message, name, kind)
-    return upstream(status, prefix .. " - " .. answers.google_error(status, message, name), kind)
+    local said = answers.google_error(status, message, name)
+    return passed_on(upstream(status, prefix .. " - " .. said, kind), status, message, name)
 end
 
 local function page(status, title, server)
@@ -109,7 +146,7 @@ local LIST = {
         answer = google(400, BAD_REQUEST, "Request contains an invalid argument.", "INVALID_ARGUMENT"),
     },
     {
-        name = "401", counted = true, about = "the key is unknown",
+        name = "401", early = true, counted = true, about = "the key is unknown",
         answer = function(call)
             return answers.error(401, ("Authentication Error, Invalid proxy server token passed. "
                 .. "Received API Key = sk-...%s, Key Hash (Token) =%s. Unable to find token in cache "
@@ -119,7 +156,7 @@ local LIST = {
     },
     {
         name = "403", counted = true, about = "the key may not do this",
-        answer = says(403, "403: {'error': 'Not allowed to call this route with this key'}", "None", "None"),
+        answer = exception(403, "{'error': 'Not allowed to call this route with this key'}"),
     },
     {
         name = "404", counted = true, about = "the model is not there any more",
@@ -142,7 +179,9 @@ local LIST = {
     },
     {
         name = "429", counted = true, about = "too many requests; no word on how long to wait",
-        answer = upstream(429, RATE_LIMIT .. " - Too Many Requests", "throttling_error"),
+        answer = passed_on(
+            upstream(429, RATE_LIMIT .. " - Too Many Requests", "throttling_error"),
+            429, "Resource has been exhausted (e.g. check quota).", "RESOURCE_EXHAUSTED"),
     },
     {
         name = "500", counted = true, about = "a fault of the service behind the gateway",
@@ -184,20 +223,19 @@ local LIST = {
     },
     -- keys, limits, money
     {
-        name = "budget", about = "400: the key's budget is spent",
+        name = "budget", early = true, about = "400: the key's budget is spent",
         answer = says(400, "Budget has been exceeded! Current cost: 50.01, Max budget: 50.0",
             "budget_exceeded"),
     },
     {
         name = "budget-429", about = "429: the user's budget is spent; do not wait",
-        answer = says(429, "429: Max budget limit reached.", "None", "None"),
+        answer = exception(429, "Max budget limit reached."),
     },
     {
         name = "rate-limit", about = "429: 20 a minute; resets in 60 seconds, or /S",
         answer = function(call)
-            return answers.error(429, ("429: Rate limit exceeded for api_key: %s. Limit type: "
-                .. "requests. Current limit: 20, Remaining: 0. Limit resets at: %s UTC"):format(
-                KEY_HASH, utc(call.now + number_of(call, 60))), "None", "None")
+            local resets = call.now + number_of(call, 60)
+            return account.rate_limit(call.via, KEY_HASH, 20, resets)
         end,
     },
     {
@@ -215,7 +253,7 @@ local LIST = {
             .. "Please submit a quota increase request.", "RESOURCE_EXHAUSTED", "throttling_error"),
     },
     {
-        name = "expired-key", about = "400: the key has expired; repeats the whole key",
+        name = "expired-key", early = true, about = "400: the key has expired; repeats the whole key",
         answer = function(call)
             return answers.error(400, ("Authentication Error - Expired Key. Key Expiry time "
                 .. "%s+00:00 and current time %s+00:00"):format(utc(call.now - 86400), utc(call.now)),
@@ -223,12 +261,12 @@ local LIST = {
         end,
     },
     {
-        name = "blocked-key", about = "401: the key is blocked",
+        name = "blocked-key", early = true, about = "401: the key is blocked",
         answer = says(401, "Authentication Error, Key is blocked. Update via `/key/unblock` if "
             .. "you're admin.", "auth_error", "None"),
     },
     {
-        name = "model-access", about = "401: the team may not use the model",
+        name = "model-access", early = true, about = "401: the team may not use the model",
         answer = function(call)
             return answers.error(401, "team not allowed to access model. This team can only access "
                 .. "models=['imagen-4']. Tried to access " .. call.model,
@@ -256,17 +294,6 @@ local LIST = {
         answer = function(call) return call.success({ {} }) end,
     },
     -- successes of another kind
-    {
-        name = "url", about = "addresses to fetch instead of base64",
-        answer = function(call)
-            local list = {}
-            for i, picture in ipairs(call.pictures()) do
-                local name = call.publish(picture)
-                list[i] = { url = "http://" .. call.host .. "/emulate/pictures/" .. name }
-            end
-            return call.success(list)
-        end,
-    },
     {
         name = "slow", about = "answers after 30 seconds, or /S",
         answer = function(call)
@@ -306,7 +333,7 @@ local LIST = {
         name = "pretty", about = "indented, reordered, escaped, with decoys",
         answer = function(call)
             local answer = success(call)
-            answer.body = pretty(call)
+            answer.body = call.via == "images" and pretty(call) or spread(answer.body)
             return answer
         end,
     },
@@ -367,18 +394,23 @@ local LIST = {
 }
 
 local by_name = {}
-for _, failure in ipairs(LIST) do by_name[failure.name] = failure end
-
----The failure that a model's name asks for, and the part after its name.
----@param model string
----@return thucchien.emulator.failure?
----@return string? argument
-function failures.find(model)
-    local name, argument = model:match("^emulate/([^/]+)/?(.*)$")
-    return by_name[name or ""], argument
+for _, list in ipairs({ LIST, urls.models, oddities.models }) do
+    for _, failure in ipairs(list) do by_name[failure.name] = failure end
 end
 
----@param call table
+---The failure that a model's name asks for on a route, and the part after its name.
+---@param model string
+---@param via thucchien.emulator.via
+---@return thucchien.emulator.failure?
+---@return string? argument
+function failures.find(model, via)
+    local name, argument = model:match("^emulate/([^/]+)/?(.*)$")
+    local failure = by_name[name or ""]
+    if failure and failure.via and not failure.via[via] then return nil end
+    return failure, argument
+end
+
+---@param call thucchien.emulator.call
 ---@return thucchien.emulator.answer
 function failures.answer(call)
     local failure, times = call.failure, tonumber(call.argument)
@@ -395,14 +427,17 @@ function failures.answer(call)
     return failure.answer(call)
 end
 
+local function lines_of(list)
+    local lines = {}
+    for i, failure in ipairs(list) do lines[i] = ("  emulate/%-15s %s"):format(failure.name, failure.about) end
+    return table.concat(lines, "\n")
+end
+
 ---A line for each failure, for the help.
 ---@return string
 function failures.help()
-    local lines = {}
-    for _, failure in ipairs(LIST) do
-        lines[#lines + 1] = ("  emulate/%-15s %s"):format(failure.name, failure.about)
-    end
-    return table.concat(lines, "\n")
+    return lines_of(LIST) .. "\n\nPictures to fetch (images and chat):\n\n" .. lines_of(urls.models)
+        .. "\n\nOn the chat and Gemini routes:\n\n" .. lines_of(oddities.models)
 end
 
 return failures

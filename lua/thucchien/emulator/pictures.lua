@@ -1,5 +1,5 @@
 -- Where the pictures come from: drawn for the prompt, or the files of a directory in turn. Keeps the
--- last few in memory, and those that an answer gave as an address so that they can be fetched.
+-- last few in memory.
 
 local base64 = require "thucchien.emulator.base64"
 local landscape = require "thucchien.emulator.landscape"
@@ -11,8 +11,7 @@ local pictures = {}
 ---@field mime string
 ---@field b64_json string
 
-local KEPT = 24      -- pictures in memory
-local PUBLISHED = 64 -- addresses that can be fetched
+local KEPT = 24 -- pictures in memory
 
 local MIME = {
     png = "image/png", jpg = "image/jpeg", jpeg = "image/jpeg", webp = "image/webp", gif = "image/gif",
@@ -75,7 +74,7 @@ function pictures.new(directory, pause)
         if not names then return nil, problem end
     end
     return setmetatable({
-        directory = directory, names = names, pause = pause, kept = {}, published = {}, count = 0,
+        directory = directory, names = names, pause = pause, kept = {},
     }, metatable)
 end
 
@@ -84,35 +83,20 @@ end
 ---@param index integer  # which of a request's pictures, from 1
 ---@param width integer
 ---@param height integer
+---@param vision? thucchien.emulator.vision  # what else shapes it
 ---@return thucchien.emulator.picture
-function methods:get(prompt, index, width, height)
+function methods:get(prompt, index, width, height, vision)
     local name = self.names and self.names[(index - 1) % #self.names + 1]
-    local key = name or ("%d %d %d %s"):format(index, width, height, prompt)
+    local key = name or ("%d %d %d %s %s"):format(index, width, height, vision and vision.id or "-", prompt)
     local known = self.kept[key]
     if known then return known end
     if name then
         local bytes = assert(read_file(self.directory .. "/" .. name))
         return remember(self.kept, KEPT, key, new_picture(bytes, MIME[name:match("%w+$"):lower()]))
     end
-    local bytes = landscape.png(prompt, index, width, height, self.pause)
+    local bytes = landscape.png(prompt, index, width, height, self.pause, vision)
     -- While this one was drawn another request may have asked for the same.
     return self.kept[key] or remember(self.kept, KEPT, key, new_picture(bytes, "image/png"))
-end
-
----Makes a picture fetchable for a while, under the name that is returned.
----@param picture thucchien.emulator.picture
----@return string name
-function methods:publish(picture)
-    self.count = self.count + 1
-    local name = ("%06d.%s"):format(self.count, picture.mime:match("%w+$"))
-    remember(self.published, PUBLISHED, name, picture)
-    return name
-end
-
----@param name string
----@return thucchien.emulator.picture?
-function methods:fetch(name)
-    return self.published[name]
 end
 
 return pictures

@@ -1,0 +1,141 @@
+-- What keys have spent and how often they have asked, the limits that make them stop, and GET /key/info,
+-- which tells. Every key has the same limits; without options of the user's none ever runs out.
+
+local answers = require "thucchien.emulator.answers"
+local authentication = require "thucchien.emulator.authentication"
+
+local account = {}
+
+local WINDOW = 60              -- seconds that requests are counted over
+local REQUESTS_PER_MINUTE = 200 -- as the service says, where the user says nothing
+local PARALLEL_REQUESTS = 200
+local MONTH = 30 * 86400
+
+local methods = {}
+local metatable = { __name = "thucchien.emulator.account", __index = methods }
+
+---@param options { budget?: number, rpm?: integer }
+---@return table account
+function account.new(options)
+    return setmetatable({
+        budget = options.budget, rpm = options.rpm, born = os.time(), spend = {}, windows = {},
+    }, metatable)
+end
+
+---What a key has spent, in US dollars.
+---@param key string
+---@return number
+function methods:spent(key)
+    return self.spend[key] or 0
+end
+
+---Adds to what a key has spent, and returns what it was before.
+---@param key string
+---@param cost number
+---@return number
+function methods:charge(key, cost)
+    local before = self:spent(key)
+    self.spend[key] = before + cost
+    return before
+end
+
+-- The minute that a key's requests are counted in: it begins with the first of them.
+local function window_of(self, key)
+    local now, window = require("cqueues").monotime(), self.windows[key]
+    if not window or now >= window.ends then
+        window = { ends = now + WINDOW, resets = os.time() + WINDOW, count = 0 }
+        self.windows[key] = window
+    end
+    return window
+end
+
+---How many requests a key may make a minute, and how many of them are left.
+---@param key string
+---@return integer limit
+---@return integer remaining
+function methods:requests(key)
+    local limit = self.rpm or REQUESTS_PER_MINUTE
+    return limit, math.max(limit - window_of(self, key).count, 0)
+end
+
+---The answer to too many requests.
+---@param via thucchien.emulator.via
+---@param hash string     # the key's
+---@param limit integer
+---@param resets integer  # Unix time
+---@return thucchien.emulator.answer
+function account.rate_limit(via, hash, limit, resets)
+    local reset_at = os.date("!%Y-%m-%d %H:%M:%S UTC", resets)
+    local answer = answers.exception(via, 429, ("Rate limit exceeded for api_key: %s. Limit type: requests. "
+        .. "Current limit: %d, Remaining: 0. Limit resets at: %s"):format(hash, limit, reset_at))
+    if via == "chat" then
+        local function add(name, value) answer.headers[#answer.headers + 1] = { name, value } end
+        add("retry-after", ("%d"):format(math.max(resets - os.time(), 0)))
+        add("rate_limit_type", "requests")
+        add("reset_at", reset_at)
+    end
+    return answer
+end
+
+---Counts a request that is about to be answered, or gives the answer that refuses it.
+---@param key string
+---@param via thucchien.emulator.via
+---@return thucchien.emulator.answer?
+function methods:refusal(key, via)
+    local spent = self:spent(key)
+    if self.budget and spent >= self.budget then
+        return answers.error(400, ("Budget has been exceeded! Current cost: %s, Max budget: %s"):format(
+            answers.python_float(spent), answers.python_float(self.budget)), "budget_exceeded")
+    end
+    local window = window_of(self, key)
+    if self.rpm and window.count >= self.rpm then
+        return account.rate_limit(via, authentication.hash(key), self.rpm, window.resets)
+    end
+    window.count = window.count + 1
+end
+
+local function iso_date(time)
+    return '"' .. os.date("!%Y-%m-%dT%H:%M:%S.000000+00:00", time) .. '"'
+end
+
+-- The key's row in the gateway's database, in the order of its schema; the literal ones never change here.
+local INFO = '{"key":%s,"info":{"key_name":%s,"key_alias":"emulated","soft_budget_cooldown":false,'
+    .. '"spend":%s,"expires":null,"models":[],"aliases":{},"config":{},"user_id":"default_user_id",'
+    .. '"team_id":null,"permissions":{},"max_parallel_requests":%d,'
+    .. '"metadata":{"model_rpm_limit":{"imagen-4":%d},"model_tpm_limit":{}},"blocked":null,"tpm_limit":null,'
+    .. '"rpm_limit":%d,"max_budget":%s,"budget_duration":%s,"budget_reset_at":%s,'
+    .. '"allowed_cache_controls":[],"allowed_routes":[],"model_spend":{},"model_max_budget":{},'
+    .. '"budget_id":null,"organization_id":null,"object_permission_id":null,"created_at":%s,'
+    .. '"created_by":"default_user_id","updated_at":%s,"updated_by":"default_user_id","rotation_count":0,'
+    .. '"auto_rotate":false,"rotation_interval":null,"last_rotation_at":null,"key_rotation_at":null,'
+    .. '"litellm_budget_table":null,"litellm_organization_table":null,"object_permission":null}}'
+
+local IMAGEN_PER_MINUTE = 20
+
+-- `name` is what the caller called the key: its hash where he named none.
+local function info(self, key, name)
+    local budget = self.budget
+    return answers.new(200, INFO:format(answers.quote(name), answers.quote("sk-..." .. key:sub(-4)),
+        answers.python_float(self:spent(key)), PARALLEL_REQUESTS, self.rpm or IMAGEN_PER_MINUTE,
+        self.rpm or REQUESTS_PER_MINUTE, budget and answers.python_float(budget) or "null",
+        budget and '"30d"' or "null", budget and iso_date(self.born + MONTH) or "null",
+        iso_date(self.born), iso_date(os.time())))
+end
+
+---GET /key/info: the caller's own key, by `?key=` or without.
+---@param request thucchien.emulator.request
+---@return thucchien.emulator.answer
+function account.info(request)
+    local self, key = request.state.account, request.key
+    local hash, asked = authentication.hash(key), request.query.key
+    if not asked or asked == hash or asked == key then return info(self, key, asked or hash) end
+    for other in pairs(self.windows) do
+        if asked == other or asked == authentication.hash(other) then
+            return answers.error(403, "You are not allowed to access this key's info. Your role=None",
+                "internal_server_error", "None")
+        end
+    end
+    return answers.error(404, "Key not found in database", "not_found_error", "key")
+end
+
+return account

@@ -1,0 +1,65 @@
+-- A request that asks for pictures, once its route has read it: what the answers to it, good and bad, are
+-- made from.
+
+local headers = require "thucchien.emulator.headers"
+local answers = require "thucchien.emulator.answers"
+local urls = require "thucchien.emulator.urls"
+
+local call = {}
+
+local STAMP = 64 -- pixels a side, where the size is no matter
+
+---@class thucchien.emulator.call
+---@field via thucchien.emulator.via
+---@field model string         # as the caller named it
+---@field kind thucchien.emulator.model
+---@field failure? thucchien.emulator.failure
+---@field argument? string     # of the failure
+---@field prompt string
+---@field n integer
+---@field width integer        # pixels
+---@field height integer
+---@field text? string         # what the model says beside the pictures
+---@field vision? thucchien.emulator.vision  # what else shapes them
+---@field key string
+---@field host string
+---@field state table
+---@field now integer          # Unix time
+---@field pictures fun(): thucchien.emulator.picture[]  # as many and as large as were asked for
+---@field stamps fun(): thucchien.emulator.picture[]    # the same, small
+---@field publish fun(picture: thucchien.emulator.picture, way?: string, argument?: number): string  # its address
+---@field respond fun(body: string, count: integer): thucchien.emulator.answer  # 200, for so many pictures
+---@field success fun(pictures: table[]): thucchien.emulator.answer             # in the shape of the route
+
+local function stamp_size(self)
+    if self.via == "images" then return STAMP, STAMP end
+    local scale = 1.5 * STAMP / math.max(self.width, self.height)
+    return math.floor(self.width * scale + 0.5), math.floor(self.height * scale + 0.5)
+end
+
+---Completes what a route has read.
+---@param self table
+---@param request thucchien.emulator.request
+---@param shape fun(self: thucchien.emulator.call, pictures: table[]): string  # the body of a success
+---@return thucchien.emulator.call
+function call.new(self, request, shape)
+    local source = request.state.pictures
+    self.key, self.host, self.state, self.now = request.key, request.host, request.state, os.time()
+    local function draw(width, height)
+        local list = {}
+        for i = 1, self.n do list[i] = source:get(self.prompt, i, width, height, self.vision) end
+        return list
+    end
+    function self.pictures() return draw(self.width, self.height) end
+    function self.stamps() return draw(stamp_size(self)) end
+    function self.publish(picture, way, argument)
+        return "http://" .. request.host .. urls.publish(request.state.urls, picture, way, argument)
+    end
+    function self.respond(body, count)
+        return headers.add(answers.new(200, body), request, self, self.kind.price * count)
+    end
+    function self.success(pictures) return self.respond(shape(self, pictures), #pictures) end
+    return self
+end
+
+return call

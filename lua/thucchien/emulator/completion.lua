@@ -1,0 +1,78 @@
+-- What a chat completion looks like: compact JSON, and what is null is not there.
+
+local answers = require "thucchien.emulator.answers"
+
+local completion = {}
+
+local TOKENS = 1290 -- that a picture counts for
+
+local quote = answers.quote
+
+---A picture as a data URL, or the address that stands for it.
+---@param picture { b64_json?: string, mime?: string, url?: string }
+---@return string?
+function completion.url(picture)
+    if picture.url or not picture.b64_json then return picture.url end
+    return "data:" .. (picture.mime or "image/png") .. ";base64," .. picture.b64_json
+end
+
+-- A string that may be a picture: looking for characters to escape in megabytes takes time.
+local function quote_url(url)
+    return url:find("^data:") and '"' .. url .. '"' or quote(url)
+end
+
+---An element of `images`. Every one of them has the index 0.
+---@param picture table
+---@return string
+function completion.image(picture)
+    local url = completion.url(picture)
+    local member = url and '"url":' .. quote_url(url) .. "," or ""
+    return '{"image_url":{' .. member .. '"detail":"auto"},"index":0,"type":"image_url"}'
+end
+
+---A message of the model's. Without pictures `images` is empty, not absent.
+---@param text? string
+---@param pictures table[]
+---@return string
+function completion.message(text, pictures)
+    local images = {}
+    for i, picture in ipairs(pictures) do images[i] = completion.image(picture) end
+    return '{' .. (text and '"content":' .. quote(text) .. ',' or "") .. '"role":"assistant","images":['
+        .. table.concat(images, ",") .. ']}'
+end
+
+---An element of `choices`.
+---@param message string        # JSON
+---@param finish_reason? string # "stop" if not given
+---@return string
+function completion.choice(message, finish_reason)
+    return '{"finish_reason":' .. quote(finish_reason or "stop") .. ',"index":0,"message":' .. message .. '}'
+end
+
+local function usage(call, count)
+    local prompt = math.ceil(#call.prompt / 4)
+    return ('{"completion_tokens":%d,"prompt_tokens":%d,"total_tokens":%d}'):format(
+        TOKENS * count, prompt, TOKENS * count + prompt)
+end
+
+---The whole completion.
+---@param call thucchien.emulator.call
+---@param choices string  # JSON, without the brackets
+---@param count integer   # pictures in it
+---@return string
+function completion.body(call, choices, count)
+    return ('{"id":"%s","created":%d,"model":%s,"object":"chat.completion","choices":['):format(
+        "emulated-" .. call.now, call.now, quote(call.model)) .. choices .. '],"usage":' .. usage(call, count)
+        .. ',"vertex_ai_grounding_metadata":[],"vertex_ai_url_context_metadata":[],'
+        .. '"vertex_ai_safety_results":[],"vertex_ai_citation_metadata":[]}'
+end
+
+---The completion that holds some pictures, and what the model says beside them.
+---@param call thucchien.emulator.call
+---@param pictures table[]
+---@return string
+function completion.success(call, pictures)
+    return completion.body(call, completion.choice(completion.message(call.text, pictures)), #pictures)
+end
+
+return completion

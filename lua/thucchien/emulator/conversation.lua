@@ -1,0 +1,56 @@
+-- What a conversation asks for: the last thing that the user said is the prompt; what was said before it and
+-- the pictures shown in it shape the drawing.
+
+local references = require "thucchien.emulator.references"
+
+local conversation = {}
+
+---@class thucchien.emulator.message
+---@field role string
+---@field texts string[]
+---@field pictures { data?: string, mime?: string, url?: string }[]
+
+---@class thucchien.emulator.vision
+---@field id string                                # of everything in it
+---@field earlier string[]                         # what was said before the prompt, oldest first
+---@field references thucchien.emulator.reference[]
+
+local MOST_REFERENCES = 16
+
+local function digest(parts)
+    local hash = require("openssl.digest").new("sha1")
+    for _, part in ipairs(parts) do hash:update(#part .. ":" .. part) end
+    return (hash:final():gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+end
+
+-- What else shapes a picture than its prompt; nil where there is nothing else.
+local function vision(earlier, shown)
+    if #earlier == 0 and #shown == 0 then return nil end
+    local parts = {}
+    for i, text in ipairs(earlier) do parts[i] = text end
+    for _, reference in ipairs(shown) do parts[#parts + 1] = reference.id end
+    return { id = digest(parts), earlier = earlier, references = shown }
+end
+
+---Reads messages. The model's own texts count for nothing, its pictures for as much as the user's.
+---@param messages thucchien.emulator.message[]
+---@param pause fun()
+---@return { prompt: string, vision?: thucchien.emulator.vision }?
+---@return string? problem  # with a picture, as Google says it
+function conversation.read(messages, pause)
+    local texts, shown = {}, {}
+    for _, message in ipairs(messages) do
+        if message.role ~= "assistant" and message.role ~= "model" and #message.texts > 0 then
+            texts[#texts + 1] = table.concat(message.texts, "\n")
+        end
+        for _, picture in ipairs(message.pictures) do
+            local reference, problem = references.read(picture, pause)
+            if not reference then return nil, problem end
+            if #shown < MOST_REFERENCES then shown[#shown + 1] = reference end
+        end
+    end
+    local prompt = table.remove(texts) or ""
+    return { prompt = prompt, vision = vision(texts, shown) }
+end
+
+return conversation
