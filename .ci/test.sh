@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
 # test.sh C_TEST... -- LUA...
 #
-# Runs the C unit tests, then the specs under each Lua, shows what they print as it comes, and ends
-# with the sum of both on a line by itself: "N passed, N failed", with ", N skipped" when there are.
-# The status is 0 only if something ran and nothing failed.
+# Runs the C unit tests, then the specs under each Lua, and ends with the sum of both on a line by
+# itself: "N passed, N failed", with ", N skipped" when there are. The status is 0 only if something
+# ran and nothing failed. One Lua shows what it prints as it comes; several run side by side, JOBS at
+# a time, and each shows it when it has ended.
 #
 # BUILD and VARIANT say where the modules are ($BUILD/$VARIANT<lua>/thucchien.so); SPEC picks spec
-# files; RUN is what runs the C tests, an emulator of another processor. A directory bin beside a module comes first in PATH: there "make asan" has its own Lua.
+# files; RUN is what runs the C tests, an emulator of another processor. A directory bin beside a
+# module comes first in PATH: there "make asan" has its own Lua.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 passed=0 failed=0 skipped=0
 BUILD=${BUILD:-build} VARIANT=${VARIANT:-}
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+JOBS=${JOBS:-$(($(getconf _NPROCESSORS_ONLN) + 1))} # specs wait for half of their time
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
 
 # What a developer has set for other programs must not decide the outcome.
 unset LUA_INIT LUA_INIT_5_{2,3,4,5} LUA_PATH_5_{2,3,4,5} LUA_CPATH_5_{2,3,4,5} LUA_PATH LUA_CPATH
@@ -31,16 +34,17 @@ add() {
     passed=$((passed + $1)) failed=$((failed + failures)) skipped=$((skipped + $3))
 }
 
-count() { grep -cE "$1" "$log" || :; }
+# count PATTERN LOG
+count() { grep -cE "$1" "$2" || :; }
 
 run_c_test() {
-    local status=0 skips
+    local status=0 skips log=$logs/c
     echo "== $1"
     # shellcheck disable=SC2086  # RUN is a command and its arguments
     CMOCKA_MESSAGE_OUTPUT=TAP ${RUN:-} "$1" >"$log" 2>&1 || status=$?
     cat "$log"
-    skips=$(count '^ok .*# SKIP')
-    add $(($(count '^ok ') - skips)) "$(count '^not ok ')" "$skips" "$status"
+    skips=$(count '^ok .*# SKIP' "$log")
+    add $(($(count '^ok ' "$log") - skips)) "$(count '^not ok ' "$log")" "$skips" "$status"
 }
 
 run_specs() (
@@ -53,15 +57,35 @@ run_specs() (
 )
 
 # busted sums up as "5 successes / 1 failure / 0 errors / 2 pending : 0.2 seconds".
-run_busted() {
-    local status=0 sum
-    echo "== specs on $1"
-    run_specs "$1" 2>&1 | tee "$log" || status=${PIPESTATUS[0]}
-    sum=$(sed -nE 's|^([0-9]+) success(es)? / ([0-9]+) failures? / ([0-9]+) errors? / ([0-9]+) pending.*|\1 \3 \4 \5|p' "$log" | tail -n 1)
+add_specs() { # LOG STATUS
+    local sum status=$2
+    sum=$(sed -nE 's|^([0-9]+) success(es)? / ([0-9]+) failures? / ([0-9]+) errors? / ([0-9]+) pending.*|\1 \3 \4 \5|p' "$1" | tail -n 1)
     # shellcheck disable=SC2086
     set -- ${sum:-0 0 0 0}
     if [ "$(($1 + $2 + $3))" = 0 ] && [ "$status" = 0 ]; then status=none-ran; fi
     add "$1" $(($2 + $3)) "$4" "$status"
+}
+
+run_one() {
+    local status=0
+    echo "== specs on $1"
+    run_specs "$1" 2>&1 | tee "$logs/specs" || status=${PIPESTATUS[0]}
+    add_specs "$logs/specs" "$status"
+}
+
+run_side_by_side() {
+    local luas=("$@") pids=() next=0 oldest status
+    for ((oldest = 0; oldest < $#; oldest++)); do
+        for (( ; next < $# && next < oldest + JOBS; next++)); do
+            run_specs "${luas[next]}" >"$logs/$next" 2>&1 &
+            pids[next]=$!
+        done
+        status=0
+        wait "${pids[oldest]}" || status=$?
+        echo "== specs on ${luas[oldest]}"
+        cat "$logs/$oldest"
+        add_specs "$logs/$oldest" "$status"
+    done
 }
 
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
@@ -69,7 +93,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
     shift
 done
 shift
-for lua in "$@"; do run_busted "$lua"; done
+if [ $# = 1 ]; then run_one "$1"; else run_side_by_side "$@"; fi
 
 echo
 echo "$passed passed, $failed failed$([ "$skipped" = 0 ] || echo ", $skipped skipped")"
