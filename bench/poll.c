@@ -68,6 +68,7 @@ static double longest_poll(struct tc_client *client, long frame)
     tc_body_release(body);
     while (request && request->state != TC_DONE) {
         double start = thread_microseconds();
+        tc_client_begin_turn(client);
         tc_client_poll(client, 0);
         double took = thread_microseconds() - start;
         longest = took > longest ? took : longest;

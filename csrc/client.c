@@ -142,6 +142,22 @@ static void unlink_request(struct tc_client *client, struct tc_request *request)
     request->next = request->previous = NULL;
 }
 
+/* ---- turns and news ---- */
+
+/* Bytes of a turn: a third of a millisecond's worth where they come in. libcurl by itself goes on
+ * as long as there are any, megabytes. */
+enum { TURN = 256 * 1024 };
+
+void tc_client_begin_turn(struct tc_client *client)
+{
+    client->turn_left = TURN;
+}
+
+void tc_client_use_turn(struct tc_client *client, size_t bytes)
+{
+    client->turn_left -= bytes < client->turn_left ? bytes : client->turn_left;
+}
+
 void tc_client_tell(struct tc_client *client, struct tc_request *request)
 {
     if (request->is_ready)
@@ -163,6 +179,7 @@ struct tc_request *tc_client_take_ready(struct tc_client *client)
     request->is_ready = false;
     if (request->state != TC_DONE) /* else the client's reference goes to the caller */
         request->references++;
+    tc_client_use_turn(client, tc_request_held(request));
     return request;
 }
 
@@ -215,13 +232,24 @@ static void out_of_memory(struct tc_client *client, struct tc_request *request)
 /* Sockets that one attempt may need at once: two families of addresses, the resolver's two. */
 enum { SOCKETS = 4 };
 
+/* May close connections that were kept for long. */
+static bool add_handle(struct tc_client *client, CURL *easy)
+{
+    struct pipe_guard guard;
+    guard_pipe(&guard);
+    bool added = curl_multi_add_handle(client->multi, easy) == CURLM_OK;
+    unguard_pipe(&guard);
+    return added;
+}
+
 static void start_attempt(struct tc_client *client, struct tc_request *request)
 {
     unlink_request(client, request);
     request->state = TC_SENDING;
     link_request(client, request);
-    bool prepared = tc_loop_reserve(&client->loop, SOCKETS) && tc_request_prepare(request);
-    if (prepared && curl_multi_add_handle(client->multi, request->easy) == CURLM_OK) {
+    bool added = tc_loop_reserve(&client->loop, SOCKETS) && tc_request_prepare(request) &&
+                 add_handle(client, request->easy);
+    if (added) {
         client->running++;
         return;
     }
@@ -273,7 +301,7 @@ static void start_due(struct tc_client *client)
     }
 }
 
-/* ---- turns ---- */
+/* ---- ends ---- */
 
 /* `timeout` bounds one attempt from the first byte sent; connecting has a limit of its own. */
 static void stop_overdue(struct tc_client *client)
@@ -335,21 +363,35 @@ static void collect_ended(struct tc_client *client)
 
 /* ---- polling ---- */
 
-/* Bytes of bodies that a poll takes which may not wait: half a millisecond's worth. libcurl by
- * itself goes on as long as there are any, megabytes. */
-enum { TURN = 256 * 1024 };
+static void resume(struct tc_client *client, struct tc_request *request)
+{
+    struct pipe_guard guard;
+    guard_pipe(&guard);
+    int code = tc_request_resume(request);
+    unguard_pipe(&guard);
+    if (code == CURLE_OK)
+        return;
+    tc_request_judge(request, code);
+    attempt_ended(client, request);
+}
 
-/* Goes on with those that had to wait until their news were taken, or for the next turn. */
+/*
+ * Goes on with those that had to wait until their news were taken, or for the next turn; but with
+ * no more of them than the turn has bytes for, as each reads a buffer full before it can be stopped
+ * again. They go to the end of the list, so that the others come first the next time.
+ */
 static void resume_paused(struct tc_client *client)
 {
-    struct tc_request *next;
-    for (struct tc_request *request = client->sending.first; request; request = next) {
-        next = request->next;
-        int code = tc_request_resume(request);
-        if (code != CURLE_OK) {
-            tc_request_judge(request, code);
-            attempt_ended(client, request);
-        }
+    struct tc_request *request = client->sending.first, *last = client->sending.last, *next;
+    size_t room = client->turn_left;
+    for (; request && room; request = next) {
+        next = request == last ? NULL : request->next;
+        if (!tc_request_can_resume(request))
+            continue;
+        room -= room < TC_RECEIVE_BUFFER ? room : TC_RECEIVE_BUFFER;
+        unlink_request(client, request);
+        link_request(client, request);
+        resume(client, request);
     }
 }
 
@@ -357,6 +399,16 @@ static void cancel_all(struct tc_request_list *list)
 {
     while (list->first)
         tc_request_cancel(list->first);
+}
+
+/* Which closes the connections that were kept. */
+static void clean_up(struct tc_client *client)
+{
+    struct pipe_guard guard;
+    guard_pipe(&guard);
+    curl_multi_cleanup(client->multi);
+    unguard_pipe(&guard);
+    client->multi = NULL;
 }
 
 /* The multi handle is lost, and with it what it was doing. */
@@ -369,7 +421,7 @@ static void start_anew(struct tc_client *client)
         else
             tc_request_fail(request, TC_CONNECTION, "libcurl lost track of its connections");
     }
-    curl_multi_cleanup(client->multi); /* which tells the loop that its sockets are gone */
+    clean_up(client); /* which tells the loop that its sockets are gone */
     client->loop.no_memory = false;
     client->multi = curl_multi_init();
     if (client->multi) {
@@ -380,14 +432,14 @@ static void start_anew(struct tc_client *client)
     cancel_all(&client->retrying);
 }
 
-static void begin_turn(struct tc_client *client, size_t bytes)
+/* What is due whatever the sockets are up to. */
+static void begin_serving(struct tc_client *client)
 {
-    client->turn_left = bytes;
     start_due(client);
     resume_paused(client);
 }
 
-static void end_turn(struct tc_client *client, bool well)
+static void end_serving(struct tc_client *client, bool well)
 {
     collect_ended(client);
     stop_overdue(client);
@@ -425,33 +477,67 @@ static bool has_work(const struct tc_client *client)
     return false;
 }
 
-int tc_client_poll(struct tc_client *client, double seconds)
+/* Waits at most `seconds` and serves what is ready. False as tc_loop_serve. */
+static bool serve(struct tc_client *client, double seconds)
 {
     struct pipe_guard guard;
-    if (!client->active || !client->multi)
-        return 0;
-    double now = tc_clock_now(), until = now + seconds;
+    if (!client->turn_left || !tc_loop_wait(&client->loop, seconds))
+        return true;
     guard_pipe(&guard);
-    do {
-        begin_turn(client, seconds > 0 ? SIZE_MAX : TURN);
-        double wait = seconds > 0 && !client->first_ready ? next_moment(client, until) - now : 0;
-        end_turn(client, tc_loop_run(&client->loop, client->multi, wait));
-        now = seconds > 0 ? tc_clock_now() : until;
-    } while (now < until && client->active && client->multi && !client->first_ready);
+    bool well = tc_loop_serve(&client->loop, client->multi, &client->turn_left);
     unguard_pipe(&guard);
-    return (int)client->active;
+    return well;
 }
 
-int tc_client_action(struct tc_client *client, intptr_t socket, int events)
+static void poll_once(struct tc_client *client)
+{
+    begin_serving(client);
+    end_serving(client, serve(client, 0));
+}
+
+static void poll_until(struct tc_client *client, double now, double until)
+{
+    do {
+        client->turn_left = SIZE_MAX;
+        begin_serving(client);
+        double wait = client->first_ready ? 0 : next_moment(client, until) - now;
+        end_serving(client, serve(client, wait));
+        now = tc_clock_now();
+    } while (now < until && client->active && client->multi && !client->first_ready);
+}
+
+void tc_client_poll(struct tc_client *client, double seconds)
+{
+    if (!client->active || !client->multi)
+        return;
+    if (seconds > 0) {
+        double now = tc_clock_now();
+        poll_until(client, now, now + seconds);
+    } else {
+        poll_once(client);
+    }
+}
+
+void tc_client_action(struct tc_client *client, intptr_t socket, int events)
 {
     struct pipe_guard guard;
     if (!client->active || !client->multi)
-        return 0;
+        return;
+    tc_client_begin_turn(client);
+    begin_serving(client);
     guard_pipe(&guard);
-    begin_turn(client, TURN);
-    end_turn(client, tc_loop_action(&client->loop, client->multi, socket, events));
+    bool well = tc_loop_action(&client->loop, client->multi, socket, events);
     unguard_pipe(&guard);
-    return (int)client->active;
+    end_serving(client, well);
+}
+
+unsigned tc_client_pending(const struct tc_client *client)
+{
+    unsigned pending = client->active;
+    for (const struct tc_request *request = client->first_ready; request;
+         request = request->next_ready)
+        pending += request->state == TC_DONE;
+    return pending;
 }
 
 double tc_client_timer(const struct tc_client *client)
@@ -659,17 +745,13 @@ struct tc_client *tc_client_new(const struct tc_client_options *options)
 
 void tc_client_close(struct tc_client *client)
 {
-    struct pipe_guard guard;
     if (!client->multi)
         return;
-    guard_pipe(&guard);
     cancel_all(&client->queued);
     cancel_all(&client->sending);
     cancel_all(&client->retrying);
-    curl_multi_cleanup(client->multi);
-    client->multi = NULL;
+    clean_up(client);
     client->loop.timer = -1;
-    unguard_pipe(&guard);
 }
 
 void tc_client_free(struct tc_client *client)

@@ -55,7 +55,7 @@ struct tc_client {
     unsigned last_id;
     unsigned active;        /* requests that have not ended */
     unsigned running;       /* of those, in the multi handle */
-    size_t turn_left;       /* bytes of bodies that this turn of tc_client_poll may still take */
+    size_t turn_left;       /* bytes that this turn may still take in, or hand out */
     struct tc_buffer spare; /* a picture's buffer that the next one can use */
     struct tc_request_list queued, sending, retrying;
     struct tc_request *first_ready, *last_ready;
@@ -91,24 +91,36 @@ struct tc_request *tc_client_submit(struct tc_client *client,
                                     const struct tc_request_options *options);
 
 /*
- * Moves everything on, waiting at most `seconds` for something to happen. With 0 it does not wait
- * and takes only so much of what has arrived that the host's frame is not felt. Returns how many
- * requests have not ended.
+ * Begins a turn for a host that may not wait, a game's frame say. Its time goes into bytes, those
+ * that are received and decoded and those of the pictures that are handed out alike. So a turn has
+ * a number of them, and tc_client_take_ready and tc_client_poll(client, 0) share it.
  */
-int tc_client_poll(struct tc_client *client, double seconds);
+void tc_client_begin_turn(struct tc_client *client);
+
+/*
+ * Moves everything on, waiting at most `seconds` for something to happen. With 0 it does not wait
+ * and takes only so much of what has arrived as is left of the turn.
+ */
+void tc_client_poll(struct tc_client *client, double seconds);
+
+/* How many requests have not ended, or have and were not taken. */
+unsigned tc_client_pending(const struct tc_client *client);
 
 /*
  * For a host's own loop, in place of tc_client_poll: `socket` is ready for `events` (TC_READ |
  * TC_WRITE; 0: it is in error), or, when it is below 0, the time is up that tc_client_timer told.
  */
-int tc_client_action(struct tc_client *client, intptr_t socket, int events);
+void tc_client_action(struct tc_client *client, intptr_t socket, int events);
 
 /* Seconds until tc_client_action should be called without a socket; below 0: never. */
 double tc_client_timer(const struct tc_client *client);
 
 /* The next request that has news: whole pictures, or its end. NULL when there is none. The caller
- * gets a reference. */
+ * gets a reference, and the turn pays for the pictures. */
 struct tc_request *tc_client_take_ready(struct tc_client *client);
+
+/* For requests: the turn pays for so many bytes. */
+void tc_client_use_turn(struct tc_client *client, size_t bytes);
 
 /* For requests: has news. */
 void tc_client_tell(struct tc_client *client, struct tc_request *request);

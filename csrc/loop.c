@@ -114,9 +114,14 @@ static bool serve(struct tc_loop *loop, CURLM *multi, curl_socket_t socket, int 
     return code == CURLM_OK && !loop->no_memory;
 }
 
+static bool timer_is_due(const struct tc_loop *loop)
+{
+    return loop->timer >= 0 && loop->timer <= tc_clock_now();
+}
+
 static bool serve_timer(struct tc_loop *loop, CURLM *multi)
 {
-    if (loop->timer < 0 || loop->timer > tc_clock_now())
+    if (!timer_is_due(loop))
         return true;
     loop->timer = -1; /* libcurl sets another if it wants one */
     return serve(loop, multi, CURL_SOCKET_TIMEOUT, 0);
@@ -165,16 +170,22 @@ static bool serve_polled(struct tc_loop *loop, CURLM *multi, const struct pollfd
     return serve(loop, multi, polled->fd, events);
 }
 
-bool tc_loop_run(struct tc_loop *loop, void *multi, double seconds)
+bool tc_loop_wait(struct tc_loop *loop, double seconds)
 {
-    if (loop->timer >= 0) {
+    if (loop->timer >= 0 && seconds > 0) {
         double left = loop->timer - tc_clock_now();
         seconds = left < seconds ? left : seconds;
     }
     unsigned count = list_polled(loop);
-    int ready = count || seconds > 0 ? poll(loop->polled, count, milliseconds_of(seconds)) : 0;
+    bool asks = count || seconds > 0;
+    loop->ready = asks && poll(loop->polled, count, milliseconds_of(seconds)) > 0 ? count : 0;
+    return loop->ready || timer_is_due(loop);
+}
+
+bool tc_loop_serve(struct tc_loop *loop, void *multi, const size_t *turn_left)
+{
     bool well = serve_timer(loop, multi);
-    for (unsigned i = 0; well && ready > 0 && i < count; i++)
+    for (unsigned i = 0; well && *turn_left && i < loop->ready; i++)
         well = serve_polled(loop, multi, &loop->polled[i]);
     return well;
 }

@@ -11,6 +11,7 @@
 #define TC_LOOP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { TC_READ = 1, TC_WRITE = 2 };
@@ -27,6 +28,7 @@ struct tc_loop {
     struct tc_watch *watches;
     struct pollfd *polled; /* as many as there is room for watches */
     unsigned count, room;
+    unsigned ready; /* of `polled`, those to look at */
     unsigned first; /* served first this time: each has its turn */
     double timer;   /* when libcurl wants to be woken, tc_clock_now's seconds; below 0: never */
     bool lent;      /* a host's loop watches */
@@ -39,11 +41,14 @@ void tc_loop_attach(struct tc_loop *loop, void *multi);
 /* Makes room for so many more sockets, since the callbacks cannot say that there is none. */
 bool tc_loop_reserve(struct tc_loop *loop, unsigned more);
 
+/* Waits at most `seconds` for a socket or the timer. True: tc_loop_serve has something to do. */
+bool tc_loop_wait(struct tc_loop *loop, double seconds);
+
 /*
- * Waits at most `seconds` for a socket or the timer and lets libcurl serve those that are ready.
- * False when libcurl lost track of what it does.
+ * Lets libcurl serve what tc_loop_wait found ready, as long as there are bytes left of the turn:
+ * the sockets' callbacks count `*turn_left` down. False when libcurl lost track of what it does.
  */
-bool tc_loop_run(struct tc_loop *loop, void *multi, double seconds);
+bool tc_loop_serve(struct tc_loop *loop, void *multi, const size_t *turn_left);
 
 /* Lets libcurl serve one socket, or the timer if it is due. False as above. */
 bool tc_loop_action(struct tc_loop *loop, void *multi, intptr_t socket, int events);

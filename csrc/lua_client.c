@@ -430,17 +430,23 @@ static void hand_out(lua_State *L, int lent, int request, bool ended)
         call_for(L, lent, request, tc_request_resume_waiter);
 }
 
+/* May news be handed out now? All may, but in a `frame`, which has a turn's bytes for them. */
+static bool has_news(const struct client_box *box, bool frame)
+{
+    return box->client && box->client->first_ready && (!frame || box->client->turn_left);
+}
+
 /*
- * Hands out all news of the client, whose uservalue is at `lent`, and returns whether a request has
+ * Hands out the news of the client, whose uservalue is at `lent`, and returns whether a request has
  * ended. An error that a function of the user's raises ends its request and does not keep others
  * from theirs: it is raised again by who waits for the request, or else by the next poll.
  */
-static bool deliver(lua_State *L, struct client_box *box, int lent)
+static bool deliver(lua_State *L, struct client_box *box, int lent, bool frame)
 {
     struct tc_request *news;
     bool any = false;
     tc_checkstack(L, 10);
-    while (box->client && box->client->first_ready) {
+    while (has_news(box, frame)) {
         sync_sockets(L, box, lent);
         news = tc_client_take_ready(box->client);
         if (!news)
@@ -499,7 +505,7 @@ static bool wait_slice(lua_State *L, struct client_box *box, int lent, double se
     if (box->client)
         tc_client_poll(box->client, seconds < SLICE ? seconds : SLICE);
     run_hooks(L);
-    return deliver(L, box, lent);
+    return deliver(L, box, lent, false);
 }
 
 /* Drives the client (1) until the request (2) has ended, or until the moment (3). */
@@ -513,7 +519,7 @@ static int wait_for(lua_State *L)
         wait_slice(L, box, 4, left);
         left = until - tc_clock_now();
     }
-    deliver(L, box, 4);
+    deliver(L, box, 4, false);
     sync_driver(L, box, 4);
     return 0;
 }
@@ -532,6 +538,30 @@ int tc_client_wait(lua_State *L, int client, int request, double until)
     return status;
 }
 
+/* Waits until a request has ended or none is under way, but no longer than `seconds`. */
+static void poll_for(lua_State *L, struct client_box *box, int lent, double seconds)
+{
+    double left = seconds, until = tc_clock_now() + seconds;
+    while (!wait_slice(L, box, lent, left) && left > 0 && box->client && box->client->active)
+        left = until - tc_clock_now();
+}
+
+/*
+ * A poll that does not wait. A picture that was whole before comes first, and then nothing more may
+ * be received: to make its string costs as much as a whole turn's bytes. Small answers are received
+ * and handed out at once.
+ */
+static void poll_frame(lua_State *L, struct client_box *box, int lent)
+{
+    if (!box->client)
+        return;
+    tc_client_begin_turn(box->client);
+    deliver(L, box, lent, true);
+    if (box->client)
+        tc_client_poll(box->client, 0);
+    deliver(L, box, lent, true);
+}
+
 /* client:poll([seconds]) -> active */
 static int client_poll(lua_State *L)
 {
@@ -540,12 +570,13 @@ static int client_poll(lua_State *L)
     luaL_argcheck(L, seconds >= 0, 2, "a number of seconds expected"); /* which NaN is not */
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
-    double until = seconds > 0 ? tc_clock_now() + seconds : 0, left = seconds;
-    while (!wait_slice(L, box, 2, left) && left > 0 && box->client && box->client->active)
-        left = until - tc_clock_now();
+    if (seconds > 0)
+        poll_for(L, box, 2, seconds);
+    else
+        poll_frame(L, box, 2);
     sync_driver(L, box, 2);
     raise_kept(L, 2);
-    tc_pushwhole(L, box->client ? box->client->active : 0);
+    tc_pushwhole(L, box->client ? tc_client_pending(box->client) : 0);
     return 1;
 }
 
@@ -569,10 +600,10 @@ static int client_action(lua_State *L)
         box->timer = NAN; /* it has gone off; whatever comes next is news */
     if (box->client)
         tc_client_action(box->client, socket, events);
-    deliver(L, box, 2);
+    deliver(L, box, 2, false);
     sync_driver(L, box, 2);
     raise_kept(L, 2);
-    tc_pushwhole(L, box->client ? box->client->active : 0);
+    tc_pushwhole(L, box->client ? tc_client_pending(box->client) : 0);
     return 1;
 }
 

@@ -18,8 +18,7 @@
 #include <string.h>
 
 enum {
-    RECEIVE_BUFFER = 100 * 1024, /* by measurement: bench/README.md */
-    UPLOAD_BUFFER = 512 * 1024,  /* the same, where the body is larger than libcurl's own buffer */
+    UPLOAD_BUFFER = 512 * 1024, /* by measurement: bench/README.md; libcurl's own if the body fits */
     LARGE_BODY = 64 * 1024,
     REFUSAL_SIZE = 1024 * 1024, /* bytes of an error's body that are read */
     KEEPALIVE_IDLE = 30,        /* seconds before the first probe: models draw for a minute */
@@ -404,6 +403,18 @@ static bool has_to_give(const struct tc_request *request)
     return false;
 }
 
+size_t tc_request_held(const struct tc_request *request)
+{
+    const struct tc_envelope *envelope = &request->envelope;
+    size_t held = 0;
+    for (unsigned i = 0; i < envelope->image_count; i++) {
+        const struct tc_image *image = envelope->images[i];
+        if (image && (image->whole || envelope->streaming))
+            held += image->bytes.size;
+    }
+    return held;
+}
+
 /* Tells what is new: something to take away, or enough time gone by for those who watch. */
 static void tell_news(struct tc_request *request)
 {
@@ -450,10 +461,13 @@ static bool holds_much(const struct tc_request *request)
     return request->envelope.streaming && open && open->bytes.size >= 4 * (size_t)STREAMED;
 }
 
+bool tc_request_can_resume(const struct tc_request *request)
+{
+    return request->paused && !must_pause(request);
+}
+
 int tc_request_resume(struct tc_request *request)
 {
-    if (!request->paused || must_pause(request))
-        return CURLE_OK;
     request->paused = false;
     return curl_easy_pause(request->easy, CURLPAUSE_CONT); /* calls on_body from inside */
 }
@@ -465,7 +479,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
     (void)one;                                  /* always 1 */
     if (request->paused && holds_much(request)) /* one compressed buffer may become hundreds */
         return CURL_WRITEFUNC_PAUSE;            /* the same bytes come again */
-    client->turn_left -= size < client->turn_left ? size : client->turn_left;
+    tc_client_use_turn(client, size);
     if (request->received == 0)
         begin_body(request);
     size_t head = TC_HEAD_SIZE - request->head_size;
@@ -633,7 +647,7 @@ bool tc_request_prepare(struct tc_request *request)
         return false;
     set_callbacks(easy, request);
     set_body(easy, request);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)TC_RECEIVE_BUFFER);
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)client->max_response_bytes);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
     /* These copy what they are given, so they can fail. */

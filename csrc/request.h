@@ -55,6 +55,8 @@ struct tc_timing {
 };
 
 enum {
+    TC_RECEIVE_BUFFER = 100 * 1024, /* bytes that libcurl reads at once; by measurement:
+                                     * bench/README.md */
     TC_HEAD_SIZE = 4096,          /* bytes of a body that are kept for whoever looks at an error */
     TC_HEADERS_SIZE = 256 * 1024, /* bytes of headers in one answer; more end the request */
     TC_RULES = TC_ENVELOPE_RULES
@@ -120,8 +122,14 @@ bool tc_request_cancel(struct tc_request *request);
  */
 void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *message);
 
-/* For the client: goes on with a paused transfer if there is no more reason to wait. Returns a
- * CURLcode: anything but CURLE_OK ended the attempt. */
+/* For the client: bytes of pictures that can be taken away. */
+size_t tc_request_held(const struct tc_request *request);
+
+/* For the client: is the transfer paused, without any more reason to wait? */
+bool tc_request_can_resume(const struct tc_request *request);
+
+/* For the client: goes on with a paused transfer. Returns a CURLcode: anything but CURLE_OK ended
+ * the attempt. */
 int tc_request_resume(struct tc_request *request);
 
 /* For the client: makes the easy handle of the next attempt. False when memory is short. */
