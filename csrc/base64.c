@@ -196,6 +196,11 @@ size_t tc_base64_decode(struct tc_base64 *decoder, const char *in, size_t size, 
     return (size_t)(from - (const unsigned char *)in);
 }
 
+bool tc_base64_has(unsigned char character)
+{
+    return sextet_of[character] != X;
+}
+
 static bool is_space(unsigned char character)
 {
     return character == ' ' || (character >= '\t' && character <= '\r' && character != '\v');

@@ -48,6 +48,9 @@ enum tc_base64_error tc_base64_odd(struct tc_base64 *decoder, unsigned char char
 enum tc_base64_error tc_base64_finish(struct tc_base64 *decoder, unsigned char out[2],
                                       size_t *written);
 
+/* Is it one of the alphabet's 64 characters? */
+bool tc_base64_has(unsigned char character);
+
 /* What went wrong, for a person: "a character that is not base64". */
 const char *tc_base64_error_text(enum tc_base64_error error);
 

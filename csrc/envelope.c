@@ -3,8 +3,9 @@
  *
  * A byte-driven state machine over RFC 8259's grammar. Strings, where nearly all bytes are, are
  * taken in spans: a kept one up to the next quote, backslash or control character, a picture's up
- * to the first character that is not base64. Which rules can still match is one bit a rule, kept
- * per open container, so a path costs one comparison a key.
+ * to the first character that is not base64. What may turn out to be the head of a data URL is
+ * kept like any text, and taken out of the envelope again once its base64 begins. Which rules can
+ * still match is one bit a rule, kept per open container, so a path costs one comparison a key.
  */
 #include "envelope.h"
 
@@ -39,7 +40,15 @@ enum state {
     FAILED
 };
 
-enum role { ROLE_KEY, ROLE_KEPT, ROLE_IMAGE_TO_COME, ROLE_IMAGE };
+enum role {
+    ROLE_KEY,
+    ROLE_KEPT,
+    ROLE_IMAGE_TO_COME,
+    ROLE_IMAGE,
+    ROLE_URL,           /* a data URL from its beginning, or kept */
+    ROLE_PROSE,         /* kept, with data URLs inside */
+    ROLE_IMAGE_IN_PROSE /* inside one of those */
+};
 
 #define OBJECT 0x80000000U /* in a level: it is an object, not a list */
 
@@ -106,10 +115,17 @@ static int rule_here(const struct tc_envelope *e)
     return -1;
 }
 
-static bool image_belongs_here(const struct tc_envelope *e)
+/* What a string would be if it were the value to come. */
+static enum role string_role(const struct tc_envelope *e)
 {
+    static const enum role roles[] = {
+        [TC_CAPTURE_BASE64] = ROLE_IMAGE_TO_COME,
+        [TC_CAPTURE_DATA_URL] = ROLE_URL,
+        [TC_CAPTURE_PROSE] = ROLE_PROSE,
+        [TC_CAPTURE_TEXT] = ROLE_KEPT,
+    };
     int rule = rule_here(e);
-    return rule >= 0 && e->rules[rule].capture == TC_CAPTURE_BASE64;
+    return rule < 0 ? ROLE_KEPT : roles[e->rules[rule].capture];
 }
 
 static bool begin_capture(struct tc_envelope *e)
@@ -136,8 +152,16 @@ static bool open_image(struct tc_envelope *e)
         return fail(e, TC_ENVELOPE_NO_MEMORY);
     e->images[e->image_count++] = image;
     e->base64 = (struct tc_base64){0, 0, 0};
-    e->role = ROLE_IMAGE;
+    return true;
+}
+
+/* Opens a picture that is the whole string: its number is what the envelope has for it. */
+static bool open_numbered_image(struct tc_envelope *e)
+{
     char number[12];
+    if (!open_image(e))
+        return false;
+    e->role = ROLE_IMAGE;
     return keep(e, number, (size_t)snprintf(number, sizeof(number), "%u", e->image_count));
 }
 
@@ -164,22 +188,28 @@ static void move_to_spare(struct tc_envelope *e, struct tc_buffer *bytes)
     *spare = (struct tc_buffer){NULL, 0, 0};
 }
 
+/* Bytes of input to come, those under way included; 0 where nobody knows. */
+static uint64_t input_left(const struct tc_envelope *e)
+{
+    return e->expected > e->position ? e->expected - e->position : 0;
+}
+
 /*
- * Makes room for `size` more bytes of the picture. New memory costs more than the decoding: pages
- * that were used before are taken first, and what is new is as large as the rest of the input can
- * need. A picture that begins while another one waits to be taken stays small, for that one's
- * buffer will be free in a moment.
+ * Makes room for `size` more bytes of the picture, of which `rest` may come at most. New memory
+ * costs more than the decoding: pages that were used before are taken first, and what is new is as
+ * large as the rest can need. A picture that begins while another one waits to be taken stays
+ * small, for that one's buffer will be free in a moment.
  */
-static bool make_room(struct tc_envelope *e, struct tc_buffer *bytes, size_t size)
+static bool make_room(struct tc_envelope *e, struct tc_buffer *bytes, size_t size, uint64_t rest)
 {
     if (bytes->capacity - bytes->size >= size)
         return true;
     move_to_spare(e, bytes);
     if (bytes->capacity - bytes->size >= size)
         return true;
-    uint64_t rest = e->expected > e->position ? TC_BASE64_ROOM(e->expected - e->position) : 0;
     bool all = rest > size && rest <= SIZE_MAX && !e->streaming && !is_waited_for(e);
-    return (all && tc_buffer_reserve(bytes, (size_t)rest)) || tc_buffer_reserve(bytes, size);
+    return (all && tc_buffer_reserve(bytes, (size_t)rest)) || tc_buffer_reserve(bytes, size) ||
+           fail(e, TC_ENVELOPE_NO_MEMORY);
 }
 
 static void image_grew(struct tc_image *image, size_t size)
@@ -198,13 +228,11 @@ static bool bad_base64(struct tc_envelope *e, enum tc_base64_error error)
 /* Decodes as far as the characters are base64. Returns how many it took. */
 static size_t image_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
-    if (e->role == ROLE_IMAGE_TO_COME && !open_image(e))
+    if (e->role == ROLE_IMAGE_TO_COME && !open_numbered_image(e))
         return 0;
     struct tc_image *image = tc_envelope_open_image(e);
-    if (!make_room(e, &image->bytes, TC_BASE64_ROOM(size))) {
-        fail(e, TC_ENVELOPE_NO_MEMORY);
+    if (!make_room(e, &image->bytes, TC_BASE64_ROOM(size), TC_BASE64_ROOM(input_left(e))))
         return 0;
-    }
     size_t written;
     size_t taken =
         tc_base64_decode(&e->base64, bytes, size, image->bytes.data + image->bytes.size, &written);
@@ -240,6 +268,80 @@ static bool close_image(struct tc_envelope *e)
     return true;
 }
 
+/* ---- data URLs ---- */
+
+#define DATA   UINT64_C(0x646174613a)       /* "data:" */
+#define BASE64 UINT64_C(0x3b6261736536342c) /* ";base64," */
+
+/* Has the head of a data URL of base64 just ended? */
+static bool payload_is_next(const struct tc_envelope *e)
+{
+    return e->head && e->recent == BASE64;
+}
+
+/* May the character be in a media type or its parameters (RFC 2045's token, and "/;=")? */
+static bool is_media_type(char character)
+{
+    return character > ' ' && character < '\x7f' && !strchr("()<>@,:\\\"[]?", character);
+}
+
+/* Takes note of a character that was kept. A colon is in no head but behind its "data". */
+static void follow_head(struct tc_envelope *e, char character)
+{
+    bool capital = character >= 'A' && character <= 'Z', inside = e->head && !payload_is_next(e);
+    e->recent = e->recent << 8 | (unsigned char)(capital ? character | 0x20 : character);
+    if ((e->recent & UINT64_C(0xffffffffff)) == DATA)
+        e->head = 5;
+    else if (inside && e->head < TC_ENVELOPE_HEAD &&
+             (is_media_type(character) || e->recent == BASE64))
+        e->head++;
+    else
+        e->head = 0;
+}
+
+/* Keeps plain text: up to a colon, or one character of what may be a head. Returns how much. */
+static size_t prose_span(struct tc_envelope *e, const char *bytes, size_t size)
+{
+    size_t taken = tc_scan_plain(bytes, e->head ? 1 : size, ':');
+    if (taken < size && bytes[taken] == ':')
+        taken++;
+    if (!keep(e, bytes, taken))
+        return 0;
+    for (size_t i = taken > sizeof(e->recent) ? taken - sizeof(e->recent) : 0; i < taken; i++)
+        follow_head(e, bytes[i]);
+    return taken;
+}
+
+/*
+ * The head and what belongs to it leave the envelope. Each of its characters is one byte there, and
+ * a quotation mark in front of it can only be the string's own: others are escaped.
+ */
+static bool open_payload(struct tc_envelope *e)
+{
+    e->text.size -= e->head;
+    e->recent = e->head = 0;
+    if (e->role == ROLE_URL) {
+        e->text.size--;
+        return open_numbered_image(e);
+    }
+    e->role = ROLE_IMAGE_IN_PROSE;
+    return open_image(e);
+}
+
+/* Where a picture begins or ends inside a string, before the string's next character. */
+static bool turn(struct tc_envelope *e, char next)
+{
+    if (e->role == ROLE_IMAGE_IN_PROSE && next != '=' && !tc_base64_has((unsigned char)next)) {
+        e->role = ROLE_PROSE;
+        return close_image(e);
+    }
+    if (!payload_is_next(e))
+        return true;
+    bool begins = e->role == ROLE_URL ? e->text.data[e->text.size - e->head - 1] == '"'
+                                      : tc_base64_has((unsigned char)next);
+    return !begins || open_payload(e);
+}
+
 /* ---- strings ---- */
 
 static bool begin_string(struct tc_envelope *e, enum role role)
@@ -248,6 +350,7 @@ static bool begin_string(struct tc_envelope *e, enum role role)
     e->role = (unsigned char)role;
     e->surrogate = 0;
     e->key_size = 0;
+    e->recent = e->head = 0;
     return role == ROLE_IMAGE_TO_COME || keep_char(e, '"');
 }
 
@@ -259,6 +362,18 @@ static bool string_bytes(struct tc_envelope *e, const char *bytes, size_t size)
     for (size_t i = 0; i < size && e->key_size < TC_ENVELOPE_KEY; i++)
         e->key[e->key_size++] = bytes[i];
     return true;
+}
+
+/* Is it text that may have a data URL inside? */
+static bool is_prose(const struct tc_envelope *e)
+{
+    return e->role == ROLE_URL || e->role == ROLE_PROSE;
+}
+
+/* Is the string under way a picture, here at least? */
+static bool is_image(const struct tc_envelope *e)
+{
+    return e->role == ROLE_IMAGE || e->role == ROLE_IMAGE_TO_COME || e->role == ROLE_IMAGE_IN_PROSE;
 }
 
 static size_t utf8(uint32_t point, char *out)
@@ -279,10 +394,15 @@ static bool string_point(struct tc_envelope *e, uint32_t point)
 {
     char text[8];
     size_t size = utf8(point, text);
-    if (e->role == ROLE_IMAGE || e->role == ROLE_IMAGE_TO_COME)
-        return image_char(e, size == 1 ? text[0] : '\xff'); /* no character of base64 */
+    char character = size == 1 ? text[0] : '\xff'; /* no character of base64, nor of a head */
+    if (!turn(e, character))
+        return false;
+    if (is_image(e))
+        return image_char(e, character);
     if (!string_bytes(e, text, size))
         return false;
+    if (is_prose(e))
+        follow_head(e, character);
     if (point < 0x20 || point == '"' || point == '\\')
         size = (size_t)snprintf(text, sizeof(text), "\\u%04x", (unsigned)point);
     return keep(e, text, size);
@@ -368,42 +488,49 @@ static bool end_string(struct tc_envelope *e)
         value_ended(e);
         return keep(e, "\"\"", 2);
     case ROLE_IMAGE:
-        if (!close_image(e))
-            return false;
         value_ended(e);
-        return true;
+        return close_image(e);
+    case ROLE_IMAGE_IN_PROSE:
+        value_ended(e);
+        return close_image(e) && keep_char(e, '"');
     default:
         value_ended(e);
         return keep_char(e, '"');
     }
 }
 
-/* As much of a string as can be taken at once, and the character behind it. Returns the count. */
+static size_t kept_span(struct tc_envelope *e, const char *bytes, size_t size)
+{
+    size_t taken = tc_scan_plain(bytes, size, '"');
+    return string_bytes(e, bytes, taken) && keep(e, bytes, taken) ? taken : 0;
+}
+
+/* As much of a string as can be taken at once, from a character that is plain. */
+static size_t string_span(struct tc_envelope *e, const char *bytes, size_t size)
+{
+    if (is_image(e))
+        return image_span(e, bytes, size);
+    return is_prose(e) ? prose_span(e, bytes, size) : kept_span(e, bytes, size);
+}
+
+/* A plain run of a string, or one character of it. Returns the count. */
 static size_t on_string(struct tc_envelope *e, const char *bytes, size_t size)
 {
-    bool image = e->role == ROLE_IMAGE || e->role == ROLE_IMAGE_TO_COME;
-    if (e->surrogate && *bytes != '\\' && !drop_surrogate(e))
+    char character = *bytes;
+    if (e->surrogate && character != '\\' && !drop_surrogate(e))
         return 0;
-    size_t taken = 0;
-    if (image && *bytes != '"') {
-        taken = image_span(e, bytes, size);
-    } else if (!image) {
-        taken = tc_scan_plain(bytes, size);
-        if (!string_bytes(e, bytes, taken) || !keep(e, bytes, taken))
-            return 0;
-    }
-    if (taken == size || e->state == FAILED)
-        return taken;
-    char character = bytes[taken];
     if (character == '"')
-        end_string(e);
-    else if (character == '\\')
+        return end_string(e);
+    if (character == '\\') {
         e->state = ESCAPE;
-    else if ((unsigned char)character < 0x20)
-        fail(e, TC_ENVELOPE_NOT_JSON);
-    else
-        image_char(e, character);
-    return e->state == FAILED ? taken : taken + 1;
+        return 1;
+    }
+    if ((unsigned char)character < 0x20)
+        return fail(e, TC_ENVELOPE_NOT_JSON);
+    if (!turn(e, character))
+        return 0;
+    size_t taken = string_span(e, bytes, size);
+    return taken || e->state == FAILED ? taken : image_char(e, character);
 }
 
 /* ---- numbers and literals ---- */
@@ -499,16 +626,16 @@ static bool close_container(struct tc_envelope *e, char character)
 
 static bool on_value(struct tc_envelope *e, char character)
 {
-    bool image = image_belongs_here(e);
-    if (character == '"' && image)
-        return begin_string(e, ROLE_IMAGE_TO_COME);
+    enum role role = string_role(e);
     if (character == 'n')
         return begin_literal(e, "null");
     if (character == ']' && e->state == FIRST_VALUE)
         return close_container(e, character);
     if (!strchr("\"{[tf-0123456789", character) || !character)
         return fail(e, TC_ENVELOPE_NOT_JSON);
-    if (image)
+    if (character == '"' && role != ROLE_KEPT)
+        return begin_string(e, role);
+    if (role == ROLE_IMAGE_TO_COME)
         return fail(e, TC_ENVELOPE_NOT_AN_IMAGE);
     if (character == '{' || character == '[')
         return open_container(e, character == '{' ? OBJECT : 0);
@@ -650,6 +777,31 @@ bool tc_envelope_feed(struct tc_envelope *e, const char *bytes, size_t size)
         e->position += taken;
     }
     return e->state != FAILED;
+}
+
+bool tc_envelope_feed_picture(struct tc_envelope *e, const void *bytes, size_t size)
+{
+    if (e->state == FAILED || !size)
+        return e->state != FAILED;
+    if (!tc_envelope_open_image(e) && !open_image(e))
+        return false;
+    struct tc_image *image = tc_envelope_open_image(e);
+    if (!make_room(e, &image->bytes, size, input_left(e)))
+        return false;
+    memcpy(image->bytes.data + image->bytes.size, bytes, size);
+    image_grew(image, size);
+    e->position += size;
+    return true;
+}
+
+bool tc_envelope_finish_picture(struct tc_envelope *e)
+{
+    struct tc_image *image = tc_envelope_open_image(e);
+    if (e->state == FAILED || !image)
+        return fail(e, TC_ENVELOPE_TRUNCATED);
+    image->whole = true;
+    e->state = DONE;
+    return true;
 }
 
 bool tc_envelope_finish(struct tc_envelope *e)

@@ -1,13 +1,19 @@
 /*
  * The splitter: an incremental JSON scanner (RFC 8259) that cuts an answer in two while it arrives.
  *
- * Strings at the places that the rules name are pictures: their base64 is decoded at once into the
- * picture's own buffer. Everything else is the envelope: it is copied, small and capped, for a JSON
- * parser to read at the end. Where a picture was, the envelope has its number (1, 2, ...), and only
- * the scanner puts numbers there.
+ * Strings at the places that the rules name are pictures, or data URLs of pictures, or prose with
+ * such URLs inside: their base64 is decoded at once into the picture's own buffer. Everything else
+ * is the envelope: it is copied, small and capped, for a JSON parser to read at the end. Where a
+ * picture was, the envelope has its number (1, 2, ...), and only the scanner puts numbers in place
+ * of strings; where it was inside prose there is nothing, and its number is the next one.
+ *
+ * A data URL is "data:", what RFC 2045 allows in a media type and its parameters, and ";base64,",
+ * in capital or small letters, and all that in at most TC_ENVELOPE_HEAD characters. One whose
+ * base64 is of no character at all is kept.
  *
  * The input may be cut anywhere, down to one byte at a time: inside an escape, a surrogate pair, a
- * number, a key, a group of base64. The result is the same. The first error is kept for good.
+ * number, a key, a group of base64, the head of a data URL. The result is the same. The first error
+ * is kept for good.
  */
 #ifndef TC_ENVELOPE_H
 #define TC_ENVELOPE_H
@@ -24,8 +30,10 @@ enum {
     TC_ENVELOPE_DEPTH = 1000,     /* containers inside each other */
     TC_ENVELOPE_SIZE = 4 << 20,   /* bytes of envelope, pictures not counted */
     TC_ENVELOPE_IMAGES = 64,      /* pictures in one answer */
-    TC_ENVELOPE_RULES = 16,       /* rules of one scanner */
+    TC_ENVELOPE_RULES = 24,       /* rules of one scanner: less than the bits of a level */
+    TC_ENVELOPE_STEPS = 8,        /* of a rule's path */
     TC_ENVELOPE_KEY = 64,         /* a key of so many bytes matches nothing */
+    TC_ENVELOPE_HEAD = 128,       /* characters of a data URL up to its comma */
     TC_ENVELOPE_TEXT = 64 * 1024, /* bytes of a captured text; more is cut */
     TC_ENVELOPE_SPARE = 16 << 20  /* bytes of a picture whose buffer is kept for the next one */
 };
@@ -45,14 +53,16 @@ enum tc_envelope_error {
 
 /* What becomes of the value at a rule's path. */
 enum tc_capture {
-    TC_CAPTURE_BASE64, /* a string is a picture; null and "" are none */
-    TC_CAPTURE_TEXT    /* kept in the envelope, and a copy, unescaped, in `texts` */
+    TC_CAPTURE_BASE64,   /* a string is a picture; null and "" are none */
+    TC_CAPTURE_DATA_URL, /* a string that is a data URL of base64 is a picture; others are kept */
+    TC_CAPTURE_PROSE,    /* a string is kept without the data URLs of base64 that are inside */
+    TC_CAPTURE_TEXT      /* kept in the envelope, and a copy, unescaped, in `texts` */
 };
 
 /* A place in a document: keys from the root on, "[]" for any element of a list, and NULL. */
 struct tc_rule {
     enum tc_capture capture;
-    const char *path[6];
+    const char *path[TC_ENVELOPE_STEPS + 1];
 };
 
 struct tc_envelope {
@@ -71,7 +81,7 @@ struct tc_envelope {
     const struct tc_rule *rules;
     unsigned rule_count;
     unsigned char state;
-    unsigned char role;     /* what the string under way is: key, kept, picture */
+    unsigned char role;     /* what the string under way is: key, kept, picture, ... */
     int text_rule;          /* the rule that captures the value under way, or -1 */
     unsigned depth;         /* containers open */
     uint32_t value_rules;   /* rules whose path leads to the value to come */
@@ -79,6 +89,8 @@ struct tc_envelope {
     unsigned escape_digits; /* hex digits seen of a \u escape */
     uint32_t escape;        /* their value */
     uint32_t surrogate;     /* a high one that waits for its low one, or 0 */
+    uint64_t recent;        /* the last characters of prose or URL, small letters, 8 bits each */
+    unsigned head;          /* characters of what may be the head of a data URL, or 0 */
     unsigned key_size;
     char key[TC_ENVELOPE_KEY];
     struct tc_base64 base64;
@@ -96,6 +108,13 @@ bool tc_envelope_feed(struct tc_envelope *envelope, const char *bytes, size_t si
 
 /* The input has ended: was the document whole? Returns false when there is an error. */
 bool tc_envelope_finish(struct tc_envelope *envelope);
+
+/*
+ * Instead of the two above, where the input is no JSON but one picture's own bytes: they become
+ * images[0]. The envelope stays empty, and so may not the picture: that is TC_ENVELOPE_TRUNCATED.
+ */
+bool tc_envelope_feed_picture(struct tc_envelope *envelope, const void *bytes, size_t size);
+bool tc_envelope_finish_picture(struct tc_envelope *envelope);
 
 /* The picture under way, or NULL. */
 struct tc_image *tc_envelope_open_image(const struct tc_envelope *envelope);

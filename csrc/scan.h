@@ -6,7 +6,10 @@
 
 #include <stddef.h>
 
-/* The length of the run at `bytes` up to a quote, a backslash or a control character. */
-size_t tc_scan_plain(const char *bytes, size_t size);
+/*
+ * The length of the run at `bytes` up to a quote, a backslash, a control character or `stop`, which
+ * is one of those where nothing else shall end it.
+ */
+size_t tc_scan_plain(const char *bytes, size_t size, char stop);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * envelope.c: the splitter, with every document cut at every place.
+ * envelope.c: the splitter, with every document cut at every place, by every decoder that there is.
  *
  * In the documents written here ' stands for the quotation mark and ~ for a NUL byte, so that they
  * can be read. In those that are wrong, ^ stands before the byte at which the error is to be seen.
@@ -18,8 +18,29 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The gateway's shapes, a list whose elements are pictures, and a rule as deep as there can be. */
-enum { PICTURE, PROMPT, ERROR_MESSAGE, ERROR, DETAIL, LISTED, DEEPEST, RULES };
+/* The gateway's shapes, lists whose elements are pictures, and a rule as deep as there can be. */
+enum {
+    PICTURE,
+    PROMPT,
+    ERROR_MESSAGE,
+    ERROR,
+    DETAIL,
+    LISTED,
+    DEEP,
+    DEEPEST,
+    CHAT,
+    CHAT_SINGLE,
+    CONTENT,
+    PART,
+    PART_URL,
+    PART_TEXT,
+    INLINE,
+    INLINE_SNAKE,
+    GEMINI_TEXT,
+    URLS,
+    PROSE,
+    RULES
+};
 
 static const struct tc_rule rules[RULES] = {
     [PICTURE] = {TC_CAPTURE_BASE64, {"data", "[]", "b64_json"}},
@@ -28,7 +49,23 @@ static const struct tc_rule rules[RULES] = {
     [ERROR] = {TC_CAPTURE_TEXT, {"error"}},
     [DETAIL] = {TC_CAPTURE_TEXT, {"detail", "[]", "msg"}},
     [LISTED] = {TC_CAPTURE_BASE64, {"images", "[]"}},
-    [DEEPEST] = {TC_CAPTURE_TEXT, {"a", "b", "[]", "c", "d"}},
+    [DEEP] = {TC_CAPTURE_TEXT, {"a", "b", "[]", "c", "d"}},
+    [DEEPEST] = {TC_CAPTURE_TEXT, {"8", "7", "6", "5", "4", "3", "2", "1"}},
+    [CHAT] = {TC_CAPTURE_DATA_URL,
+              {"choices", "[]", "message", "images", "[]", "image_url", "url"}},
+    [CHAT_SINGLE] = {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "image", "url"}},
+    [CONTENT] = {TC_CAPTURE_PROSE, {"choices", "[]", "message", "content"}},
+    [PART] = {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "content", "[]", "image_url"}},
+    [PART_URL] = {TC_CAPTURE_DATA_URL,
+                  {"choices", "[]", "message", "content", "[]", "image_url", "url"}},
+    [PART_TEXT] = {TC_CAPTURE_PROSE, {"choices", "[]", "message", "content", "[]", "text"}},
+    [INLINE] = {TC_CAPTURE_BASE64,
+                {"candidates", "[]", "content", "parts", "[]", "inlineData", "data"}},
+    [INLINE_SNAKE] = {TC_CAPTURE_BASE64,
+                      {"candidates", "[]", "content", "parts", "[]", "inline_data", "data"}},
+    [GEMINI_TEXT] = {TC_CAPTURE_PROSE, {"candidates", "[]", "content", "parts", "[]", "text"}},
+    [URLS] = {TC_CAPTURE_DATA_URL, {"urls", "[]"}},
+    [PROSE] = {TC_CAPTURE_PROSE, {"prose", "[]"}},
 };
 
 /* ---- documents ---- */
@@ -188,6 +225,11 @@ static void expect_at_every_cut(const char *row, const struct document *d)
 #define PNG_2X3                                                                                    \
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJ"     \
     "RU5ErkJggg=="
+#define X_20            "xxxxxxxxxxxxxxxxxxxx"
+#define X_100           X_20 X_20 X_20 X_20 X_20
+#define MESSAGE(fields) "{'choices':[{'index':0,'message':{" fields "}}]}"
+#define PARTS(parts)                                                                               \
+    "{'candidates':[{'content':{'parts':[" parts "],'role':'model'},'finishReason':'STOP'}]}"
 #define KEY_62 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
 static const struct right {
@@ -355,7 +397,207 @@ static const struct right {
      "{'a':{'b':[{'c':{'d':'x','e':{'d':'-'}}}],'c':{'d':'-'}}}",
      NULL,
      NULL,
+     {[DEEP] = "x"}},
+    {"as deep as any rule goes",
+     "{'8':{'7':{'6':{'5':{'4':{'3':{'2':{'1':'x','0':{'1':'-'}},'1':'-'}}}}}}}",
+     NULL,
+     NULL,
      {[DEEPEST] = "x"}},
+    {"deeper than any rule goes",
+     "{'8':{'7':{'6':{'5':{'4':{'3':{'2':{'1':{'1':{'1':['-']}}}}}}}}}}",
+     NULL,
+     NULL,
+     {0}},
+
+    /* chat's answers */
+    {"chat",
+     "{'id':'x','choices':[{'finish_reason':'stop','index':0,'message':{'role':'assistant','images'"
+     ":[{'image_url':{'url':'data:image/png;base64,QUJD','detail':'auto'},'index':0,'type':"
+     "'image_url'}]}}],'usage':{'total_tokens':1305},'vertex_ai_safety_results':[]}",
+     "{'id':'x','choices':[{'finish_reason':'stop','index':0,'message':{'role':'assistant','images'"
+     ":[{'image_url':{'url':1,'detail':'auto'},'index':0,'type':"
+     "'image_url'}]}}],'usage':{'total_tokens':1305},'vertex_ai_safety_results':[]}",
+     "ABC",
+     {0}},
+    {"chat with several images and text",
+     MESSAGE(
+         "'images':[{'image_url':{'url':'data:image/png;base64,QQ=='},'index':0},{'index':0,"
+         "'image_url':{'detail':'auto','url':'data:image/jpeg;base64,QkI='}}],'content':'Two.'"),
+     MESSAGE("'images':[{'image_url':{'url':1},'index':0},{'index':0,"
+             "'image_url':{'detail':'auto','url':2}}],'content':'Two.'"),
+     "A|BB",
+     {0}},
+    {"chat without an image", MESSAGE("'content':'I cannot.','images':[]"), NULL, NULL, {0}},
+    {"chat without anything", MESSAGE("'content':null"), NULL, NULL, {0}},
+    {"chat with a single image",
+     MESSAGE("'image':{'url':'data:image/webp;base64,QUJD','detail':'auto'},'content':''"),
+     MESSAGE("'image':{'url':1,'detail':'auto'},'content':''"),
+     "ABC",
+     {0}},
+    {"chat with nulls for images", MESSAGE("'images':null,'image':null"), NULL, NULL, {0}},
+    {"chat's URL of the web",
+     MESSAGE("'images':[{'image_url':{'url':'https:\\/\\/example.org/data:;base64,QUJD'}}]"),
+     MESSAGE("'images':[{'image_url':{'url':'https://example.org/data:;base64,QUJD'}}]"),
+     NULL,
+     {0}},
+    {"content that is a data URL",
+     MESSAGE("'content':'data:image/png;base64,QUJD','role':'assistant'"),
+     MESSAGE("'content':'','role':'assistant'"),
+     "ABC",
+     {0}},
+    {"content in Markdown",
+     MESSAGE("'content':'Here:\\n\\n![image](data:image/png;base64,QUJD)\\n\\nEnjoy: it.'"),
+     MESSAGE("'content':'Here:\\u000a\\u000a![image]()\\u000a\\u000aEnjoy: it.'"),
+     "ABC",
+     {0}},
+    {"content in parts",
+     MESSAGE("'content':[{'type':'text','text':'A data:,B data:;base64,QQ== C'},{'type':'image_url'"
+             ",'image_url':{'url':'data:;base64,QkI='}},{'image_url':'data:;base64,Q0ND'}]"),
+     MESSAGE("'content':[{'type':'text','text':'A data:,B  C'},{'type':'image_url'"
+             ",'image_url':{'url':2}},{'image_url':3}]"),
+     "A|BB|CCC",
+     {0}},
+    {"content elsewhere",
+     "{'content':'data:;base64,QQ==','url':'data:;base64,QQ=='}",
+     NULL,
+     NULL,
+     {0}},
+
+    /* Gemini's answers */
+    {"Gemini",
+     PARTS("{'text':'Here:'},{'inlineData':{'mimeType':'image/png','data':'QQ=='}},"
+           "{'inlineData':{'data':'QkI=','mimeType':'image/png'},'thoughtSignature':'QQ=='}"),
+     PARTS("{'text':'Here:'},{'inlineData':{'mimeType':'image/png','data':1}},"
+           "{'inlineData':{'data':2,'mimeType':'image/png'},'thoughtSignature':'QQ=='}"),
+     "A|BB",
+     {0}},
+    {"Gemini with underscores",
+     PARTS("{'inline_data':{'mime_type':'image/png','data':'QUJD'}},{'inline_data':{}}"),
+     PARTS("{'inline_data':{'mime_type':'image/png','data':1}},{'inline_data':{}}"),
+     "ABC",
+     {0}},
+    {"Gemini with text alone", PARTS("{'text':'data: none','thought':true}"), NULL, NULL, {0}},
+    {"Gemini without content",
+     "{'promptFeedback':{'blockReason':'SAFETY'},'candidates':[{'finishReason':'SAFETY'}]}",
+     NULL,
+     NULL,
+     {0}},
+
+    /* data URLs */
+    {"types of data URLs",
+     "{'urls':['data:;base64,QQ==','data:image/svg+xml;charset=utf-8;base64,QQ==',"
+     "'data:application/vnd.a-b.c;p=1;q=%20;base64,QQ','data:x;base64;base64,QQ==']}",
+     "{'urls':[1,2,3,4]}",
+     "A|A|A|A",
+     {0}},
+    {"case of data URLs",
+     "{'urls':['DATA:image/PNG;BASE64,QQ==','dAtA:Image/Png;bAsE64,QQ==']}",
+     "{'urls':[1,2]}",
+     "A|A",
+     {0}},
+    {"escapes in data URLs",
+     "{'urls':['data:image\\/jpeg;base64,\\/9j\\/','\\u0064\\u0041ta\\u003aimage\\u002Fpng\\u003b"
+     "base6\\u0034\\u002c\\u0051QQ\\u0051','data:;base64,\\r\\nQU\\n J\\tD ']}",
+     "{'urls':[1,2,3]}",
+     "\xff\xd8\xff|A\x04\x10|ABC",
+     {0}},
+    {"URLs that are kept",
+     "{'urls':['','x',':','data','data:','data:,','data:image/png','data:image/png;base64',"
+     "'data:image/png;base64,','data:image/png,QUJD','data:image/png;charset=base64,QUJD',"
+     "'data:base64,QUJD','data:;base64 ,QUJD','data:;base6,QUJD','data:;base64:,QUJD']}",
+     NULL,
+     NULL,
+     {0}},
+    {"URLs that begin otherwise",
+     "{'urls':[' data:;base64,QUJD','data:data:;base64,QUJD','xdata:;base64,QUJD',"
+     "'Data:(x);base64,QUJD','data:image/p\xc3\xa9g;base64,QUJD','data :;base64,QUJD',"
+     "'data:,;base64,QUJD']}",
+     NULL,
+     NULL,
+     {0}},
+    {"escapes in URLs that are kept",
+     "{'urls':['data:\\';base64,QUJD','\\'data:;base64,QUJD','data:\\u0000;base64,Q','d\\u00e1ta:;"
+     "base64,Q','data:\\n;base64,Q','data\\u001a;base64,Q','data:\\u001bbase64,Q','\\\\data:;base64"
+     ",Q','data:;base64\\ud83d,Q','data:;base64\\ud83d\\ude00,Q','data:;base6\\u0014,Q']}",
+     "{'urls':['data:\\u0022;base64,QUJD','\\u0022data:;base64,QUJD','data:\\u0000;base64,Q',"
+     "'d\xc3\xa1ta:;base64,Q','data:\\u000a;base64,Q','data\\u001a;base64,Q',"
+     "'data:\\u001bbase64,Q','\\u005cdata:;base64,Q','data:;base64\xef\xbf\xbd,Q',"
+     "'data:;base64\xf0\x9f\x98\x80,Q','data:;base6\\u0014,Q']}",
+     NULL,
+     {0}},
+    {"what is no string where a URL belongs",
+     "{'urls':[null,{'url':'data:;base64,QUJD'},['data:;base64,QUJD'],-1.5,true,false,'',{}]}",
+     NULL,
+     NULL,
+     {0}},
+    {"the longest head",
+     "{'urls':['data:image/png;abcd=" X_100 ";base64,QUJD','data:image/png;abcde=" X_100
+     ";base64,QUJD'],'prose':['data:image/png;abcd=" X_100
+     ";base64,QUJD','data:image/png;abcde=" X_100 ";base64,QUJD']}",
+     "{'urls':[1,'data:image/png;abcde=" X_100
+     ";base64,QUJD'],'prose':['','data:image/png;abcde=" X_100 ";base64,QUJD']}",
+     "ABC|ABC",
+     {0}},
+    {"keys and texts like data URLs",
+     "{'data:;base64,QQ==':1,'\\u0064ata:;base64\\u002cQQ':2,'error':'data:;base64\\u002cQQ=='}",
+     "{'data:;base64,QQ==':1,'data:;base64,QQ':2,'error':'data:;base64,QQ=='}",
+     NULL,
+     {[ERROR] = "data:;base64,QQ=="}},
+
+    /* prose */
+    {"several images in prose",
+     "{'prose':['data:;base64,QQ==','a data:;base64,QkI= b data:;base64,Q0ND\\ndata:;base64,QQ== "
+     "c',"
+     "'data:;base64,QQ==,data:;base64,QkI=.']}",
+     "{'prose':['','a  b \\u000a c',',.']}",
+     "A|BB|CCC|A|A|BB",
+     {0}},
+    {"what ends an image in prose",
+     "{'prose':['data:;base64,QUJD-','data:;base64,QUJD:','data:;base64,QUJD\\u00e9','data:;base64,"
+     "QUJD\xc3\xa9','data:;base64,QUJD\\'','data:;base64,QUJD\\\\','data:;base64,QUJD\\n',"
+     "'data:;base64,QUJD\\ud83d','data:;base64,QUJD\\ud83d\\ude00','data:;base64,QQ==\\ude00x',"
+     "'data:;base64,QUJD\\u0000','data:;base64,QUJD QUJD']}",
+     "{'prose':['-',':','\xc3\xa9','\xc3\xa9','\\u0022','\\u005c','\\u000a','\xef\xbf\xbd',"
+     "'\xf0\x9f\x98\x80','\xef\xbf\xbdx','\\u0000',' QUJD']}",
+     "ABC|ABC|ABC|ABC|ABC|ABC|ABC|ABC|ABC|A|ABC|ABC",
+     {0}},
+    {"escapes in images in prose",
+     "{'prose':['x\\u0064ata:image\\/jpeg;base64,\\/9j\\/\\u003b\\u002FQ\\u003d\\u003d',"
+     "'data:;base64,\\u0051\\u0051\\u003d=)']}",
+     "{'prose':['x;/Q==',')']}",
+     "\xff\xd8\xff|A",
+     {0}},
+    {"images behind what looks like the head of one",
+     "{'prose':['data:data:image/"
+     "png;base64,QUJD','metadata:;base64,QUJD','data:,data:;base64,QUJD',"
+     "'data:;base64,-;base64,QUJD','data:;base64,:data:;base64,QUJD',"
+     "'data:;base64,data:;base64,QUJDdata:;base64,QUJD']}",
+     "{'prose':['data:','meta','data:,','data:;base64,-;base64,QUJD','data:;base64,:',"
+     "':;base64,QUJD']}",
+     "ABC|ABC|ABC|ABC|u\xab\x5a|ABC",
+     {0}},
+    {"prose that is kept",
+     "{'prose':['','data:','The data: 1, 2;base64,QUJD','data:;base64,','data:;base64,=QQ',"
+     "'data:image/png;base64,...','data:image/png;base64,<QUJD>','x data:;base64, QUJD',"
+     "'data:image/png,;base64,QUJD','data: ;base64,QUJD','data:;base64','dat a:;base64,QUJD',"
+     "'::::data','data','a:;base64,QUJD','data;:;base64,QUJD']}",
+     NULL,
+     NULL,
+     {0}},
+    {"escapes in prose that is kept",
+     "{'prose':['data:;base64,\\n','data:;base64,\\'QUJD','data:\\';base64,QUJD','data\\u00ba;"
+     "base64"
+     ",QUJD','\\u0064ata:;base64\\u002c','data:;base64\\/,QUJD','data:;base64,\\ud83d']}",
+     "{'prose':['data:;base64,\\u000a','data:;base64,\\u0022QUJD','data:\\u0022;base64,QUJD',"
+     "'data\xc2\xba;base64,QUJD','data:;base64,','data:;base64/"
+     ",QUJD','data:;base64,\xef\xbf\xbd']}",
+     NULL,
+     {0}},
+    {"what is no string where prose belongs",
+     "{'prose':[null,1,true,['data:;base64,QQ=='],{'text':'data:;base64,QQ=='},[],{}]}",
+     NULL,
+     NULL,
+     {0}},
 
     /* strings */
     {"every short escape",
@@ -539,6 +781,8 @@ static void test_trailing_garbage(void **state)
 /* ---- documents that are wrong ---- */
 
 #define IN_IMAGE(text) "{'data':[{'b64_json':" text "}]}"
+#define IN_URL(text)   "{'urls':['" text "']}"
+#define IN_PROSE(text) "{'prose':['" text "']}"
 
 static const struct wrong {
     const char *name, *json; /* without a ^ the error is at the end */
@@ -688,6 +932,47 @@ static const struct wrong {
     {"bits left over", IN_IMAGE("'QUJDQR==^'"), TC_ENVELOPE_NOT_BASE64, TC_BASE64_TRAILING_BITS},
     {"bits left over without padding", IN_IMAGE("'QUJ^'"), TC_ENVELOPE_NOT_BASE64,
      TC_BASE64_TRAILING_BITS},
+
+    {"no base64 in a data URL", IN_URL("data:;base64,^*"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_CHARACTER},
+    {"a data URL in a data URL", IN_URL("data:;base64,data^:;base64,QQ=="), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_CHARACTER},
+    {"padding first in a data URL", IN_URL("data:;base64,^="), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_PADDING},
+    {"white space in a data URL", IN_URL("data:;base64, ^"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_TRUNCATED},
+    {"half a pair in a data URL", IN_URL("data:;base64,\\ud83d^"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_CHARACTER},
+    {"too little in a data URL", IN_URL("data:;base64,QUJDR^"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_TRUNCATED},
+    {"a data URL and more", IN_URL("data:;base64,QUJD^)"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_CHARACTER},
+    {"control character in a head", IN_URL("data:;ba^\nse64,QUJD"), TC_ENVELOPE_NOT_JSON, 0},
+    {"control character in a data URL", IN_URL("data:;base64,^\nQUJD"), TC_ENVELOPE_NOT_JSON, 0},
+    {"bad escape in a head", IN_URL("data:;ba\\^se64,QUJD"), TC_ENVELOPE_NOT_JSON, 0},
+    {"head left open", "{'urls':['data:;base64", TC_ENVELOPE_TRUNCATED, 0},
+    {"data URL left open", "{'urls':['data:;base64,QUJD", TC_ENVELOPE_TRUNCATED, 0},
+    {"prose left open", "{'prose':['data:;base64,QUJD x", TC_ENVELOPE_TRUNCATED, 0},
+    {"image in prose left open", "{'prose':['data:;base64,Q", TC_ENVELOPE_TRUNCATED, 0},
+
+    {"too little in prose", IN_PROSE("data:;base64,QUJDR^) x"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_TRUNCATED},
+    {"too little at the end of prose", IN_PROSE("data:;base64,QUJDR^"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_TRUNCATED},
+    {"too little before an escape", IN_PROSE("data:;base64,QUJDR\\^n"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_TRUNCATED},
+    {"bits left over in prose", IN_PROSE("data:;base64,QR==^ x"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_TRAILING_BITS},
+    {"too little padding in prose", IN_PROSE("data:;base64,QQ=^)"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_PADDING},
+    {"too much padding in prose", IN_PROSE("data:;base64,QQ==^=)"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_PADDING},
+    {"data behind padding in prose", IN_PROSE("data:;base64,QQ==^x"), TC_ENVELOPE_NOT_BASE64,
+     TC_BASE64_PADDING},
+    {"damaged second image in prose", IN_PROSE("data:;base64,QQ== data:;base64,Q^ "),
+     TC_ENVELOPE_NOT_BASE64, TC_BASE64_TRUNCATED},
+    {"control character behind an image in prose", IN_PROSE("data:;base64,Q^\n"),
+     TC_ENVELOPE_NOT_JSON, 0},
 };
 
 static void test_wrong(void **state)
@@ -791,6 +1076,83 @@ static void expect_description(const struct tc_envelope *e, enum tc_envelope_err
     assert_string_equal(text, wanted);
 }
 
+/* ---- prose against a naive search ---- */
+
+static uint32_t random_state = 1;
+
+static uint32_t random_below(uint32_t limit)
+{
+    random_state = random_state * 1664525 + 1013904223;
+    return (random_state >> 8) % limit;
+}
+
+/* Prose of pieces that heads are made of, and pictures, in lengths around those of vectors. */
+static size_t write_prose(char *text, size_t room)
+{
+    static const char *const pieces[] = {"data:", "DATA:", ":", ";base64,", ",", "image/png",
+                                         ")",     " ",     "=", "A data",   "-", "](data:;base64,"};
+    size_t size = 0;
+    while (size + 400 < room) {
+        const char *piece = pieces[random_below(COUNT(pieces))];
+        size_t length = strlen(piece), letters = random_below(8) ? 0 : random_below(70) * 4;
+        memcpy(text + size, piece, length);
+        size += length;
+        memset(text + size, "AxA "[random_below(4)], letters);
+        size += letters;
+    }
+    return size;
+}
+
+/* What should be left of it, and its pictures, each of which is compared. */
+static size_t expect_prose(const struct tc_envelope *e, const char *text, size_t size, char *left)
+{
+    struct naive_url url;
+    size_t from = 0, kept = 0;
+    unsigned count = 0;
+    for (; naive_find_url(text, size, from, &url); from = url.end) {
+        unsigned char bytes[20000];
+        memcpy(left + kept, text + from, url.start - from);
+        kept += url.start - from;
+        struct naive wanted = naive_decode(text + url.payload, url.end - url.payload, bytes);
+        if (wanted.error) {
+            assert_int_equal(e->base64_error, wanted.error);
+            return SIZE_MAX;
+        }
+        assert_true(count < e->image_count);
+        expect_buffer("prose", "image", &e->images[count++]->bytes, (char *)bytes, wanted.size);
+    }
+    assert_int_equal(count, e->image_count);
+    memcpy(left + kept, text + from, size - from);
+    return kept + size - from;
+}
+
+static void test_prose_is_naive(void **state)
+{
+    static const struct tc_rule prose = {TC_CAPTURE_PROSE, {NULL}};
+    enum { ROOM = 2000 };
+    char text[ROOM], left[ROOM];
+    unsigned images = 0;
+    (void)state;
+    for (int turn = 0; turn < 20000; turn++) {
+        struct tc_envelope e;
+        size_t size = write_prose(text + 1, 500 + random_below(ROOM - 502));
+        tc_envelope_init(&e, &prose, 1);
+        text[0] = text[size + 1] = '"';
+        feed_cut(&e, text, size + 2, (struct cut){random_below(ROOM), 0, random_below(3) * 37});
+        tc_envelope_finish(&e);
+        size_t kept = expect_prose(&e, text + 1, size, left + 1);
+        assert_int_equal(kept == SIZE_MAX, e.error == TC_ENVELOPE_NOT_BASE64);
+        left[0] = '"';
+        if (!e.error) {
+            left[kept + 1] = '"';
+            expect_buffer("prose", "envelope", &e.text, left, kept + 2);
+            images += e.image_count;
+        }
+        tc_envelope_free(&e);
+    }
+    assert_true(images > 1000);
+}
+
 /* ---- limits ---- */
 
 static void feed_times(struct tc_envelope *e, const char *piece, int times)
@@ -882,6 +1244,26 @@ static void test_what_does_not_count(void **state)
     assert_true(tc_envelope_feed(&e, "\"]}", 3));
     assert_true(tc_envelope_finish(&e));
     expect_buffer("large image", "envelope", &e.text, "{\"images\":[1]}", 14);
+    assert_int_equal(e.images[0]->size, 6 * MEGABYTE / 4 * 3);
+    tc_envelope_free(&e);
+    free(text);
+}
+
+/* Nor do those in prose, whose text goes on as it did. */
+static void test_large_image_in_prose(void **state)
+{
+    enum { MEGABYTE = 1 << 20 };
+    struct tc_envelope e;
+    char *text = block(MEGABYTE);
+    (void)state;
+    tc_envelope_init(&e, rules, RULES);
+    feed_times(&e, "{\"prose\":[\"![](data:image/png;base64,", 1);
+    memset(text, 'A', MEGABYTE);
+    for (int i = 0; i < 6; i++)
+        assert_true(tc_envelope_feed(&e, text, MEGABYTE));
+    feed_times(&e, ")\"]}", 1);
+    assert_true(tc_envelope_finish(&e));
+    expect_buffer("large image", "envelope", &e.text, "{\"prose\":[\"![]()\"]}", 19);
     assert_int_equal(e.images[0]->size, 6 * MEGABYTE / 4 * 3);
     tc_envelope_free(&e);
     free(text);
@@ -1171,6 +1553,88 @@ static void test_expected_size(void **state)
     free(text);
 }
 
+/* ---- pictures that are no JSON ---- */
+
+static void test_picture_alone(void **state)
+{
+    unsigned char bytes[128];
+    struct naive png = naive_decode(PNG_2X3, strlen(PNG_2X3), bytes);
+    (void)state;
+    for (size_t every = 1; every <= png.size; every++) {
+        struct tc_envelope e;
+        tc_envelope_init(&e, rules, RULES);
+        assert_true(tc_envelope_feed_picture(&e, "", 0));
+        for (size_t done = 0, length; done < png.size; done += length) {
+            length = piece_length((struct cut){0, 0, every}, done, png.size);
+            assert_true(tc_envelope_feed_picture(&e, bytes + done, length));
+            assert_int_equal(e.position, done + length);
+            assert_ptr_equal(tc_envelope_open_image(&e), e.images[0]);
+        }
+        assert_true(tc_envelope_finish_picture(&e));
+        assert_null(tc_envelope_open_image(&e));
+        assert_int_equal(e.image_count, 1);
+        assert_int_equal(e.images[0]->size, png.size);
+        assert_memory_equal(e.images[0]->bytes.data, bytes, png.size);
+        assert_string_equal(e.images[0]->signature.mime, "image/png");
+        assert_int_equal(e.images[0]->signature.width, 2);
+        assert_int_equal(e.text.size, 0);
+        tc_envelope_reset(&e); /* for JSON, next */
+        feed_times(&e, "{\"images\":[\"QUJD\"]}", 1);
+        assert_true(tc_envelope_finish(&e));
+        expect_images("behind a picture", &e, "ABC");
+        tc_envelope_free(&e);
+    }
+}
+
+static void test_no_picture(void **state)
+{
+    struct tc_envelope e;
+    (void)state;
+    tc_envelope_init(&e, rules, RULES);
+    assert_false(tc_envelope_finish_picture(&e));
+    expect_description(&e, TC_ENVELOPE_TRUNCATED, "the answer is empty");
+    assert_false(tc_envelope_feed_picture(&e, "x", 1));
+    assert_false(tc_envelope_finish_picture(&e));
+    assert_int_equal(e.image_count, 0);
+    tc_envelope_free(&e);
+}
+
+/* Its buffer is the spare one where that will do, else one of the size that is expected; when the
+ * bytes are taken away as they come, neither grows. */
+static void test_memory_of_a_picture_alone(void **state)
+{
+    enum { SIZE = 100000, PIECE = 1000 };
+    char *bytes = block(SIZE);
+    struct tc_buffer spare = {NULL, 0, 0};
+    struct tc_envelope e;
+    (void)state;
+    memset(bytes, 'x', SIZE);
+    tc_envelope_init(&e, rules, RULES);
+    e.spare = &spare;
+    for (int turn = 0; turn < 4; turn++) {
+        const unsigned char *data = spare.data;
+        e.expected = SIZE;
+        e.streaming = turn == 3;
+        for (size_t done = 0; done < SIZE; done += PIECE) {
+            assert_true(tc_envelope_feed_picture(&e, bytes + done, PIECE));
+            assert_true(done == 0 || e.images[0]->bytes.data == data);
+            data = e.images[0]->bytes.data;
+            if (e.streaming)
+                e.images[0]->bytes.size = 0;
+        }
+        assert_true(tc_envelope_finish_picture(&e));
+        assert_int_equal(e.images[0]->size, SIZE);
+        assert_int_equal(e.images[0]->bytes.capacity, e.streaming ? PIECE : SIZE);
+        tc_envelope_reset(&e);
+        assert_ptr_equal(spare.data, data);
+        if (turn == 2)
+            tc_buffer_free(&spare); /* so that the next one has its own */
+    }
+    tc_envelope_free(&e);
+    tc_buffer_free(&spare);
+    free(bytes);
+}
+
 /* ---- buffers used again ---- */
 
 /* Whatever was parsed before, wrong or half, the next document is read as if it were the first. */
@@ -1271,6 +1735,8 @@ static const char *const torture[] = {
     "{'error':{'message':'a long text whose buffer has to grow more than once','code':1.5e3}}",
     "{'error':'\\ud83d\\ude00\\ud83d','a':{'b':[{'c':{'d':'deep'}}]}}",
     "{'images':['QQ==','Q*']}",
+    "{'urls':['data:image/png;base64,QUJD','data:x','https://example.org/a/long/path/to/x.png']}",
+    "{'prose':['![image](data:image/png;base64," PNG_2X3 ") and data:;base64,\\u0051Q== : so']}",
     "[[[[1,2,{'a':true}]]]] x",
 };
 
@@ -1346,9 +1812,11 @@ int main(void)
         cmocka_unit_test(test_wrong_at_every_cut),
         cmocka_unit_test(test_errors_are_kept),
         cmocka_unit_test(test_descriptions),
+        cmocka_unit_test(test_prose_is_naive),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_envelope_size),
         cmocka_unit_test(test_what_does_not_count),
+        cmocka_unit_test(test_large_image_in_prose),
         cmocka_unit_test(test_number_of_images),
         cmocka_unit_test(test_long_captured_text),
         cmocka_unit_test(test_number_of_rules),
@@ -1360,11 +1828,18 @@ int main(void)
         cmocka_unit_test(test_bytes_taken_away),
         cmocka_unit_test(test_images_taken_away),
         cmocka_unit_test(test_expected_size),
+        cmocka_unit_test(test_picture_alone),
+        cmocka_unit_test(test_no_picture),
+        cmocka_unit_test(test_memory_of_a_picture_alone),
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_spare_changes_nothing),
         cmocka_unit_test(test_spare_is_used),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_freeing),
     };
-    return cmocka_run_group_tests_name("envelope", tests, NULL, NULL);
+    int failed = 0;
+    for (enum tc_base64_path path = TC_BASE64_SCALAR; path <= TC_BASE64_NEON; path++)
+        if (tc_base64_take_path(path))
+            failed += cmocka_run_group_tests_name(tc_base64_path_name(), tests, NULL, NULL);
+    return failed;
 }

@@ -20,6 +20,13 @@ static int ends_run(int byte)
     return byte == '"' || byte == '\\' || byte < 0x20;
 }
 
+static void expect_length(const char *text, size_t size, char stop, size_t wanted)
+{
+    size_t length = tc_scan_plain(text, size, stop);
+    if (length != wanted)
+        fail_msg("%zu of %zu bytes, up to %d: wanted %zu", length, size, stop, wanted);
+}
+
 /* Every byte value at every place of runs of every length. */
 static void test_every_byte_everywhere(void **state)
 {
@@ -29,11 +36,12 @@ static void test_every_byte_everywhere(void **state)
             for (int byte = 0; byte < 256; byte++) {
                 char *text = malloc(size);
                 assert_non_null(text);
-                memset(text, byte & 1 ? '\x7f' : '\xff', size);
+                memset(text, byte == 0xff ? '\x7f' : '\xff', size);
                 text[at] = (char)byte;
-                size_t length = tc_scan_plain(text, size), wanted = ends_run(byte) ? at : size;
-                if (length != wanted)
-                    fail_msg("byte %d at %zu of %zu: %zu", byte, at, size, length);
+                size_t wanted = ends_run(byte) ? at : size;
+                expect_length(text, size, '"', wanted);
+                expect_length(text, size, ':', byte == ':' ? at : wanted);
+                expect_length(text, size, (char)byte, at);
                 free(text);
             }
 }
@@ -51,7 +59,7 @@ static void test_first_of_two(void **state)
                 memset(text, '"', start);
                 text[j] = ends[j % 4];
                 text[i] = ends[i % 4];
-                size_t length = tc_scan_plain(text + start, sizeof(text) - start);
+                size_t length = tc_scan_plain(text + start, sizeof(text) - start, '"');
                 if (length != i - start)
                     fail_msg("from %zu, at %zu and %zu: %zu", start, i, j, length);
             }
@@ -60,8 +68,8 @@ static void test_first_of_two(void **state)
 static void test_nothing(void **state)
 {
     (void)state;
-    assert_int_equal(tc_scan_plain("", 0), 0);
-    assert_int_equal(tc_scan_plain("abc", 0), 0);
+    assert_int_equal(tc_scan_plain("", 0, '"'), 0);
+    assert_int_equal(tc_scan_plain("abc", 0, 'a'), 0);
 }
 
 int main(void)

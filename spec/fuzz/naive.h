@@ -78,6 +78,57 @@ static inline struct naive naive_decode(const char *text, size_t size, unsigned 
     return result;
 }
 
+/* ---- data URLs, as the top of envelope.h has them ---- */
+
+struct naive_url {
+    size_t start, payload, end; /* of "data:", of its base64, of all */
+};
+
+/* Do these characters come at `at`, in capital or small letters? */
+static inline int naive_follows(const char *text, size_t size, size_t at, const char *wanted)
+{
+    for (; *wanted; wanted++, at++) {
+        if (at >= size)
+            return 0;
+        char c = text[at];
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        if (c != *wanted)
+            return 0;
+    }
+    return 1;
+}
+
+/* Where the base64 of a data URL that begins at `at` begins, or 0. */
+static inline size_t naive_payload(const char *text, size_t size, size_t at)
+{
+    static const char allowed[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                  "!#$%&'*+-.^_`{|}~/;=";
+    if (!naive_follows(text, size, at, "data:"))
+        return 0;
+    size_t comma = at + 5;
+    while (comma < size && text[comma] && strchr(allowed, text[comma]))
+        comma++;
+    if (comma < at + 12 || !naive_follows(text, size, comma - 7, ";base64,"))
+        return 0;
+    return comma - at < 128 ? comma + 1 : 0;
+}
+
+/* The first data URL in prose from `from` on whose base64 has a first character. */
+static inline int naive_find_url(const char *text, size_t size, size_t from, struct naive_url *url)
+{
+    for (; from < size; from++) {
+        size_t payload = naive_payload(text, size, from), end = payload;
+        if (!payload || payload == size || naive_value(text[payload]) < 0)
+            continue;
+        while (end < size && (naive_value(text[end]) >= 0 || text[end] == '='))
+            end++;
+        *url = (struct naive_url){from, payload, end};
+        return 1;
+    }
+    return 0;
+}
+
 /* Encodes with padding and a NUL at the end; `text` has room for size / 3 * 4 + 5 characters. */
 static inline size_t naive_encode(const unsigned char *bytes, size_t size, char *text)
 {
