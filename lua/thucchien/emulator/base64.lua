@@ -1,7 +1,7 @@
--- Base64 encoding that keeps up with pictures of megabytes: two characters at a time from a table of
--- all 4096 pairs, into a C buffer where the Lua has an FFI.
+-- Base64 that keeps up with pictures of megabytes. Encodes two characters at a time from a table of all 4096
+-- pairs; both ways into a C buffer where the Lua has an FFI.
 
-local floor, concat = math.floor, table.concat
+local floor, concat, char = math.floor, table.concat, string.char
 local has_ffi, ffi = pcall(require, "ffi")
 
 local base64 = {}
@@ -15,7 +15,12 @@ for i = 0, 63 do
     end
 end
 
+local values = {} -- byte -> 6 bits; what is no character of base64, padding too, counts as 0
+for byte = 0, 255 do values[byte] = 0 end
+for i = 1, 64 do values[ALPHABET:byte(i)] = i - 1 end
+
 local encode_whole -- encodes a multiple of three bytes
+local decode_whole -- decodes a multiple of four characters
 
 if has_ffi then
     local table_of_pairs = ffi.new("uint8_t[8192]")
@@ -37,6 +42,25 @@ if has_ffi then
         end
         return ffi.string(out, length)
     end
+
+    local value_of = ffi.new("uint8_t[256]")
+    for byte = 0, 255 do value_of[byte] = values[byte] end
+
+    function decode_whole(text, count)
+        local source = ffi.cast("const uint8_t *", text)
+        local length = count / 4 * 3
+        local out = ffi.new("uint8_t[?]", length)
+        local to = 0
+        for from = 0, count - 1, 4 do
+            local high = value_of[source[from]] * 64 + value_of[source[from + 1]]
+            local low = value_of[source[from + 2]] * 64 + value_of[source[from + 3]]
+            out[to] = floor(high / 16)
+            out[to + 1] = high % 16 * 16 + floor(low / 256)
+            out[to + 2] = low % 256
+            to = to + 3
+        end
+        return ffi.string(out, length)
+    end
 else
     function encode_whole(bytes, count)
         local parts, block = {}, {}
@@ -47,6 +71,21 @@ else
                 block[filled + 1] = pairs_of_characters[a * 16 + floor(b / 16)]
                 block[filled + 2] = pairs_of_characters[b % 16 * 256 + c]
                 filled = filled + 2
+            end
+            parts[#parts + 1] = concat(block, "", 1, filled)
+        end
+        return concat(parts)
+    end
+
+    function decode_whole(text, count)
+        local parts, block = {}, {}
+        for from = 1, count, 8192 do
+            local filled = 0
+            for i = from, math.min(from + 8191, count), 4 do
+                local a, b, c, d = text:byte(i, i + 3)
+                local high, low = values[a] * 64 + values[b], values[c] * 64 + values[d]
+                filled = filled + 1
+                block[filled] = char(floor(high / 16), high % 16 * 16 + floor(low / 256), low % 256)
             end
             parts[#parts + 1] = concat(block, "", 1, filled)
         end
@@ -67,6 +106,16 @@ function base64.encode(bytes)
             .. pairs_of_characters[b % 16 * 256]:sub(1, 1) .. "="
     end
     return text
+end
+
+---The bytes of well-formed base64 with its padding; its first `limit` characters if that is given.
+---@param text string
+---@param limit? integer  # a multiple of four
+---@return string
+function base64.decode(text, limit)
+    local count = math.min(#text, limit or #text)
+    local padding = count == #text and #text:match("=*$", math.max(1, #text - 3)) or 0
+    return (decode_whole(text, count):sub(1, -1 - padding))
 end
 
 return base64

@@ -115,8 +115,9 @@ local THRESHOLD = {
 }
 
 ---@param self thucchien.emulator.canvas
+---@param note? string  # kept in the file
 ---@return string
-function canvas.png(self)
+function canvas.png(self, note)
     local width, pixels = self.width, self.pixels
     return png.encode(width, self.height, function(y, bytes)
         local from = 3 * y * width
@@ -128,7 +129,7 @@ function canvas.png(self)
                 bytes[i] = value
             end
         end
-    end)
+    end, note)
 end
 
 return canvas

@@ -12,6 +12,7 @@ local conversation = {}
 
 ---@class thucchien.emulator.vision
 ---@field id string                                # of everything in it
+---@field seed? string                             # what the user said first, if that is not the prompt
 ---@field earlier string[]                         # what was said before the prompt, oldest first
 ---@field references thucchien.emulator.reference[]
 
@@ -24,12 +25,12 @@ local function digest(parts)
 end
 
 -- What else shapes a picture than its prompt; nil where there is nothing else.
-local function vision(earlier, shown)
+local function vision(earlier, shown, seed)
     if #earlier == 0 and #shown == 0 then return nil end
     local parts = {}
     for i, text in ipairs(earlier) do parts[i] = text end
     for _, reference in ipairs(shown) do parts[#parts + 1] = reference.id end
-    return { id = digest(parts), earlier = earlier, references = shown }
+    return { id = digest(parts), seed = seed, earlier = earlier, references = shown }
 end
 
 ---Reads messages. The model's own texts count for nothing, its pictures for as much as the user's.
@@ -38,10 +39,11 @@ end
 ---@return { prompt: string, vision?: thucchien.emulator.vision }?
 ---@return string? problem  # with a picture, as Google says it
 function conversation.read(messages, pause)
-    local texts, shown = {}, {}
+    local texts, shown, first = {}, {}, nil
     for _, message in ipairs(messages) do
         if message.role ~= "assistant" and message.role ~= "model" and #message.texts > 0 then
             texts[#texts + 1] = table.concat(message.texts, "\n")
+            if message.role == "user" then first = first or texts[#texts] end
         end
         for _, picture in ipairs(message.pictures) do
             local reference, problem = references.read(picture, pause)
@@ -50,7 +52,7 @@ function conversation.read(messages, pause)
         end
     end
     local prompt = table.remove(texts) or ""
-    return { prompt = prompt, vision = vision(texts, shown) }
+    return { prompt = prompt, vision = vision(texts, shown, first) }
 end
 
 return conversation

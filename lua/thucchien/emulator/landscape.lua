@@ -9,6 +9,8 @@ local noise = require "thucchien.emulator.noise"
 local random = require "thucchien.emulator.random"
 local scene = require "thucchien.emulator.scene"
 local props = require "thucchien.emulator.props"
+local characters = require "thucchien.emulator.characters"
+local references = require "thucchien.emulator.references"
 
 local floor, ceil, sqrt = math.floor, math.ceil, math.sqrt
 local min, max = math.min, math.max
@@ -40,10 +42,18 @@ end
 ---@field draw fun(low?: number, high?: number): number
 ---@field noise thucchien.emulator.noise
 ---@field pause fun()      # called now and then while painting: a server may serve others
+---@field members thucchien.emulator.member[]  # characters that references bring
 
-local function new_view(prompt, index, width, height, pause)
-    local draw = random.new(index .. ":" .. prompt)
-    local asked = scene.read(prompt, draw)
+local NOTHING = { earlier = {}, references = {} }
+local MOST_MEMBERS = 5
+
+-- What the words leave open is decided by the first text, so that a conversation stays in one place.
+local function new_view(prompt, index, width, height, pause, vision)
+    local draw = random.new(index .. ":" .. (vision.seed or prompt))
+    local asked = scene.read(prompt, draw, vision.earlier)
+    for _, reference in ipairs(vision.references) do
+        asked.palette = references.tint(asked.palette, reference.colours)
+    end
     local unit = sqrt(width * height)
     local horizon = height * (asked.place == "mountains" and draw(0.60, 0.66) or draw(0.56, 0.64))
     local low = asked.time == "dusk" or asked.time == "dawn"
@@ -57,7 +67,7 @@ local function new_view(prompt, index, width, height, pause)
     return {
         canvas = canvas.new(width, height), width = width, height = height, unit = unit,
         horizon = horizon, sun = sun, scene = asked, draw = draw, noise = noise.new(draw),
-        pause = pause,
+        pause = pause, members = references.members(vision.references, MOST_MEMBERS),
     }
 end
 
@@ -555,9 +565,10 @@ local function nothing() end
 ---@param width integer
 ---@param height integer
 ---@param pause? fun()     # called now and then, for a server that has others to serve
+---@param vision? thucchien.emulator.vision  # what else shapes it
 ---@return string
-function landscape.png(prompt, index, width, height, pause)
-    local view = new_view(prompt, index, width, height, pause or nothing)
+function landscape.png(prompt, index, width, height, pause, vision)
+    local view = new_view(prompt, index, width, height, pause or nothing, vision or NOTHING)
     local asked = view.scene
     paint_sky(view)
     if asked.time == "night" then
@@ -584,9 +595,10 @@ function landscape.png(prompt, index, width, height, pause)
         if asked.boat then props.boat(view) end
         paint_bank(view)
     end
+    characters.paint(view, view.members)
     paint_vignette(view)
     view.pause()
-    return canvas.png(view.canvas)
+    return canvas.png(view.canvas, #view.members > 0 and references.note(view.members) or nil)
 end
 
 return landscape

@@ -55,8 +55,9 @@ end
 ---@param width integer
 ---@param height integer
 ---@param paint_row fun(y: integer, bytes: table|ffi.cdata*)
+---@param note? string  # kept in the file under the keyword "Cast"
 ---@return string
-function png.encode(width, height, paint_row)
+function png.encode(width, height, paint_row, note)
     local deflate = require("zlib").deflate(LEVEL)
     local count = 3 * width
     local current, above = new_row(count), new_row(count)
@@ -71,7 +72,8 @@ function png.encode(width, height, paint_row)
         end
     end
     local header = big_endian(width) .. big_endian(height) .. "\8\2\0\0\0"
-    return "\137PNG\r\n\26\n" .. chunk("IHDR", header) .. chunk("IDAT", concat(compressed)) .. chunk("IEND", "")
+    local text = note and chunk("tEXt", "Cast\0" .. note) or ""
+    return "\137PNG\r\n\26\n" .. chunk("IHDR", header) .. text .. chunk("IDAT", concat(compressed)) .. chunk("IEND", "")
 end
 
 return png

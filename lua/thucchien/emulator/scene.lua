@@ -101,20 +101,46 @@ end
 ---@field aurora boolean
 ---@field birds boolean
 
----@param prompt string
----@param draw fun(): number  # decides what the prompt's words leave open
----@return thucchien.emulator.scene
-function scene.read(prompt, draw)
-    -- Enough for any scene; a prompt may be megabytes long, and looking through it for words takes time.
-    local text = lower(prompt:sub(1, 4096)) .. " "
-    local asked = {}
+local MOST_LOOKED_AT = 4096 -- bytes of a text: enough for any scene, and looking for words takes time
+
+-- Of these only one can be; a later text's word takes the place of an earlier one's.
+local TIMES = { "dusk", "dawn", "night", "storm", "day" }
+local PLACES = { "sea", "desert", "lake", "mountains" }
+
+local function forget(asked, names)
+    for _, name in ipairs(names) do asked[name] = nil end
+end
+
+local function any(asked, names)
+    for _, name in ipairs(names) do
+        if asked[name] then return true end
+    end
+    return false
+end
+
+-- Adds what a text asks for to what earlier ones did.
+local function add_words(asked, text)
+    text = " " .. lower(text:sub(1, MOST_LOOKED_AT)) .. " "
+    local new = {}
     for name, words in pairs(WORDS) do
         for _, word in ipairs(words) do
             -- A whole word or the start of one: "ice" is not in "juice", "star" is not in "mustard".
-            local at = (" " .. text):find("[%s%p]" .. word)
-            if at then asked[name] = true end
+            if text:find("[%s%p]" .. word) then new[name] = true end
         end
     end
+    if any(new, TIMES) then forget(asked, TIMES) end
+    if any(new, PLACES) then forget(asked, PLACES) end
+    for name in pairs(new) do asked[name] = true end
+end
+
+---@param prompt string
+---@param draw fun(): number   # decides what the words leave open
+---@param earlier? string[]    # what was asked for before, oldest first; it stays unless the prompt says otherwise
+---@return thucchien.emulator.scene
+function scene.read(prompt, draw, earlier)
+    local asked = {}
+    for _, text in ipairs(earlier or {}) do add_words(asked, text) end
+    add_words(asked, prompt)
     local time_by_chance = random.pick(draw, { "dawn", "day", "dusk", "dusk", "night" })
     local place_by_chance = random.pick(draw, { "lake", "lake", "mountains", "sea" })
     local which_palette = draw()
