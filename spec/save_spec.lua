@@ -109,3 +109,155 @@ describe("save", function()
         end)
     end)
 end)
+
+-- Places that take no picture, as an ordinary user meets them: all three ways to a file run in processes of their
+-- own, inside a shell's line that makes the place what it is.
+describe("a place that takes no picture", function()
+    local NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups "
+    local SIZE = 300000
+    local quote = command.quote
+
+    -- arg: the way, the path. Prints what came of it, then what is in the path's directory.
+    local SCRIPT = [[
+        local client = assert(require("thucchien").new())
+        local response, err = client:generate { prompt = "x", save = arg[1] == "save" and arg[2] or nil }
+        if response and arg[1] == "image:save" then
+            response, err = response.data[1]:save(arg[2])
+        end
+        print(response and "saved" or err, response and "" or err.kind)
+    ]]
+
+    local emulator, place
+
+    setup(function()
+        local images = command.new_directory()
+        command.write(images .. "/large.png", "\137PNG\r\n\26\n" .. ("\0"):rep(SIZE))
+        emulator = require("spec.support.emulator").start { images = images }
+        emulator.images = images
+    end)
+
+    teardown(function()
+        emulator:stop()
+        command.remove_directory(emulator.images)
+    end)
+
+    before_each(function()
+        place = directory .. "/place"
+        assert(lfs.mkdir(place))
+        command.write(directory .. "/script.lua", SCRIPT)
+        os.execute("chmod 755 " .. quote(directory))
+    end)
+
+    local function run(line)
+        local pipe = assert(io.popen("{ " .. line .. "; } 2>&1"))
+        local printed = pipe:read "*a"
+        pipe:close()
+        return printed
+    end
+
+    -- A shell's line for `way`; it goes on with the names in the place, and the beginning of a file there.
+    local function save(way, name)
+        local path = quote(place .. "/" .. name)
+        local line = way == "the command"
+            and ("%s %s generate x --force -o %s"):format(command.lua, quote(command.root .. "/bin/thucchien"), path)
+            or ("%s %s %s %s"):format(command.lua, quote(directory .. "/script.lua"), way, path)
+        return ("export THUCCHIEN_BASE_URL=%s THUCCHIEN_API_KEY=sk-specs-0123456789abcdef; cd %s; %s; ")
+            :format(emulator.url, quote(directory), line) .. ("cd %s; ls -A; head -c 20 a.png"):format(quote(place))
+    end
+
+    local function in_namespace(setup_line, line)
+        local prefix = run "id -u" == "0\n" and "unshare -m" or "unshare -Urm"
+        return ("%s sh -c %s"):format(prefix, quote(setup_line .. " && echo made && " .. line))
+    end
+
+    local places = {
+        {
+            name = "a full disk",
+            reason = "No space left on device",
+            line = function(line)
+                return in_namespace(("mount -t tmpfs -o size=64k none %s && echo old >%s/a.png")
+                    :format(quote(place), quote(place)), line)
+            end,
+        },
+        {
+            name = "a disk for reading only",
+            reason = "Read%-only file system",
+            line = function(line)
+                return in_namespace(("mount -t tmpfs none %s && echo old >%s/a.png && mount -o remount,ro %s")
+                    :format(quote(place), quote(place), quote(place)), line)
+            end,
+        },
+        {
+            name = "another user's directory",
+            reason = "Permission denied",
+            line = function(line)
+                command.write(place .. "/a.png", "old\n")
+                os.execute("chmod 555 " .. quote(place))
+                local prefix = run "id -u" == "0\n" and NOBODY or ""
+                return ("%s sh -c %s"):format(prefix, quote("test -r " .. quote(command.root .. "/bin/thucchien")
+                    .. " && echo made && " .. line))
+            end,
+        },
+        {
+            name = "a limit for files",
+            reason = "File too large",
+            line = function(line)
+                command.write(place .. "/a.png", "old\n")
+                return ("sh -c %s"):format(quote("trap '' XFSZ; ulimit -f 64; echo made; " .. line))
+            end,
+        },
+    }
+
+    for _, case in ipairs(places) do
+        for _, way in ipairs { "image:save", "save", "the command" } do
+            it(("leaves the old file and nothing else: %s, %s"):format(case.name, way), function()
+                local printed = run(case.line(save(way, "a.png")))
+                local told, left = printed:match "^made\n(.*)\n(a%.png\nold\n)$"
+                if not printed:find("made", 1, true) then
+                    return pending("cannot be made here: " .. printed)
+                end
+                assert.equal("a.png\nold\n", left, printed)
+                assert.matches(case.reason, told:match "^[^\n]+")
+                if way == "the command" then -- a picture that is paid for may be put elsewhere
+                    local elsewhere = command.read(directory .. "/picture-rescued-1.png")
+                    assert.equal(told:find("rescued", 1, true) and SIZE + 8, elsewhere and #elsewhere)
+                else
+                    assert.matches("\tio$", told)
+                end
+            end)
+        end
+    end
+
+    -- What a link means is replaced, and the link stays.
+    for _, way in ipairs { "image:save", "save", "the command" } do
+        it("may be a link's target: " .. way, function()
+            command.write(directory .. "/old.png", "old\n")
+            assert(lfs.link("../old.png", place .. "/a.png", true))
+            run(save(way, "a.png"))
+            assert.equal("link", lfs.symlinkattributes(place .. "/a.png", "mode"))
+            assert.equal(SIZE + 8, #command.read(directory .. "/old.png"))
+            assert.same({ "old.png", "place", "script.lua" }, command.names(directory))
+        end)
+
+        it("is a link to nothing or to itself: " .. way, function()
+            for target, reason in pairs { nowhere = "nothing", ["a.png"] = "symbolic links" } do
+                if reason == "nothing" and way ~= "the command" then
+                    reason = "No such file"
+                end
+                os.remove(place .. "/a.png")
+                assert(lfs.link(target, place .. "/a.png", true))
+                assert.matches(reason, (run(save(way, "a.png"))))
+                assert.same({ "a.png" }, command.names(place))
+                assert.equal("link", lfs.symlinkattributes(place .. "/a.png", "mode"))
+            end
+        end)
+    end
+
+    for _, way in ipairs { "image:save", "save" } do
+        it("is a link to a directory: " .. way, function()
+            assert(lfs.link(".", place .. "/a.png", true))
+            assert.matches("directory", (run(save(way, "a.png"))))
+            assert.same({ "a.png" }, command.names(place))
+        end)
+    end
+end)
