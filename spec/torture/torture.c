@@ -31,7 +31,7 @@ enum source { OURS, LUAS, LIBCURLS, SOURCES };
 static const char *const source_names[] = {"ours", "Lua's", "libcurl's"};
 
 /* lua-cjson loses its buffer when Lua has no memory while it encodes. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:cjson.so\n";
