@@ -120,6 +120,10 @@ int tc_client_lua_generate(lua_State *L);
  */
 int tc_client_wait(lua_State *L, int client, int request, double until);
 
+/* Pushes the function `name` of the driver of the client at `client`; false, and nothing, if there
+ * is none. */
+bool tc_client_push_driver(lua_State *L, int client, const char *name);
+
 /* Tells the driver of the client at `client`, if it has one, what has changed. */
 void tc_client_sync(lua_State *L, int client);
 

@@ -354,6 +354,20 @@ void tc_client_sync(lua_State *L, int client)
     lua_pop(L, 1);
 }
 
+bool tc_client_push_driver(lua_State *L, int client, const char *name)
+{
+    int top = lua_gettop(L);
+    tc_getuservalue(L, client);
+    lua_getfield(L, -1, "driver");
+    if (lua_istable(L, -1))
+        lua_getfield(L, -1, name);
+    bool is_there = lua_isfunction(L, -1);
+    if (is_there)
+        lua_replace(L, top + 1);
+    lua_settop(L, top + is_there);
+    return is_there;
+}
+
 /* Gives all sockets back that the driver watches. */
 static void take_back(lua_State *L, struct client_box *box, int lent)
 {
@@ -377,9 +391,12 @@ static void check_driver(lua_State *L, int index)
     luaL_checktype(L, index, LUA_TTABLE);
     lua_getfield(L, index, "watch");
     lua_getfield(L, index, "timer");
-    luaL_argcheck(L, lua_isfunction(L, -2) && lua_isfunction(L, -1), index,
+    lua_getfield(L, index, "waiter");
+    luaL_argcheck(L, lua_isfunction(L, -3) && lua_isfunction(L, -2), index,
                   "a table with the functions 'watch' and 'timer' expected");
-    lua_pop(L, 2);
+    luaL_argcheck(L, lua_isfunction(L, -1) || lua_isnil(L, -1), index,
+                  "a function expected as 'waiter'");
+    lua_pop(L, 3);
 }
 
 /* client:set_driver(driver | nil) */

@@ -8,7 +8,7 @@
  *     images                        the tables of the pictures that are whole
  *     model                         for the response, where the answer names none
  *     on_image, on_progress, sink, save, done     who takes what
- *     waiters                       coroutines in await
+ *     waiters                       coroutines in await, or functions that wake them
  *     waited, raised                somebody is in wait; what a function of the user's raised then
  *     result, failed                the response, or the error when `failed` is true
  *
@@ -428,6 +428,10 @@ int tc_request_resume_waiter(lua_State *L)
         lua_rawgeti(L, 3, i + 1);
         lua_rawseti(L, 3, i);
     }
+    if (lua_isfunction(L, 4)) { /* a scheduler's coroutine, which only that may resume */
+        lua_call(L, 0, 0);
+        return 0;
+    }
     lua_State *thread = lua_tothread(L, 4);
     if (!thread || lua_status(thread) != LUA_YIELD) /* somebody else resumed it meanwhile */
         return 0;
@@ -491,11 +495,27 @@ static int request_wait(lua_State *L)
     return 2;
 }
 
-/* attach(request, thread) -> has it ended? If not, the thread is resumed when it has. */
+/* waiter(request) -> what the client's driver says of the running coroutine: functions that suspend
+ * it and wake it up again, or nothing for a coroutine like any other. */
+static int request_waiter(lua_State *L)
+{
+    check_request(L, 1);
+    lua_settop(L, 1);
+    tc_getuservalue(L, 1);
+    lua_getfield(L, 2, "client");
+    if (!tc_client_push_driver(L, 3, "waiter"))
+        return 0;
+    lua_call(L, 0, 2);
+    if (!lua_isnil(L, -2) && !(lua_isfunction(L, -2) && lua_isfunction(L, -1)))
+        return luaL_error(L, "two functions expected from a driver's 'waiter', or nil");
+    return 2;
+}
+
+/* attach(request, waiter) -> has it ended? If not, the waiter, a coroutine or a function that wakes
+ * one, is resumed or called when it has. */
 static int request_attach(lua_State *L)
 {
     struct tc_request_box *box = check_request(L, 1);
-    luaL_checktype(L, 2, LUA_TTHREAD);
     lua_settop(L, 2);
     bool ended = box->request->state == TC_DONE;
     lua_pushboolean(L, ended);
@@ -586,13 +606,15 @@ static int request_tostring(lua_State *L)
 
 /*
  * request:await(), in Lua, for a C function cannot yield and go on in every Lua. A coroutine that
- * is resumed before its time, by somebody else, yields again.
+ * is resumed before its time, by somebody else, is suspended again.
  */
-static const char await_code[] = "local running, yield, attach, result, wait = ...\n"
+static const char await_code[] = "local running, yield, waiter, attach, result, wait = ...\n"
                                  "return function(request)\n"
                                  "    local thread, is_main = running()\n"
                                  "    if not thread or is_main then return wait(request) end\n"
-                                 "    while not attach(request, thread) do yield() end\n"
+                                 "    local suspend, wake = waiter(request)\n"
+                                 "    if not suspend then suspend, wake = yield, thread end\n"
+                                 "    while not attach(request, wake) do suspend() end\n"
                                  "    return result(request)\n"
                                  "end";
 
@@ -605,10 +627,11 @@ static void register_await(lua_State *L)
         luaL_error(L, "thucchien needs Lua's coroutine library");
     lua_getfield(L, -2, "running");
     lua_getfield(L, -3, "yield");
+    lua_pushcfunction(L, request_waiter);
     lua_pushcfunction(L, request_attach);
     lua_pushcfunction(L, request_result);
     lua_pushcfunction(L, request_wait);
-    lua_call(L, 5, 1);
+    lua_call(L, 6, 1);
     lua_setfield(L, -3, "await");
     lua_pop(L, 3);
 }

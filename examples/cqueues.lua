@@ -7,11 +7,10 @@
 
 local cqueues = require "cqueues"
 local thucchien = require "thucchien"
-local adapter = require "thucchien.cqueues"
 
 local queue = cqueues.new()
 local client = assert(thucchien.new())
-adapter.attach(client, queue)
+require("thucchien.cqueues").attach(client, queue)
 
 -- Something else that the controller does.
 local left, ticks = 2, 0
@@ -25,7 +24,7 @@ end)
 for _, prompt in ipairs { "a lighthouse", "rice terraces" } do
     queue:wrap(function()
         local request = assert(client:submit { prompt = prompt, save = prompt:gsub("%W+", "-") })
-        local response, err = adapter.await(request)
+        local response, err = request:await()
         print(response and response.data[1].path or err)
         left = left - 1
     end)

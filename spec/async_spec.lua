@@ -1,25 +1,15 @@
 -- Without blocking: submit, poll, wait, await, cancel, drivers.
 
 local system = require "system"
-local thucchien = require "thucchien"
 local mirrors = require "spec.support.mirror"
+local support = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
-local PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
+local params, slow, PICTURE = support.params, support.slow, support.PICTURE
 
 local mirror, client
 
 local function new(options)
-    options = options or {}
-    options.api_key, options.base_url = KEY, options.base_url or mirror.url
-    return assert(thucchien.new(options))
-end
-
-local function params(answer, more)
-    more = more or {}
-    more.prompt = "x"
-    more.extra_body = { mirror = answer or { body = PICTURE } }
-    return more
+    return support.client(mirror, options)
 end
 
 -- Polls as a game does until nothing is in flight, and returns how often.
@@ -53,7 +43,7 @@ end)
 describe("submit", function()
     it("returns at once and calls back from poll, once", function()
         local calls = 0
-        local request = assert(client:submit(params { hold = 0.2, body = PICTURE }, function(response, err)
+        local request = assert(client:submit(slow(0.2), function(response, err)
             calls = calls + 1
             assert(response, err)
             assert.equal("ABC", response.data[1].bytes)
@@ -114,7 +104,7 @@ describe("submit", function()
 
     it("completes a request that nobody holds", function()
         local called = false
-        client:submit(params { hold = 0.1, body = PICTURE }, function()
+        client:submit(slow(0.1), function()
             called = true
         end)
         for _ = 1, 5 do
@@ -142,15 +132,15 @@ end)
 describe("poll", function()
     it("says how many are in flight", function()
         assert.equal(0, client:poll())
-        client:submit(params { hold = 0.1, body = PICTURE })
-        client:submit(params { hold = 0.1, body = PICTURE })
+        client:submit(slow(0.1))
+        client:submit(slow(0.1))
         assert.equal(2, client:poll())
         run(client)
         assert.equal(0, client:poll())
     end)
 
     it("waits as long as it is told, or until there is news", function()
-        client:submit(params { hold = 0.3, body = PICTURE })
+        client:submit(slow(0.3))
         local start = system.monotime()
         assert.equal(1, client:poll(0.1))
         local first = system.monotime() - start
@@ -204,6 +194,68 @@ describe("poll", function()
         assert.same({ "ABC", "ABD" }, { kept[1].bytes, kept[2].bytes }) -- they are paid for
     end)
 
+    it("hands out one large picture at a time if it may not wait, and counts the others", function()
+        local SIZE, COUNT = 300000, 12
+        local large = PICTURE:gsub("QUJD", ("QUJD"):rep(SIZE / 3))
+        local pictures, most, done, left = 0, 0, 0
+        for _ = 1, COUNT do
+            client:submit(params({ hold = 0.2, body = large }, {
+                on_image = function(image)
+                    assert.equal(SIZE, #image.bytes)
+                    pictures = pictures + 1
+                end,
+            }), function(response, err)
+                assert(response, err)
+                done = done + 1
+            end)
+        end
+        local deadline = system.monotime() + 10
+        repeat
+            local before = pictures
+            left = client:poll()
+            most = math.max(most, pictures - before)
+            assert.equal(COUNT - done, left)
+            system.sleep(pictures == before and 0.02 or 0) -- time for several to arrive
+        until left == 0 or system.monotime() > deadline
+        assert.equal(COUNT, done)
+        assert.equal(1, most)
+    end)
+
+    it("hands out small ones at once, and what one poll had to leave in any other way of driving", function()
+        local large = PICTURE:gsub("QUJD", ("QUJD"):rep(100000))
+        local function submit(answer, count)
+            local done = { count = 0 }
+            for _ = 1, count do
+                client:submit(params(answer), function()
+                    done.count = done.count + 1
+                end)
+            end
+            return done
+        end
+        for _, drive in ipairs {
+            function()
+                return client:poll(1)
+            end,
+            function()
+                assert(client:generate(params()))
+                return client:poll()
+            end,
+            function()
+                return client:action()
+            end,
+        } do
+            local small, big = submit({ body = PICTURE }, 4), submit({ body = large }, 4)
+            while big.count == 0 do
+                client:poll()
+            end
+            local deadline = system.monotime() + 10
+            while drive() > 0 and system.monotime() < deadline do
+                client:poll()
+            end
+            assert.same({ 4, 4 }, { small.count, big.count })
+        end
+    end)
+
     it("refuses odd times", function()
         for _, seconds in ipairs { -1, 0 / 0, "x" } do
             assert.has_error(function()
@@ -219,7 +271,7 @@ describe("poll", function()
             client:submit(params(), function()
                 log[#log + 1] = "second"
                 log[#log + 1] = assert(client:generate(params())).data[1].bytes
-                local third = client:submit(params { hold = 5, body = PICTURE }, function(_, err)
+                local third = client:submit(slow(5), function(_, err)
                     log[#log + 1] = err.kind
                 end)
                 assert.is_true(third:cancel())
@@ -237,7 +289,7 @@ describe("poll", function()
             log[#log + 1] = "first"
             client:close()
         end)
-        client:submit(params { hold = 5, body = PICTURE }, function(_, err)
+        client:submit(slow(5), function(_, err)
             log[#log + 1] = err.kind
         end)
         run(client)
@@ -271,7 +323,7 @@ describe("cancel", function()
                 kinds[name] = err.kind
             end
         end
-        local running = own:submit(params { hold = 5, body = PICTURE }, note "running")
+        local running = own:submit(slow(5), note "running")
         local queued = own:submit(params(), note "queued")
         own:poll(0.05)
         assert.equal("sending", running:status())
@@ -297,7 +349,7 @@ describe("close", function()
     it("tells all callbacks at the next poll", function()
         local kinds = {}
         for i = 1, 3 do
-            client:submit(params { hold = 5, body = PICTURE }, function(_, err)
+            client:submit(slow(5), function(_, err)
                 kinds[i] = err.kind
             end)
         end
@@ -310,7 +362,7 @@ describe("close", function()
 
     it("is what the collector does, silently", function()
         local own = new()
-        own:submit(params { hold = 5, body = PICTURE }, error)
+        own:submit(slow(5), error)
         own:poll(0.05)
         local held = setmetatable({ own }, { __mode = "v" })
         own = nil -- luacheck: ignore 311
@@ -323,18 +375,18 @@ end)
 describe("wait", function()
     it("drives the client until the request ends", function()
         local order = {}
-        local slow = client:submit(params { hold = 0.2, body = PICTURE }, function()
+        local request = client:submit(slow(0.2), function()
             order[#order + 1] = "slow"
         end)
         client:submit(params(), function()
             order[#order + 1] = "fast"
         end)
-        assert(slow:wait())
+        assert(request:wait())
         assert.same({ "fast", "slow" }, order)
     end)
 
     it("gives up after a time, and the request goes on", function()
-        local request = client:submit(params { hold = 0.3, body = PICTURE })
+        local request = client:submit(slow(0.3))
         local response, err = request:wait(0.05)
         assert.is_nil(response)
         assert.equal("timeout", err.kind)
@@ -381,7 +433,7 @@ describe("await", function()
     it("yields until poll has the answer", function()
         local log = {}
         local thread = coroutine.create(function()
-            local response = assert(client:submit(params { hold = 0.1, body = PICTURE }):await())
+            local response = assert(client:submit(slow(0.1)):await())
             log[#log + 1] = response.data[1].bytes
         end)
         assert(coroutine.resume(thread))
@@ -406,7 +458,7 @@ describe("await", function()
     end)
 
     it("lets two coroutines wait for one request", function()
-        local request = client:submit(params { hold = 0.1, body = PICTURE })
+        local request = client:submit(slow(0.1))
         local seen = {}
         for i = 1, 2 do
             coroutine.wrap(function()
@@ -436,7 +488,7 @@ describe("await", function()
     it("bears being resumed by somebody else", function()
         local response
         local thread = coroutine.create(function()
-            response = client:submit(params { hold = 0.1, body = PICTURE }):await()
+            response = client:submit(slow(0.1)):await()
         end)
         for _ = 1, 5 do
             assert(coroutine.resume(thread))
@@ -475,7 +527,7 @@ describe("the queue", function()
         local order, most = {}, 0
         local requests = {}
         for i = 1, 8 do
-            requests[i] = own:submit(params { hold = 0.03, body = PICTURE }, function()
+            requests[i] = own:submit(slow(0.03), function()
                 order[#order + 1] = i
             end)
         end
@@ -498,7 +550,7 @@ describe("the queue", function()
         local done = 0
         local start = system.monotime()
         for _ = 1, 200 do
-            own:submit(params { hold = 0.5, body = PICTURE }, function(response, err)
+            own:submit(slow(0.5), function(response, err)
                 assert(response, err)
                 done = done + 1
             end)
@@ -557,7 +609,7 @@ describe("a driver", function()
     it("serves a request with action alone", function()
         local record = attach_recorder(client)
         local response
-        client:submit(params { hold = 0.05, body = PICTURE }, function(answer)
+        client:submit(slow(0.05), function(answer)
             response = answer
         end)
         local deadline = system.monotime() + 5
@@ -585,7 +637,7 @@ describe("a driver", function()
     it("gets every socket back, and is told of the end of a closed client", function()
         local record = attach_recorder(client)
         local kind
-        client:submit(params { hold = 5, body = PICTURE }, function(_, err)
+        client:submit(slow(5), function(_, err)
             kind = err.kind
         end)
         for _ = 1, 20 do
@@ -603,7 +655,7 @@ describe("a driver", function()
 
     it("can be taken away", function()
         local record = attach_recorder(client)
-        client:submit(params { hold = 0.1, body = PICTURE })
+        client:submit(slow(0.1))
         for _ = 1, 20 do
             client:action()
             system.sleep(0.002)
@@ -613,11 +665,121 @@ describe("a driver", function()
         run(client)
     end)
 
-    it("is a table with two functions", function()
-        for _, driver in ipairs { {}, { watch = print }, { timer = print }, 5 } do
+    it("is a table with two functions, or three", function()
+        for _, driver in ipairs { {}, { watch = print }, { timer = print }, 5, { watch = print, timer = print, waiter = 1 } } do
             assert.has_error(function()
                 client:set_driver(driver)
             end)
         end
+    end)
+
+    -- A scheduler as they come: it alone may resume what runs in it, and tells its yields from others.
+    local function scheduler(own)
+        local ready, names, log = {}, {}, {}
+        local MINE = {}
+        local record = attach_recorder(own)
+        local driver = {
+            watch = function(socket, events)
+                record.watched[socket] = events
+            end,
+            timer = function() end,
+        }
+        function driver.waiter()
+            local thread = coroutine.running()
+            if not names[thread] then
+                return nil
+            end
+            return function()
+                coroutine.yield(MINE)
+            end, function()
+                ready[#ready + 1] = thread
+            end
+        end
+        own:set_driver(driver)
+        local self = { log = log }
+        function self.spawn(name, body)
+            local thread = coroutine.create(body)
+            names[thread], ready[#ready + 1] = name, thread
+        end
+        function self.step()
+            while ready[1] do
+                local thread = table.remove(ready, 1)
+                log[#log + 1] = names[thread]
+                local ok, token = coroutine.resume(thread)
+                assert(ok, token)
+                assert(coroutine.status(thread) == "dead" or token == MINE, "a yield of somebody else's")
+            end
+        end
+        return self
+    end
+
+    it("suspends and wakes the coroutines of a scheduler in await", function()
+        local tasks = scheduler(client)
+        local shared = client:submit(slow(0.1))
+        local answers, plain = {}, nil
+        for i = 1, 2 do
+            tasks.spawn("task " .. i, function()
+                answers[i] = shared:await()
+                answers[i + 2] = client:submit(params()):await()
+            end)
+        end
+        tasks.spawn("with a coroutine inside", function()
+            coroutine.wrap(function()
+                plain = client:submit(params()):await()
+            end)()
+        end)
+        local deadline = system.monotime() + 10
+        repeat
+            tasks.step()
+            local active = client:poll(0.01)
+        until active == 0 and #tasks.log >= 7 or system.monotime() > deadline
+        tasks.step()
+        assert.equal(4, #answers)
+        assert.equal(answers[1], answers[2])
+        assert.equal("ABC", answers[4].data[1].bytes)
+        assert.equal("ABC", plain.data[1].bytes)
+        assert.equal(7, #tasks.log) -- once to begin, once for each await
+    end)
+
+    it("may wake a coroutine too early", function()
+        local woken, response
+        client:set_driver { watch = function() end, timer = function() end, waiter = function()
+            return coroutine.yield, function()
+                woken = true
+            end
+        end }
+        local thread = coroutine.create(function()
+            response = client:submit(slow(0.1)):await()
+        end)
+        for _ = 1, 3 do
+            assert(coroutine.resume(thread))
+        end
+        run(client)
+        assert.is_true(woken)
+        assert.is_nil(response) -- nobody but the scheduler resumes it
+        assert(coroutine.resume(thread))
+        assert.equal("ABC", response.data[1].bytes)
+    end)
+
+    it("answers for its waiter", function()
+        local answer
+        client:set_driver { watch = function() end, timer = function() end, waiter = function()
+            return answer()
+        end }
+        local request = client:submit(params())
+        local function await()
+            return coroutine.wrap(function()
+                return select(2, pcall(request.await, request))
+            end)()
+        end
+        answer = function()
+            return print
+        end
+        assert.matches("two functions expected", await())
+        answer = function()
+            error("no scheduler here", 0)
+        end
+        assert.equal("no scheduler here", await())
+        assert(request:wait())
     end)
 end)

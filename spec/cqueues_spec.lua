@@ -1,10 +1,9 @@
 --- thucchien.cqueues inside a real controller, beside lua-http where that is to be had.
 
 local mirrors = require "spec.support.mirror"
-local thucchien = require "thucchien"
+local requests = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
-local PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
+local params, slow, PICTURE = requests.params, requests.slow, requests.PICTURE
 
 local has_cqueues, cqueues = pcall(require, "cqueues")
 local has_http, http_request = pcall(require, "http.request")
@@ -17,17 +16,6 @@ describe("thucchien.cqueues", function()
 
     local adapter = require "thucchien.cqueues"
     local mirror, client, queue, detach
-
-    local function params(answer, more)
-        more = more or {}
-        more.prompt = "x"
-        more.extra_body = { mirror = answer or { body = PICTURE } }
-        return more
-    end
-
-    local function slow(seconds)
-        return params { hold = seconds, body = PICTURE }
-    end
 
     -- Runs the controller until nothing is left to do, but no longer than ten seconds.
     local function run()
@@ -47,7 +35,7 @@ describe("thucchien.cqueues", function()
     end)
 
     before_each(function()
-        client = assert(thucchien.new { api_key = KEY, base_url = mirror.url })
+        client = requests.client(mirror)
         queue = cqueues.new()
         detach = adapter.attach(client, queue)
     end)
@@ -67,7 +55,7 @@ describe("thucchien.cqueues", function()
         end)
         for _ = 1, 5 do
             queue:wrap(function()
-                local response = assert(adapter.await(client:submit(slow(0.3))))
+                local response = assert(client:submit(slow(0.3)):await())
                 done = done + (response.data[1].bytes == "ABC" and 1 or 0)
             end)
         end
@@ -79,9 +67,9 @@ describe("thucchien.cqueues", function()
     it("takes the running controller if it is given none", function()
         local bytes
         queue:wrap(function()
-            local own = assert(thucchien.new { api_key = KEY, base_url = mirror.url })
+            local own = requests.client(mirror)
             adapter.attach(own)
-            bytes = assert(adapter.await(own:submit(params()))).data[1].bytes
+            bytes = assert(own:submit(params()):await()).data[1].bytes
             own:close()
         end)
         run()
@@ -92,7 +80,7 @@ describe("thucchien.cqueues", function()
         local log = {}
         queue:wrap(function()
             for i = 1, 3 do
-                log[#log + 1] = assert(adapter.await(client:submit(slow(0.02)))).data[1].bytes
+                log[#log + 1] = assert(client:submit(slow(0.02)):await()).data[1].bytes
                 cqueues.sleep(0.01)
                 log[#log + 1] = i
             end
@@ -101,23 +89,21 @@ describe("thucchien.cqueues", function()
         assert.same({ "ABC", 1, "ABC", 2, "ABC", 3 }, log)
     end)
 
-    it("hands the error of a submit, and of a request, to who awaits", function()
+    it("hands the error of a request to who awaits", function()
         local kinds = {}
         queue:wrap(function()
-            local _, err = adapter.await(client:submit { prompt = "" })
+            local _, err = client:submit(params({ status = 503, body = "" }, { retry = "none" })):await()
             kinds[1] = err.kind
-            _, err = adapter.await(client:submit(params({ status = 503, body = "" }, { retry = "none" })))
-            kinds[2] = err.kind
             local request = client:submit(slow(5))
             queue:wrap(function()
                 cqueues.sleep(0.05)
                 request:cancel()
             end)
-            _, err = adapter.await(request)
-            kinds[3] = err.kind
+            _, err = request:await()
+            kinds[2] = err.kind
         end)
         run()
-        assert.same({ "invalid_request", "server_error", "cancelled" }, kinds)
+        assert.same({ "server_error", "cancelled" }, kinds)
     end)
 
     it("calls back without a coroutine of the user's", function()
@@ -159,10 +145,43 @@ describe("thucchien.cqueues", function()
         assert.is_true(queue:empty())
     end)
 
+    it("wakes who awaits, whoever drives the client to the end", function()
+        local request, log = client:submit(slow(0.05)), {}
+        for i = 1, 2 do
+            queue:wrap(function()
+                log[i] = assert(request:await()).data[1].bytes
+                cqueues.sleep(0.01)
+                log[i + 2] = "slept"
+            end)
+        end
+        queue:wrap(function()
+            assert(client:generate(slow(0.2))) -- which ends the other one too
+        end)
+        run()
+        assert.same({ "ABC", "ABC", "slept", "slept" }, log)
+    end)
+
+    it("leaves other coroutines to poll, or to the client's timer and sockets", function()
+        local log = {}
+        local function await(name)
+            coroutine.wrap(function()
+                log[name] = assert(client:submit(slow(0.05)):await()).data[1].bytes
+            end)()
+        end
+        await "outside"
+        queue:wrap(function()
+            await "inside"
+            cqueues.sleep(0.01)
+            log.slept = true
+        end)
+        run()
+        assert.same({ outside = "ABC", inside = "ABC", slept = true }, log)
+    end)
+
     it("works in a controller inside another", function()
         local outer, bytes = cqueues.new(), nil
         queue:wrap(function()
-            bytes = assert(adapter.await(client:submit(slow(0.05)))).data[1].bytes
+            bytes = assert(client:submit(slow(0.05)):await()).data[1].bytes
         end)
         outer:wrap(function()
             assert(queue:loop())
@@ -238,7 +257,7 @@ describe("thucchien.cqueues", function()
         for _ = 1, 4 do
             queue:wrap(function()
                 for _ = 1, 25 do
-                    local response, err = adapter.await(client:submit(params(answer)))
+                    local response, err = client:submit(params(answer)):await()
                     assert(response, tostring(err))
                     done = done + 1
                 end
@@ -251,7 +270,7 @@ describe("thucchien.cqueues", function()
     it("completes the request of a client that nobody holds, which is collected then", function()
         local kept, bytes = setmetatable({}, { __mode = "k" }), nil
         do
-            local own = assert(thucchien.new { api_key = KEY, base_url = mirror.url })
+            local own = requests.client(mirror)
             adapter.attach(own, queue)
             own:submit(slow(0.2), function(response)
                 bytes = response.data[1].bytes
@@ -278,7 +297,7 @@ describe("thucchien.cqueues", function()
         end
         local order, bytes = {}, nil
         queue:wrap(function()
-            bytes = assert(adapter.await(client:submit(slow(0.3)))).data[1].bytes
+            bytes = assert(client:submit(slow(0.3)):await()).data[1].bytes
             order[#order + 1] = "thucchien"
             -- A coroutine that has awaited can go on with lua-http.
             local headers = assert(http_request.new_from_uri(mirror.url .. "/after"):go(5))

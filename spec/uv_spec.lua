@@ -2,10 +2,9 @@
 
 local lfs = require "lfs"
 local mirrors = require "spec.support.mirror"
-local thucchien = require "thucchien"
+local requests = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
-local PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
+local params, slow, PICTURE = requests.params, requests.slow, requests.PICTURE
 
 local has_uv, uv = pcall(require, "luv")
 local root = lfs.currentdir()
@@ -19,17 +18,6 @@ describe("thucchien.uv", function()
 
     local adapter = require "thucchien.uv"
     local mirror, client, detach
-
-    local function params(answer, more)
-        more = more or {}
-        more.prompt = "x"
-        more.extra_body = { mirror = answer or { body = PICTURE } }
-        return more
-    end
-
-    local function slow(seconds)
-        return params { hold = seconds, body = PICTURE }
-    end
 
     local function handles()
         local count = 0
@@ -64,7 +52,7 @@ describe("thucchien.uv", function()
     end)
 
     before_each(function()
-        client = assert(thucchien.new { api_key = KEY, base_url = mirror.url })
+        client = requests.client(mirror)
         detach = adapter.attach(client, uv)
         assert.equal(0, handles())
     end)
@@ -316,7 +304,7 @@ describe("thucchien.uv", function()
     it("completes the request of a client that nobody holds, which is collected then", function()
         local kept, bytes = setmetatable({}, { __mode = "k" }), nil
         do
-            local own = assert(thucchien.new { api_key = KEY, base_url = mirror.url })
+            local own = requests.client(mirror)
             adapter.attach(own, uv)
             own:submit(slow(0.2), function(response)
                 bytes = response.data[1].bytes

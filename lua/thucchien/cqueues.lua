@@ -1,11 +1,11 @@
 -- Drives a client by a cqueues controller, beside lua-http and whatever else runs in it.
 --
---     local adapter = require "thucchien.cqueues"
 --     local queue = cqueues.new()
 --     queue:wrap(function()
 --         local client = assert(thucchien.new())
---         adapter.attach(client, queue)
---         local response, err = adapter.await(client:submit "a lighthouse at dusk")
+--         require("thucchien.cqueues").attach(client, queue)
+--         local request = assert(client:submit "a lighthouse at dusk")
+--         local response, err = request:await()
 --     end)
 --     assert(queue:loop())
 --
@@ -112,32 +112,24 @@ function adapter.attach(client, queue)
         end
     end
 
+    -- Only a controller may resume its coroutines. One inside of those, or of nobody's, is like any other.
+    function driver.waiter()
+        local _, is_own = cqueues.running()
+        if not is_own then
+            return nil
+        end
+        local ended = condition.new()
+        return function()
+            ended:wait()
+        end, function()
+            ended:signal()
+        end
+    end
+
     client:set_driver(driver)
     return function()
         client:set_driver(nil)
     end
-end
-
----Waits for a request in a coroutine of a controller. request:await() is for other coroutines: it yields, and
----only a controller may resume what runs in it.
----@param request? thucchien.request  # what submit returned; without one, `err` comes back
----@param err? thucchien.error
----@return thucchien.response? response
----@return thucchien.error? err
-function adapter.await(request, err)
-    if not request then
-        return nil, err
-    end
-    local ended = condition.new()
-    local result
-    coroutine.wrap(function()
-        result = { request:await() }
-        ended:signal()
-    end)()
-    while not result do
-        ended:wait()
-    end
-    return result[1], result[2]
 end
 
 return adapter

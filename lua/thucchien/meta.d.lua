@@ -181,6 +181,8 @@ function client:close() end
 ---@class thucchien.driver
 ---@field watch fun(socket: integer, events?: "r"|"w"|"rw") watch this socket; nil: forget it
 ---@field timer fun(milliseconds?: integer) call `client:action()` after this time; nil: do not
+--- For `await` in coroutines that only a scheduler may resume: suspends the running one; wakes it. nil: it may yield.
+---@field waiter? fun(): suspend: fun()?, wake: fun()?
 
 --- Lets a host's own loop drive the client; nil takes that back.
 ---@param driver? thucchien.driver
@@ -201,7 +203,7 @@ local request = {}
 ---@return thucchien.error? err
 function request:wait(seconds) end
 
---- Yields the running coroutine until `poll` has the answer; outside a coroutine it is `wait`.
+--- Suspends the running coroutine until `poll`, or the driver's loop, has the answer; outside a coroutine it is `wait`.
 ---@async
 ---@return thucchien.response? response
 ---@return thucchien.error? err
