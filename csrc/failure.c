@@ -298,12 +298,29 @@ bool tc_failure_in_body(const struct tc_buffer *texts)
 }
 
 /* The best sentence of an answer, into `room`. Returns where in it. */
+/* Where a message is itself a document like those of errors, as Google's are behind the gateway:
+ * puts the message of that into its place. */
+static char *unwrap_document(char *message, size_t size)
+{
+    struct tc_envelope document;
+    if (*message != '{' && *message != '[')
+        return message;
+    tc_envelope_init(&document, tc_failure_rules, TC_FAILURE_RULES);
+    (void)tc_envelope_feed(&document, message, strlen(message)); /* it may be cut, or none */
+    const struct tc_answer inner = {.texts = document.texts};
+    char text[4096];
+    if (size <= sizeof(text) && *captured(&inner, MESSAGE, text, size))
+        memcpy(message, text, strlen(text) + 1);
+    tc_envelope_free(&document);
+    return message;
+}
+
 static const char *find_message(const struct tc_answer *answer, char *room, size_t size)
 {
     static const unsigned places[] = {MESSAGE, ERROR, 5, 6, 7, 8, 9};
     for (size_t i = 0; i < COUNT(places); i++)
         if (*captured(answer, places[i], room, size))
-            return unwrap(room);
+            return unwrap(unwrap_document(room, size));
     if (is_html(answer) && html_title(answer->head, room, size))
         return room;
     bool words = !is_html(answer) && !strchr("{[", answer->head[strspn(answer->head, " \t\r\n")]);
@@ -340,6 +357,8 @@ static const struct sign message_signs[] = {
     {"litellm.authenticationerror", TC_SERVER_ERROR}, /* the gateway's own key upstream */
     {"invalid model name", TC_INVALID_REQUEST},
     {"litellm.notfounderror", TC_INVALID_REQUEST}, /* a model that is not there upstream */
+    {"is not found for api version", TC_INVALID_REQUEST},
+    {"api key not valid", TC_SERVER_ERROR}, /* the gateway's own key again */
 };
 
 static enum tc_kind by_sign(const char *text, const struct sign *signs, size_t count)
