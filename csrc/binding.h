@@ -60,10 +60,27 @@ enum tc_type {
 struct tc_field {
     const char *name;
     enum tc_type type;
+    unsigned routes; /* of a request's params: bits by enum tc_via */
+};
+
+enum { TC_LONGEST_TIMEOUT = 86400 }; /* seconds */
+
+/* What a client lends to its requests. */
+struct tc_defaults {
+    double timeout, connect_timeout, max_retries;
+    enum tc_retry retry;
 };
 
 /* Is every key of the table at `index` among the `count` fields, and every value of its type? */
 bool tc_fields_check(lua_State *L, int index, const struct tc_field *fields, size_t count);
+
+/* The same, and replaces the table by a plain one of these fields: what is looked at from here on
+ * is what was checked, whatever a metatable would say the next time. */
+bool tc_fields_resolve(lua_State *L, int index, const struct tc_field *fields, size_t count);
+
+/* Reads a request's own time limit and ways to retry, which win over the client's. */
+bool tc_field_settings(lua_State *L, int index, const struct tc_defaults *defaults,
+                       struct tc_request_options *options);
 
 /* Reads a number of at least `least` and at most `most` into `*number`; an absent one stays. */
 bool tc_field_number(lua_State *L, int index, const char *name, double least, double most,
@@ -88,25 +105,95 @@ const char *tc_push_quoted(lua_State *L, int index);
 /* Where `text` stops being UTF-8 (RFC 3629), from 1, or 0 where it never does. */
 size_t tc_utf8_error(const char *text, size_t size);
 
+/* ---- lua_models.c, lua_routes.c ---- */
+
+enum tc_via { TC_VIA_IMAGES, TC_VIA_CHAT, TC_VIA_GEMINI };
+
+/* Models that share their ways and limits. */
+struct tc_family {
+    const char *pattern; /* of a model's name, '*' for any characters */
+    enum tc_via via;
+    unsigned most;        /* pictures that one request gives */
+    unsigned limit;       /* pictures that may be asked for; 0: as many as an answer may have */
+    const char *sizes[4]; /* NULL at the end; none at all: any */
+    const char *ratios[11];
+};
+
+/* The family of a model, or NULL. A provider's name before a '/' does not count. */
+const struct tc_family *tc_family_of(const char *model);
+
+/* One way to a picture. */
+struct tc_route {
+    const char *name; /* "chat" */
+    const struct tc_rule *rules;
+    unsigned rule_count;
+    enum tc_base base;
+    const char *path; /* "{model}" stands for the model's name */
+    enum tc_credentials credentials;
+
+    /*
+     * Pushes the pieces of a request's body: the table at `body`, and the conversation at `turns`
+     * where the route has one. False: an error table is on top.
+     */
+    bool (*write)(lua_State *L, int body, int turns);
+
+    /* Reads the answer at `answer` (a table): see lua_answer.c. */
+    void (*read)(lua_State *L, int answer);
+};
+
+const struct tc_route *tc_route(enum tc_via via);
+
+/* The route of that name; false when there is none. */
+bool tc_via_of(const char *name, enum tc_via *via);
+
+/* ---- lua_body.c ---- */
+
+void tc_register_body(lua_State *L);
+
+/* Pushes the conversation that the params' history, images and prompt make. False: an error table.
+ */
+bool tc_push_turns(lua_State *L, int params);
+
+/* Pushes the value at `index` as JSON. False: an error table. */
+bool tc_push_encoded(lua_State *L, int index);
+
+bool tc_write_images(lua_State *L, int body, int turns);
+bool tc_write_chat(lua_State *L, int body, int turns);
+bool tc_write_gemini(lua_State *L, int body, int turns);
+
+/* Pushes a userdata that holds the body made of the pieces at `pieces`, and its pictures. */
+struct tc_body *tc_push_body(lua_State *L, int pieces);
+
 /* ---- lua_params.c ---- */
 
-/* What a client lends to its requests. */
-struct tc_defaults {
-    double timeout, connect_timeout, max_retries;
-    enum tc_retry retry;
+/* What is asked for: one request, or several that share it. */
+struct tc_order {
+    struct tc_request_options options; /* of each, but for key and body */
+    enum tc_via via;
+    unsigned count;                   /* pictures */
+    unsigned at_once;                 /* of them, in one request */
+    double ratio;                     /* width by height; 0: any */
+    bool json;                        /* no pictures at all: the answer itself is wanted */
+    struct tc_body *body, *last_body; /* the last request may be for fewer; NULL: none */
 };
 
 /*
- * Reads and checks the params at `index` (a table or a string) for a request of the client whose
- * uservalue is at `lent`. True: `*options` is complete but for the key and the body, and values on
- * the stack anchor its strings: the topmost are the model's name and the body's JSON. False: an
- * error table is on top.
+ * Reads and checks the params at `index` (a table or a string) for an order to the client whose
+ * uservalue is at `lent`. True: `*order` is complete but for the key; the params there are replaced
+ * by a plain table which has the model's name and, under 1 and 2, what holds the bodies; values on
+ * the stack anchor the options' strings. False: an error table is on top.
  */
 bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
-                    struct tc_request_options *options);
+                    struct tc_order *order);
 
 /* Raises, as Lua's own functions do, unless there is a table or a string at `index`. */
 void tc_params_argument(lua_State *L, int index);
+
+/* ---- lua_answer.c: each reads its route's answer, see there ---- */
+
+void tc_read_images(lua_State *L, int answer);
+void tc_read_chat(lua_State *L, int answer);
+void tc_read_gemini(lua_State *L, int answer);
 
 /* ---- lua_client.c ---- */
 
@@ -115,7 +202,7 @@ int tc_client_lua_new(lua_State *L);
 int tc_client_lua_generate(lua_State *L);
 
 /*
- * Drives the client at `client` until the request at `request` has ended or tc_clock_now() is past
+ * Drives the client at `client` until the request at `request` is over or tc_clock_now() is past
  * `until`. Returns what lua_pcall does: an error is on top if Lua was interrupted.
  */
 int tc_client_wait(lua_State *L, int client, int request, double until);
@@ -127,15 +214,44 @@ bool tc_client_push_driver(lua_State *L, int client, const char *name);
 /* Tells the driver of the client at `client`, if it has one, what has changed. */
 void tc_client_sync(lua_State *L, int client);
 
+/* The engine's client of the userdata at `index`. */
+struct tc_client *tc_client_of(lua_State *L, int index);
+
+/* ---- lua_call.c ---- */
+
+/* Reads what client:call takes, at `index`, as tc_params_read does params. */
+bool tc_call_read(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
+                  struct tc_order *order);
+
 /* ---- lua_request.c ---- */
 
+/* One engine's request of a user's: for some of the pictures, or for one that an answer points to.
+ */
+struct tc_part {
+    struct tc_part *next;
+    struct tc_request *request;
+    struct tc_writer writer; /* of the picture that is being saved as it comes */
+    unsigned position;       /* from 1 */
+    unsigned first, quota;   /* its pictures are the numbers behind `first`, so many */
+    unsigned numbered;       /* its pictures that have a number */
+    unsigned numbers[TC_ENVELOPE_IMAGES];
+    const struct tc_part *of; /* whose answer points to it, or NULL */
+    bool noted;               /* its end is known to the whole */
+    bool put_off;             /* it has brought something while a function was called */
+};
+
 struct tc_request_box {
-    struct tc_request *request; /* NULL until it is submitted */
-    struct tc_writer writer;    /* of the picture that is being saved as it comes */
-    uint64_t told;              /* bytes that on_progress knows of */
-    bool stopped;               /* one of the user's functions refused or raised: no more of them */
-    bool giving;                /* one of them is being called: what comes meanwhile has to wait */
-    bool put_off;               /* and something has come */
+    struct tc_part *parts, *last_part; /* none until it is submitted */
+    unsigned count;                    /* pictures that were asked for */
+    unsigned last_number;              /* the largest of a picture so far, at least `count` */
+    double ratio;                      /* width by height that was asked for, or 0 */
+    enum tc_via via;
+    bool json;                       /* the result is an answer as it is */
+    struct tc_request_options fetch; /* for pictures that an answer points to */
+    uint64_t told;                   /* bytes that on_progress knows of */
+    const struct tc_part *cause;     /* with which the whole was ended from here, or NULL */
+    bool stopped;                    /* no more of the user's functions are called */
+    bool giving;                     /* one of them is being called: what comes has to wait */
 };
 
 void tc_register_request(lua_State *L);
@@ -145,29 +261,49 @@ struct tc_request_box *tc_request_box(lua_State *L, int index);
 
 /*
  * Pushes a request userdata that holds nothing yet, of the client at `client`. The params at
- * `params` have its takers (on_image, sink, ...); `done` is the index of a function or nil, `model`
- * that of the name which its response gets where the answer has none.
+ * `params` have its takers (on_image, sink, ...); `done` is the index of a function or nil.
  */
-struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int model, int done);
+struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int done,
+                                       const struct tc_order *order);
 
 /*
- * Pushes the response, or nil and the error, of the request at `index`, which has ended; or raises
+ * Puts the requests of an order into the queue of the client at `client`, for the userdata at
+ * `index`. Raises when memory is short; nothing is sent then.
+ */
+void tc_request_submit(lua_State *L, int index, int client, const struct tc_order *order);
+
+/* Have all its parts ended, and is there nothing more to fetch? */
+bool tc_request_is_over(const struct tc_request_box *box);
+
+/*
+ * Pushes the response, or nil and the error, of the request at `index`, which is over; or raises
  * what one of the user's functions raised while somebody waited. Returns how much it pushed.
  */
 int tc_request_push_result(lua_State *L, int index);
 
-/* Lua functions of a request, for the client to call protected. They call the user's. */
+/*
+ * Lua functions of a request, for the client to call protected. They call the user's. The first two
+ * take a part too, as a light userdata.
+ */
 int tc_request_give(lua_State *L);          /* hands out what has come */
+int tc_request_note(lua_State *L);          /* takes note of a part's end */
 int tc_request_finish(lua_State *L);        /* tells `done` of the end */
 int tc_request_resume_waiter(lua_State *L); /* resumes a coroutine that is in await */
 
 bool tc_request_has_waiter(lua_State *L, int index);
 
+/* The part that is the engine's `request`. */
+struct tc_part *tc_request_part(const struct tc_request_box *box, const struct tc_request *request);
+
 /*
- * Is one of the user's functions being called for the request at `index`? Then its `news`, just
- * taken from the client, have to wait until that returns: they will be told again.
+ * Is one of the user's functions being called for the request at `index`? Then `news` of one of its
+ * parts, just taken from the client, have to wait until that returns: they will be told again.
  */
 bool tc_request_put_off(lua_State *L, int index, struct tc_request *news);
+
+/* Ends it because of one of its parts: no more functions are called for it. */
+void tc_request_stop(struct tc_request_box *box, struct tc_part *part, enum tc_kind kind,
+                     const char *message);
 
 /* Pops an error and keeps it for who waits for the request at `index`; false: nobody does. */
 bool tc_request_keep_error(lua_State *L, int index);
@@ -178,9 +314,9 @@ void tc_request_set_waited(lua_State *L, int index, bool waited);
 /* Cancels the request at `index`, of which nobody wants to hear any more. */
 void tc_request_abandon(lua_State *L, int index);
 
-/* ---- lua_response.c ---- */
+/* ---- lua_image.c ---- */
 
-void tc_register_response(lua_State *L);
+void tc_register_image(lua_State *L);
 
 /* Pushes the table of one whole picture, with its bytes unless those were `streamed` elsewhere. */
 void tc_push_image(lua_State *L, struct tc_image *image, bool streamed);
@@ -194,10 +330,23 @@ bool tc_check_save(lua_State *L, int table);
  */
 const char *tc_push_path(lua_State *L, const char *path, const char *ext, unsigned number);
 
-/*
- * Pushes the response of a request that succeeded, whose pictures are in the list at `images`.
- * False: an error table is on top instead.
- */
-bool tc_push_response(lua_State *L, const struct tc_request *request, int images);
+/* ---- lua_response.c ---- */
+
+/* JSON null to nil, and whole numbers to integers where Lua has those, all the way down. */
+void tc_tidy(lua_State *L, int table);
+
+/* Pushes the answer of a request that succeeded as a table. False: an error table is on top. */
+bool tc_push_answer(lua_State *L, const struct tc_request *request);
+
+/* Pushes the error for an answer without a picture; `refusal` is the index of why, or of nil. */
+void tc_push_no_image(lua_State *L, const struct tc_request *request, int answer, int refusal);
+
+/* Pushes the answer of a request that is not for pictures, or a table that is a field of it. False:
+ * an error table is on top instead. */
+bool tc_push_json_answer(lua_State *L, const struct tc_request *request, const char *field);
+
+/* Pushes the response of a request that is over, whose uservalue is at `state`. False: an error
+ * table is on top instead. */
+bool tc_push_response(lua_State *L, const struct tc_request_box *box, int state);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "client.h"
 
+#include "address.h"
 #include "alloc.h"
 #include "clock.h"
 
@@ -204,6 +205,8 @@ void tc_client_end(struct tc_client *client, struct tc_request *request)
     unlink_request(client, request);
     request->state = TC_DONE;
     request->timing.ended = tc_clock_now();
+    if (request->unbilled)
+        request->failure.maybe_billed = false;
     client->active--;
     tc_client_tell(client, request);
 }
@@ -581,14 +584,15 @@ static bool is_loopback(const char *host)
            !strcmp(host, "[::1]") || (size > 10 && !strcmp(host + size - 10, ".localhost"));
 }
 
-/* Is it plain http to this machine? No proxy of the environment's is to see that. False: no memory.
- */
-static bool is_direct(CURLU *url, bool *direct)
+/* Is it on this machine, and plain http? Then no proxy of the environment's is to see it. False: no
+ * memory. */
+static bool find_place(CURLU *url, bool *local, bool *direct)
 {
     char *scheme = NULL, *host = NULL;
     bool well = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
                 curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK;
-    *direct = well && !strcmp(scheme, "http") && is_loopback(host);
+    *local = well && is_loopback(host);
+    *direct = *local && !strcmp(scheme, "http");
     curl_free(scheme);
     curl_free(host);
     return well;
@@ -612,16 +616,26 @@ static const char *wrong_code(CURLUcode code)
     return code == CURLUE_OK ? NULL : "an https URL expected";
 }
 
-static const char *check_place(const char *scheme, const char *host, bool allow_http)
+/* What a URL may be. */
+struct allowance {
+    bool http_here, http_anywhere, private_address;
+    const char *no_http; /* what to say of http elsewhere */
+};
+
+static const char *check_place(const char *scheme, const char *host,
+                               const struct allowance *allowed)
 {
     if (strcmp(scheme, "https") && strcmp(scheme, "http"))
         return "only https and http are spoken";
-    if (!strcmp(scheme, "http") && !allow_http && !is_loopback(host))
-        return "plain http shows the key to the network; use https, or allow_http = true";
+    bool http_allowed = allowed->http_anywhere || (allowed->http_here && is_loopback(host));
+    if (!strcmp(scheme, "http") && !http_allowed)
+        return allowed->no_http;
+    if (!allowed->private_address && (is_loopback(host) || tc_address_text_is_private(host)))
+        return "it is at a private address";
     return NULL;
 }
 
-static const char *check_parts(CURLU *url, bool allow_http)
+static const char *check_parts(CURLU *url, const struct allowance *allowed)
 {
     char *scheme = NULL, *host = NULL;
     CURLUcode code = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
@@ -629,7 +643,7 @@ static const char *check_parts(CURLU *url, bool allow_http)
         code = curl_url_get(url, CURLUPART_HOST, &host, 0);
     const char *wrong = wrong_code(code);
     if (!wrong)
-        wrong = check_place(scheme, host, allow_http);
+        wrong = check_place(scheme, host, allowed);
     curl_free(scheme);
     curl_free(host);
     if (wrong)
@@ -642,20 +656,52 @@ static const char *check_parts(CURLU *url, bool allow_http)
     return NULL;
 }
 
-const char *tc_client_check_url(const char *url, bool allow_http)
+static const char *check_url(const char *url, const struct allowance *allowed)
 {
-    set_up_once();
     CURLU *parts = curl_url();
     if (!parts)
         return tc_client_no_memory;
     const char *wrong =
         wrong_code(curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME));
     if (!wrong)
-        wrong = check_parts(parts, allow_http);
-    if (!wrong && strpbrk(url, "?#"))
-        wrong = "a URL without '?' and '#' expected";
+        wrong = check_parts(parts, allowed);
     curl_url_cleanup(parts);
     return wrong;
+}
+
+const char *tc_client_check_url(const char *url, bool allow_http)
+{
+    const struct allowance allowed = {
+        true, allow_http, true,
+        "plain http shows the key to the network; use https, or allow_http = true"};
+    set_up_once();
+    const char *wrong = check_url(url, &allowed);
+    return !wrong && strpbrk(url, "?#") ? "a URL without '?' and '#' expected" : wrong;
+}
+
+const char *tc_client_check_picture_url(const struct tc_client *client, const char *url,
+                                        bool trusted)
+{
+    const struct allowance allowed = {client->local, false, trusted || client->local,
+                                      "https expected"};
+    return check_url(url, &allowed);
+}
+
+/* Does the environment name a proxy for https? */
+static bool has_proxy_variable(void)
+{
+    static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value)
+            return true;
+    }
+    return false;
+}
+
+bool tc_client_is_proxied(const struct tc_client *client)
+{
+    return client->proxy ? *client->proxy != '\0' : !client->direct && has_proxy_variable();
 }
 
 /* libcurl's own bundle, where the caller names none: NULL when there is none to be named. */
@@ -705,7 +751,7 @@ static bool set_base_url(struct tc_client *client)
     CURLU *url = curl_url();
     bool well = url && client->base_url &&
                 curl_url_set(url, CURLUPART_URL, client->base_url, 0) == CURLUE_OK &&
-                is_direct(url, &client->direct);
+                find_place(url, &client->local, &client->direct);
     curl_url_cleanup(url);
     if (well)
         trim_slashes(client->base_url);

@@ -45,6 +45,7 @@ struct tc_client {
     unsigned max_concurrency;
     uint64_t max_response_bytes;
     bool http2;
+    bool local;  /* the base URL is one of this machine's */
     bool direct; /* no proxy but the one that was given */
     struct tc_loop loop;
     struct tc_kept kept[TC_KEPT]; /* the latest, in turn */
@@ -67,7 +68,17 @@ struct tc_client {
  */
 const char *tc_client_check_url(const char *url, bool allow_http);
 
-/* What tc_client_check_url returns when it is not the URL's fault. */
+/*
+ * Is `url` fit for a picture that an answer points to? NULL, or why not. Plain http is for pictures
+ * of a gateway on this machine; addresses that are not of the internet need `trusted`.
+ */
+const char *tc_client_check_picture_url(const struct tc_client *client, const char *url,
+                                        bool trusted);
+
+/* May a proxy stand between this client and https servers? */
+bool tc_client_is_proxied(const struct tc_client *client);
+
+/* What these return when it is not the URL's fault. */
 extern const char tc_client_no_memory[];
 
 /* NULL when memory is short. Sets libcurl up, once per process. */

@@ -20,7 +20,7 @@
 #define DEFAULT_BASE_URL "https://api.thucchien.ai"
 #define DEFAULT_MODEL    "imagen-4"
 
-enum { MIB = 1024 * 1024, LONGEST_TIMEOUT = 86400 };
+enum { MIB = 1024 * 1024 };
 
 /* How long a wait may stay in libcurl before Lua's hooks get a chance: Ctrl-C is one of them. */
 static const double SLICE = 0.1;
@@ -40,22 +40,22 @@ static struct client_box *check_client(lua_State *L, int index)
 /* ---- options; all push an error table when false ---- */
 
 static const struct tc_field fields[] = {
-    {"api_key", TC_T_ANY},
-    {"base_url", TC_T_STRING},
-    {"model", TC_T_STRING},
-    {"timeout", TC_T_NUMBER},
-    {"connect_timeout", TC_T_NUMBER},
-    {"max_retries", TC_T_WHOLE},
-    {"retry", TC_T_STRING},
-    {"max_concurrency", TC_T_WHOLE},
-    {"requests_per_minute", TC_T_WHOLE},
-    {"max_response_bytes", TC_T_WHOLE},
-    {"headers", TC_T_TABLE},
-    {"proxy", TC_T_STRING},
-    {"ca_file", TC_T_STRING},
-    {"http2", TC_T_BOOLEAN},
-    {"allow_http", TC_T_BOOLEAN},
-    {"user_agent", TC_T_STRING},
+    {"api_key", TC_T_ANY, 0},
+    {"base_url", TC_T_STRING, 0},
+    {"model", TC_T_STRING, 0},
+    {"timeout", TC_T_NUMBER, 0},
+    {"connect_timeout", TC_T_NUMBER, 0},
+    {"max_retries", TC_T_WHOLE, 0},
+    {"retry", TC_T_STRING, 0},
+    {"max_concurrency", TC_T_WHOLE, 0},
+    {"requests_per_minute", TC_T_WHOLE, 0},
+    {"max_response_bytes", TC_T_WHOLE, 0},
+    {"headers", TC_T_TABLE, 0},
+    {"proxy", TC_T_STRING, 0},
+    {"ca_file", TC_T_STRING, 0},
+    {"http2", TC_T_BOOLEAN, 0},
+    {"allow_http", TC_T_BOOLEAN, 0},
+    {"user_agent", TC_T_STRING, 0},
 };
 
 static bool read_boolean(lua_State *L, int index, const char *name)
@@ -114,8 +114,8 @@ static bool read_base_url(lua_State *L, int index, const char **url)
 static bool read_defaults(lua_State *L, int index, struct tc_defaults *defaults)
 {
     *defaults = (struct tc_defaults){300, 15, 2, TC_RETRY_SAFE};
-    return tc_field_number(L, index, "timeout", 0.001, LONGEST_TIMEOUT, &defaults->timeout) &&
-           tc_field_number(L, index, "connect_timeout", 0.001, LONGEST_TIMEOUT,
+    return tc_field_number(L, index, "timeout", 0.001, TC_LONGEST_TIMEOUT, &defaults->timeout) &&
+           tc_field_number(L, index, "connect_timeout", 0.001, TC_LONGEST_TIMEOUT,
                            &defaults->connect_timeout) &&
            tc_field_whole(L, index, "max_retries", 0, 100, &defaults->max_retries) &&
            tc_field_retry(L, index, &defaults->retry);
@@ -218,6 +218,12 @@ static int refuse(lua_State *L)
     lua_pushnil(L);
     lua_insert(L, -2);
     return 2;
+}
+
+struct tc_client *tc_client_of(lua_State *L, int index)
+{
+    const struct client_box *box = lua_touserdata(L, index);
+    return box->client;
 }
 
 static bool is_open(const struct client_box *box)
@@ -418,16 +424,18 @@ static int client_set_driver(lua_State *L)
 
 /* ---- news ---- */
 
-/* Calls `function` with the request, protected; an error is kept and ends the request. */
-static void call_for(lua_State *L, int lent, int request, lua_CFunction function)
+/* Calls `function` with the request and one of its parts, protected; an error is kept and ends the
+ * request. */
+static void call_for(lua_State *L, int lent, int request, struct tc_part *part,
+                     lua_CFunction function)
 {
-    struct tc_request_box *box = tc_request_box(L, request);
     lua_pushcfunction(L, function);
     lua_pushvalue(L, request);
-    if (!lua_pcall(L, 1, 0, 0))
+    lua_pushlightuserdata(L, part);
+    if (!lua_pcall(L, 2, 0, 0))
         return;
-    box->stopped = true;
-    tc_request_fail(box->request, TC_CANCELLED, "a function of the caller's raised an error");
+    tc_request_stop(tc_request_box(L, request), part, TC_CANCELLED,
+                    "a function of the caller's raised an error");
     if (tc_request_keep_error(L, request))
         return;
     lua_getfield(L, lent, "raised");
@@ -438,13 +446,20 @@ static void call_for(lua_State *L, int lent, int request, lua_CFunction function
     lua_pop(L, 2);
 }
 
-static void hand_out(lua_State *L, int lent, int request, bool ended)
+/* Hands out what a part of the request has brought. Returns whether the whole is over. */
+static bool hand_out(lua_State *L, int lent, int request, struct tc_part *part, bool ended)
 {
-    call_for(L, lent, request, tc_request_give);
-    if (ended)
-        call_for(L, lent, request, tc_request_finish);
-    while (ended && tc_request_has_waiter(L, request))
-        call_for(L, lent, request, tc_request_resume_waiter);
+    const struct tc_request_box *box = tc_request_box(L, request);
+    call_for(L, lent, request, part, tc_request_give);
+    if (!ended)
+        return false;
+    call_for(L, lent, request, part, tc_request_note);
+    if (!tc_request_is_over(box))
+        return false;
+    call_for(L, lent, request, part, tc_request_finish);
+    while (tc_request_has_waiter(L, request))
+        call_for(L, lent, request, part, tc_request_resume_waiter);
+    return true;
 }
 
 /* May news be handed out now? All may, but in a `frame`, which has a turn's bytes for them. */
@@ -454,8 +469,8 @@ static bool has_news(const struct client_box *box, bool frame)
 }
 
 /*
- * Hands out the news of the client, whose uservalue is at `lent`, and returns whether a request has
- * ended. An error that a function of the user's raises ends its request and does not keep others
+ * Hands out the news of the client, whose uservalue is at `lent`, and returns whether a request is
+ * over. An error that a function of the user's raises ends its request and does not keep others
  * from theirs: it is raised again by who waits for the request, or else by the next poll.
  */
 static bool deliver(lua_State *L, struct client_box *box, int lent, bool frame)
@@ -481,8 +496,9 @@ static bool deliver(lua_State *L, struct client_box *box, int lent, bool frame)
             lua_rawseti(L, lent, id);
         }
         if (lua_isuserdata(L, -1)) {
-            any = any || ended;
-            hand_out(L, lent, lua_gettop(L), ended);
+            int request = lua_gettop(L);
+            struct tc_part *part = tc_request_part(tc_request_box(L, request), news);
+            any = (part && hand_out(L, lent, request, part, ended)) || any;
         }
         lua_pop(L, 1);
     }
@@ -529,10 +545,10 @@ static bool wait_slice(lua_State *L, struct client_box *box, int lent, double se
 static int wait_for(lua_State *L)
 {
     struct client_box *box = check_client(L, 1);
-    struct tc_request_box *request = tc_request_box(L, 2);
+    const struct tc_request_box *request = tc_request_box(L, 2);
     double until = lua_tonumber(L, 3), left = until - tc_clock_now();
     tc_getuservalue(L, 1);
-    while (request->request->state != TC_DONE && left > 0) {
+    while (!tc_request_is_over(request) && left > 0) {
         wait_slice(L, box, 4, left);
         left = until - tc_clock_now();
     }
@@ -633,52 +649,54 @@ static bool closed(lua_State *L)
     return false;
 }
 
-/* A body that is the JSON at `index`; NULL when memory is short. */
-static struct tc_body *make_body(lua_State *L, int index)
-{
-    struct tc_piece piece = {NULL, 0, false};
-    piece.bytes = lua_tolstring(L, index, &piece.size);
-    return tc_body_new(&piece, 1);
-}
+/* Reads what the user gave at `index` for an order. */
+typedef bool reader(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
+                    struct tc_order *order);
 
 /*
- * Checks the params at `index` and puts the request into the queue of the client at `client`; the
- * function at `done` (nil for none) will be told of its end. Pushes its userdata, or an error table
- * when false.
+ * Has `read` make an order of what is at `index`, and puts its requests into the queue of the
+ * client at `client`; the function at `done` (nil for none) will be told of their end. Pushes the
+ * userdata, or an error table when false.
  */
-static bool submit(lua_State *L, int client, int index, int done)
+static bool submit(lua_State *L, int client, int index, int done, reader *read)
 {
     struct client_box *box = lua_touserdata(L, client);
-    struct tc_request_options options;
+    struct tc_order order;
     tc_checkstack(L, 40);
-    memset(&options, 0, sizeof(options));
+    memset(&order, 0, sizeof(order));
     if (!is_open(box))
         return closed(L);
     tc_getuservalue(L, client);
     int lent = lua_gettop(L);
-    if (!tc_params_read(L, index, lent, &box->defaults, &options))
+    if (!read(L, index, lent, &box->defaults, &order))
         return false;
-    int model = lua_gettop(L) - 1;
     if (!is_open(box)) /* closed by a metamethod of the params */
         return closed(L);
-    if (!find_key(L, box, lent, &options.api_key))
+    if (!find_key(L, box, lent, &order.options.api_key))
         return false;
-    struct tc_request_box *request = tc_push_request(L, client, index, model, done);
+    (void)tc_push_request(L, client, index, done, &order);
     if (!is_open(box)) /* closed by the function for the key */
         return closed(L);
-    /* All that can fail in Lua comes first: what is in the queue is sent, and paid. */
-    int id = (int)(box->client->last_id + 1);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, lent, id);
-    options.body = make_body(L, model + 1);
-    request->request = options.body ? tc_client_submit(box->client, &options) : NULL;
-    tc_body_release(options.body);
-    if (!request->request) {
-        lua_pushnil(L);
-        lua_rawseti(L, lent, id);
-        return luaL_error(L, "not enough memory") != 0;
-    }
+    tc_request_submit(L, lua_gettop(L), client, &order);
     return true;
+}
+
+/* submit's userdata is on top: what follows when the caller does not wait. */
+static int go_on(lua_State *L)
+{
+    tc_client_sync(L, 1); /* a driver's timer begins it all */
+    return 1;
+}
+
+/* submit's userdata is on top: waits for it. Returns how much it pushed. */
+static int wait_for_result(lua_State *L, int client)
+{
+    int request = lua_gettop(L);
+    if (tc_client_wait(L, client, request, HUGE_VAL)) { /* interrupted: nobody asks any more */
+        tc_request_abandon(L, request);
+        lua_error(L);
+    }
+    return tc_request_push_result(L, request);
 }
 
 /* client:submit(params [, done]) -> request | nil, err */
@@ -689,24 +707,15 @@ static int client_submit(lua_State *L)
     lua_settop(L, 3);
     if (!lua_isnil(L, 3))
         luaL_checktype(L, 3, LUA_TFUNCTION);
-    if (!submit(L, 1, 2, 3))
-        return refuse(L);
-    tc_client_sync(L, 1); /* a driver's timer begins it all */
-    return 1;
+    return submit(L, 1, 2, 3, tc_params_read) ? go_on(L) : refuse(L);
 }
 
 /* Submits the params at `index` to the client at `client` and waits. Returns how much it pushed. */
 static int generate(lua_State *L, int client, int index)
 {
     lua_pushnil(L); /* nobody is told */
-    if (!submit(L, client, index, lua_gettop(L)))
-        return refuse(L);
-    int request = lua_gettop(L);
-    if (tc_client_wait(L, client, request, HUGE_VAL)) { /* interrupted: nobody asks any more */
-        tc_request_abandon(L, request);
-        lua_error(L);
-    }
-    return tc_request_push_result(L, request);
+    bool well = submit(L, client, index, lua_gettop(L), tc_params_read);
+    return well ? wait_for_result(L, client) : refuse(L);
 }
 
 static int client_generate(lua_State *L)
@@ -715,6 +724,52 @@ static int client_generate(lua_State *L)
     tc_params_argument(L, 2);
     lua_settop(L, 2);
     return generate(L, 1, 2);
+}
+
+/* Sends what is at 2, with the function at 3 to be told, or waits where that is nil. */
+static int call(lua_State *L)
+{
+    bool tells = !lua_isnil(L, 3);
+    if (tells)
+        luaL_checktype(L, 3, LUA_TFUNCTION);
+    if (!submit(L, 1, 2, 3, tc_call_read))
+        return refuse(L);
+    return tells ? go_on(L) : wait_for_result(L, 1);
+}
+
+/* client:call(request [, done]) -> table | nil, err; with done: request | nil, err */
+static int client_call(lua_State *L)
+{
+    check_client(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 3);
+    return call(L);
+}
+
+/* Calls a route by its path; `field` of its answer is the result. */
+static int call_path(lua_State *L, const char *path, const char *field)
+{
+    check_client(L, 1);
+    lua_settop(L, 2);
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, path);
+    lua_setfield(L, 3, "path");
+    lua_pushstring(L, field);
+    lua_setfield(L, 3, "field");
+    lua_insert(L, 2);
+    return call(L);
+}
+
+/* client:key_info([done]) -> info | nil, err */
+static int client_key_info(lua_State *L)
+{
+    return call_path(L, "/key/info", "info");
+}
+
+/* client:models([done]) -> list | nil, err */
+static int client_models(lua_State *L)
+{
+    return call_path(L, "/v1/models", "data");
 }
 
 /*
@@ -787,6 +842,9 @@ void tc_register_client(lua_State *L)
     static const luaL_Reg methods[] = {
         {"generate", client_generate},
         {"submit", client_submit},
+        {"call", client_call},
+        {"key_info", client_key_info},
+        {"models", client_models},
         {"poll", client_poll},
         {"set_driver", client_set_driver},
         {"action", client_action},

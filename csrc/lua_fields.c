@@ -152,6 +152,25 @@ bool tc_fields_check(lua_State *L, int index, const struct tc_field *fields, siz
     return true;
 }
 
+/* Replaces the table at `index` by a plain one of the fields that can be had from it. */
+static void make_plain(lua_State *L, int index, const struct tc_field *fields, size_t count)
+{
+    lua_createtable(L, 0, (int)count);
+    for (size_t i = 0; i < count; i++) {
+        lua_getfield(L, index, fields[i].name);
+        lua_setfield(L, -2, fields[i].name);
+    }
+    lua_replace(L, index);
+}
+
+bool tc_fields_resolve(lua_State *L, int index, const struct tc_field *fields, size_t count)
+{
+    if (!tc_fields_check(L, index, fields, count)) /* no unknown ones */
+        return false;
+    make_plain(L, index, fields, count);
+    return tc_fields_check(L, index, fields, count);
+}
+
 /* ---- values ---- */
 
 static const double EXACT = 9007199254740992.0; /* 2^53: up to here a double counts in ones */
@@ -225,6 +244,21 @@ bool tc_field_retry(lua_State *L, int index, enum tc_retry *retry)
             return true;
         }
     return wrong_type(L, "retry", "'safe', 'all' or 'none'", lua_gettop(L));
+}
+
+bool tc_field_settings(lua_State *L, int index, const struct tc_defaults *defaults,
+                       struct tc_request_options *options)
+{
+    double retries = defaults->max_retries;
+    options->timeout = defaults->timeout;
+    options->connect_timeout = defaults->connect_timeout;
+    options->retry = defaults->retry;
+    if (!tc_field_number(L, index, "timeout", 0.001, TC_LONGEST_TIMEOUT, &options->timeout) ||
+        !tc_field_whole(L, index, "max_retries", 0, 100, &retries) ||
+        !tc_field_retry(L, index, &options->retry))
+        return false;
+    options->max_retries = (unsigned)retries;
+    return true;
 }
 
 /* ---- headers ---- */

@@ -1,12 +1,13 @@
 /*
- * Params: from the table that a user wrote to the JSON that is sent.
+ * Params: from the table that a user wrote to an order, which the engine can carry out.
  *
- * What the API and LiteLLM know by name is listed here, with its type; what a family of models
- * takes is one row of `families`. Whatever else is wanted goes into extra_body, unchecked but for
- * what JSON itself cannot carry.
+ * What the API and LiteLLM know by name is listed here, with its type and the routes that take it;
+ * what a model takes is in lua_models.c. Whatever else is wanted goes into extra_body, unchecked
+ * but for what JSON itself cannot carry.
  */
 #include "binding.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,80 +16,63 @@
 
 /* ---- what there is ---- */
 
+/* Who takes a field: routes send it as it is, or write it in a way of their own. */
+enum { IMAGES = 1 << TC_VIA_IMAGES, CHAT = 1 << TC_VIA_CHAT, GEMINI = 1 << TC_VIA_GEMINI };
+enum { EVERY = IMAGES | CHAT | GEMINI };
+
 static const struct tc_field fields[] = {
     /* sent as they are */
-    {"prompt", TC_T_STRING},
-    {"model", TC_T_STRING},
-    {"n", TC_T_WHOLE},
-    {"size", TC_T_STRING},
-    {"aspect_ratio", TC_T_STRING},
-    {"quality", TC_T_STRING},
-    {"style", TC_T_STRING},
-    {"background", TC_T_STRING},
-    {"moderation", TC_T_STRING},
-    {"response_format", TC_T_STRING},
-    {"output_format", TC_T_STRING},
-    {"output_compression", TC_T_WHOLE},
-    {"output_options", TC_T_TABLE},
-    {"input_fidelity", TC_T_STRING},
-    {"user", TC_T_STRING},
-    {"negative_prompt", TC_T_STRING},
-    {"seed", TC_T_WHOLE},
-    {"language", TC_T_STRING},
-    {"guidance_scale", TC_T_NUMBER},
-    {"add_watermark", TC_T_BOOLEAN},
-    {"enhance_prompt", TC_T_BOOLEAN},
-    {"person_generation", TC_T_STRING},
-    {"safety_setting", TC_T_STRING},
-    {"include_rai_reason", TC_T_BOOLEAN},
-    {"sample_image_size", TC_T_STRING},
-    {"drop_params", TC_T_BOOLEAN},
-    {"num_retries", TC_T_WHOLE},
-    {"request_timeout", TC_T_NUMBER},
-    {"cache", TC_T_TABLE},
-    {"metadata", TC_T_TABLE},
-    {"tags", TC_T_TABLE},
-    {"fallbacks", TC_T_TABLE},
-    {"mock_response", TC_T_STRING},
+    {"model", TC_T_STRING, EVERY},
+    {"quality", TC_T_STRING, IMAGES},
+    {"style", TC_T_STRING, IMAGES},
+    {"background", TC_T_STRING, IMAGES},
+    {"moderation", TC_T_STRING, IMAGES},
+    {"response_format", TC_T_STRING, IMAGES},
+    {"output_format", TC_T_STRING, IMAGES},
+    {"output_compression", TC_T_WHOLE, IMAGES},
+    {"output_options", TC_T_TABLE, IMAGES},
+    {"input_fidelity", TC_T_STRING, IMAGES},
+    {"user", TC_T_STRING, IMAGES | CHAT},
+    {"negative_prompt", TC_T_STRING, IMAGES},
+    {"seed", TC_T_WHOLE, IMAGES | CHAT},
+    {"language", TC_T_STRING, IMAGES},
+    {"guidance_scale", TC_T_NUMBER, IMAGES},
+    {"add_watermark", TC_T_BOOLEAN, IMAGES},
+    {"enhance_prompt", TC_T_BOOLEAN, IMAGES},
+    {"person_generation", TC_T_STRING, IMAGES},
+    {"safety_setting", TC_T_STRING, IMAGES},
+    {"include_rai_reason", TC_T_BOOLEAN, IMAGES},
+    {"sample_image_size", TC_T_STRING, IMAGES},
+    {"drop_params", TC_T_BOOLEAN, IMAGES | CHAT},
+    {"num_retries", TC_T_WHOLE, IMAGES | CHAT},
+    {"request_timeout", TC_T_NUMBER, IMAGES | CHAT},
+    {"cache", TC_T_TABLE, IMAGES | CHAT},
+    {"metadata", TC_T_TABLE, IMAGES | CHAT},
+    {"tags", TC_T_TABLE, IMAGES | CHAT},
+    {"fallbacks", TC_T_TABLE, IMAGES | CHAT},
+    {"mock_response", TC_T_STRING, IMAGES | CHAT},
+    {"messages", TC_T_TABLE, CHAT},
+    /* each route has its own way with these */
+    {"prompt", TC_T_STRING, EVERY},
+    {"n", TC_T_WHOLE, EVERY},
+    {"size", TC_T_STRING, IMAGES},
+    {"aspect_ratio", TC_T_STRING, EVERY},
+    {"images", TC_T_TABLE, CHAT | GEMINI},
+    {"history", TC_T_TABLE, CHAT | GEMINI},
     /* ours */
-    {"on_image", TC_T_FUNCTION},
-    {"on_progress", TC_T_FUNCTION},
-    {"sink", TC_T_FUNCTION},
-    {"save", TC_T_STRING},
-    {"extra_body", TC_T_TABLE},
-    {"extra_headers", TC_T_TABLE},
-    {"timeout", TC_T_NUMBER},
-    {"max_retries", TC_T_WHOLE},
-    {"retry", TC_T_STRING},
+    {"via", TC_T_STRING, EVERY},
+    {"on_image", TC_T_FUNCTION, EVERY},
+    {"on_progress", TC_T_FUNCTION, EVERY},
+    {"sink", TC_T_FUNCTION, EVERY},
+    {"save", TC_T_STRING, EVERY},
+    {"extra_body", TC_T_TABLE, EVERY},
+    {"extra_headers", TC_T_TABLE, EVERY},
+    {"timeout", TC_T_NUMBER, EVERY},
+    {"max_retries", TC_T_WHOLE, EVERY},
+    {"retry", TC_T_STRING, EVERY},
 };
 
-enum { OWN_FIELDS = 9 }; /* the last of the fields above are not sent */
-
-enum { LONGEST_TIMEOUT = 86400 };
-
-/* Models that share their limits. Models of no family are checked for types only. */
-struct family {
-    const char *prefix; /* of the model's name */
-    unsigned most;      /* images at once */
-    const char *sizes[4], *ratios[6];
-};
-
-static const struct family families[] = {
-    {"imagen-4", 4, {"1024x1024", "1536x1024", "1024x1536"}, {"1:1", "3:4", "4:3", "16:9", "9:16"}},
-};
-
-/* Where the images route has its pictures. */
-static const struct tc_rule image_rules[] = {
-    {TC_CAPTURE_BASE64, {"data", "[]", "b64_json"}},
-};
-
-static const struct family *family_of(const char *model)
-{
-    for (size_t i = 0; i < COUNT(families); i++)
-        if (!strncmp(model, families[i].prefix, strlen(families[i].prefix)))
-            return &families[i];
-    return NULL;
-}
+enum { SENT_FIELDS = 30 }; /* the first of them */
 
 /* ---- checks; all push an error table when false ---- */
 
@@ -148,9 +132,32 @@ static bool check_value(lua_State *L, int index, const char *name, int depth)
     return true;
 }
 
+static bool has_field(lua_State *L, int params, const char *name)
+{
+    lua_getfield(L, params, name);
+    bool has = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    return has;
+}
+
+/* The caller's own conversation stands in place of all that would make one. */
+static bool check_messages(lua_State *L, int params)
+{
+    static const char *const others[] = {"prompt", "images", "history"};
+    for (size_t i = 0; i < COUNT(others); i++)
+        if (has_field(L, params, others[i])) {
+            tc_push_error(L, TC_INVALID_REQUEST, others[i],
+                          "field '%s': cannot go with 'messages', leave one out", others[i]);
+            return false;
+        }
+    return true;
+}
+
 static bool check_prompt(lua_State *L, int params)
 {
     size_t size = 0;
+    if (has_field(L, params, "messages"))
+        return check_messages(L, params);
     lua_getfield(L, params, "prompt");
     if (lua_isnil(L, -1)) {
         tc_push_error(L, TC_INVALID_REQUEST, "prompt",
@@ -164,6 +171,8 @@ static bool check_prompt(lua_State *L, int params)
                       size ? "nothing but white space" : "an empty string");
         return false;
     }
+    if (!check_text(L, -1, "prompt"))
+        return false;
     lua_pop(L, 1);
     return true;
 }
@@ -186,7 +195,7 @@ static bool check_choice(lua_State *L, int body, const char *name, const char *c
     for (size_t i = 0; value && values[i]; i++)
         if (!strcmp(values[i], value))
             value = NULL;
-    if (!value) {
+    if (!value || !values[0]) {
         lua_pop(L, 1);
         return true;
     }
@@ -197,22 +206,110 @@ static bool check_choice(lua_State *L, int body, const char *name, const char *c
     return false;
 }
 
-static bool check_family(lua_State *L, int body)
+/* ---- the model and the way to it ---- */
+
+/* Finds the route: the caller's, or the model's family's. */
+static bool find_route(lua_State *L, int params, const struct tc_family *family,
+                       struct tc_order *order)
 {
-    lua_getfield(L, body, "model");
+    order->via = family ? family->via : TC_VIA_IMAGES;
+    lua_getfield(L, params, "via");
+    const char *name = lua_tostring(L, -1);
+    if (name && !tc_via_of(name, &order->via)) {
+        const char *shown = tc_push_quoted(L, lua_gettop(L));
+        tc_push_error(L, TC_INVALID_REQUEST, "via",
+                      "field 'via': 'images', 'chat' or 'gemini' expected, got %s", shown);
+        return false;
+    }
+    lua_pop(L, 1);
+    return true;
+}
+
+/* Are all fields there such as the route takes? */
+static bool check_route(lua_State *L, int params, enum tc_via via)
+{
+    for (size_t i = 0; i < COUNT(fields); i++) {
+        lua_getfield(L, params, fields[i].name);
+        bool wrong = !lua_isnil(L, -1) && !(fields[i].routes >> via & 1);
+        lua_pop(L, 1);
+        if (!wrong)
+            continue;
+        lua_getfield(L, params, "model");
+        const char *model = tc_push_quoted(L, lua_gettop(L));
+        const char *name = fields[i].name;
+        if (fields[i].routes & IMAGES)
+            tc_push_error(L, TC_INVALID_REQUEST, name,
+                          "field '%s': model %s is asked via '%s', which does not take it "
+                          "(extra_body sends anything)",
+                          name, model, tc_route(via)->name);
+        else
+            tc_push_error(L, TC_INVALID_REQUEST, name,
+                          "field '%s': model %s is asked via '%s', which does not take it (a model "
+                          "for chat does: 'gemini-2.5-flash-image-preview', or via = 'chat')",
+                          name, model, tc_route(via)->name);
+        return false;
+    }
+    return true;
+}
+
+/* How many pictures, in how many requests. */
+static bool read_count(lua_State *L, int params, const struct tc_family *family,
+                       struct tc_order *order)
+{
+    double most = family && family->limit ? family->limit : TC_ENVELOPE_IMAGES, count = 1;
+    if (!tc_field_whole(L, params, "n", 1, most, &count))
+        return false;
+    order->count = (unsigned)count;
+    order->at_once = order->via == TC_VIA_IMAGES ? order->count : 1;
+    if (family && order->at_once > family->most)
+        order->at_once = family->most;
+    return true;
+}
+
+/* Width by height of "16:9" or "1536x1024"; 0 where it is neither. */
+static double ratio_of(const char *text)
+{
+    unsigned width, height;
+    char between, behind;
+    if (!text || sscanf(text, "%5u%c%5u%c", &width, &between, &height, &behind) != 3)
+        return 0;
+    return (between == ':' || between == 'x') && width && height ? (double)width / height : 0;
+}
+
+static void read_ratio(lua_State *L, int params, struct tc_order *order)
+{
+    lua_getfield(L, params, "aspect_ratio");
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_getfield(L, params, "size");
+    }
+    order->ratio = ratio_of(lua_tostring(L, -1));
+    lua_setfield(L, params, "shape");
+}
+
+/* Finds out whom to ask for how much. The model's name is left in the params. */
+static bool read_order(lua_State *L, int params, int lent, struct tc_order *order)
+{
+    lua_getfield(L, params, "model");
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_getfield(L, lent, "model");
+        lua_pushvalue(L, -1);
+        lua_setfield(L, params, "model");
+    }
     const char *model = lua_tostring(L, -1);
     if (!*model) {
         tc_push_error(L, TC_INVALID_REQUEST, "model", "field 'model': got an empty string");
         return false;
     }
-    const struct family *family = family_of(model);
+    const struct tc_family *family = tc_family_of(model);
     lua_pop(L, 1);
-    double n = 1;
-    if (!family)
-        return true;
-    return tc_field_whole(L, body, "n", 1, family->most, &n) &&
-           check_choice(L, body, "size", family->sizes) &&
-           check_choice(L, body, "aspect_ratio", family->ratios);
+    if (!find_route(L, params, family, order) || !check_route(L, params, order->via) ||
+        !read_count(L, params, family, order))
+        return false;
+    read_ratio(L, params, order);
+    return !family || (check_choice(L, params, "size", family->sizes) &&
+                       check_choice(L, params, "aspect_ratio", family->ratios));
 }
 
 /* ---- the body ---- */
@@ -232,7 +329,7 @@ static bool set_whole(lua_State *L, int params, int body, const char *name)
 
 static bool copy_fields(lua_State *L, int params, int body)
 {
-    for (size_t i = 0; i < COUNT(fields) - OWN_FIELDS; i++) {
+    for (size_t i = 0; i < SENT_FIELDS; i++) {
         if (fields[i].type == TC_T_WHOLE) {
             if (!set_whole(L, params, body, fields[i].name))
                 return false;
@@ -244,30 +341,65 @@ static bool copy_fields(lua_State *L, int params, int body)
     return true;
 }
 
-static void set_default(lua_State *L, int body, const char *name, int value)
+/* A table in the body with one entry. The value is on top, and popped. */
+static void set_inside(lua_State *L, int body, const char *table, const char *name)
 {
-    lua_getfield(L, body, name);
-    bool absent = lua_isnil(L, -1);
+    lua_createtable(L, 0, 1);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, name);
+    lua_setfield(L, body, table);
+}
+
+static void set_images_fields(lua_State *L, int params, int body, unsigned n)
+{
+    lua_getfield(L, params, "prompt");
+    lua_setfield(L, body, "prompt");
+    lua_pushinteger(L, (lua_Integer)n); /* always: older gateways make, and bill, four without it */
+    lua_setfield(L, body, "n");
+    lua_getfield(L, params, "aspect_ratio"); /* overrides the size: only it is sent */
+    const char *name = lua_isnil(L, -1) ? "size" : "aspect_ratio";
     lua_pop(L, 1);
-    if (!absent)
-        return;
-    lua_pushvalue(L, value);
+    lua_getfield(L, params, name);
     lua_setfield(L, body, name);
 }
 
-static void set_defaults(lua_State *L, int body, int lent)
+static void set_chat_fields(lua_State *L, int params, int body)
 {
-    lua_getfield(L, lent, "model");
-    set_default(L, body, "model", lua_gettop(L));
-    lua_pushinteger(L, 1); /* always sent: older gateways make, and bill, four without it */
-    set_default(L, body, "n", lua_gettop(L));
-    lua_pop(L, 2);
-    lua_getfield(L, body, "aspect_ratio");
-    if (!lua_isnil(L, -1)) { /* the ratio overrides the size: only it is sent */
-        lua_pushnil(L);
-        lua_setfield(L, body, "size");
+    lua_createtable(L, 1, 0);
+    lua_pushliteral(L, "image");
+    lua_rawseti(L, -2, 1);
+    lua_setfield(L, body, "modalities");
+    lua_getfield(L, params, "aspect_ratio");
+    if (lua_isnil(L, -1))
+        lua_pop(L, 1);
+    else
+        set_inside(L, body, "imageConfig", "aspectRatio");
+}
+
+static void set_gemini_fields(lua_State *L, int params, int body)
+{
+    lua_pushnil(L); /* it is in the path */
+    lua_setfield(L, body, "model");
+    lua_getfield(L, params, "aspect_ratio");
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return;
     }
-    lua_pop(L, 1);
+    set_inside(L, body, "imageConfig", "aspectRatio");
+    lua_getfield(L, body, "imageConfig");
+    set_inside(L, body, "generationConfig", "imageConfig");
+    lua_pushnil(L);
+    lua_setfield(L, body, "imageConfig");
+}
+
+static void set_route_fields(lua_State *L, int params, int body, enum tc_via via, unsigned n)
+{
+    if (via == TC_VIA_IMAGES)
+        set_images_fields(L, params, body, n);
+    else if (via == TC_VIA_CHAT)
+        set_chat_fields(L, params, body);
+    else
+        set_gemini_fields(L, params, body);
 }
 
 static bool merge_extra(lua_State *L, int params, int body)
@@ -304,60 +436,74 @@ static bool check_body(lua_State *L, int body)
     return true;
 }
 
-/* Replaces the table on top by its JSON. */
-static bool encode(lua_State *L)
-{
-    tc_push_json(L, "encode");
-    lua_insert(L, -2);
-    lua_call(L, 1, 2);
-    if (lua_isstring(L, -2)) {
-        lua_pop(L, 1);
-        return true;
-    }
-    tc_push_error(L, TC_INVALID_REQUEST, NULL, "these params cannot be sent as JSON: %s",
-                  lua_tostring(L, -1));
-    return false;
-}
-
-/* Leaves the model's name and the JSON on the stack. */
-static bool make_body(lua_State *L, int params, int lent)
+/* Pushes the body of a request for `n` pictures. */
+static bool push_body(lua_State *L, int params, int turns, enum tc_via via, unsigned n,
+                      struct tc_body **made)
 {
     lua_newtable(L);
     int body = lua_gettop(L);
     if (!copy_fields(L, params, body))
         return false;
-    set_defaults(L, body, lent);
-    if (!check_family(L, body) || !merge_extra(L, params, body) || !check_body(L, body))
+    set_route_fields(L, params, body, via, n);
+    if (!merge_extra(L, params, body) || !check_body(L, body) ||
+        !tc_route(via)->write(L, body, turns))
         return false;
-    lua_getfield(L, body, "model");
-    lua_insert(L, body);
-    return encode(L);
-}
-
-/* ---- the whole ---- */
-
-static bool read_settings(lua_State *L, int params, const struct tc_defaults *defaults,
-                          struct tc_request_options *options)
-{
-    double retries = defaults->max_retries;
-    options->timeout = defaults->timeout;
-    options->connect_timeout = defaults->connect_timeout;
-    options->retry = defaults->retry;
-    if (!tc_field_number(L, params, "timeout", 0.001, LONGEST_TIMEOUT, &options->timeout) ||
-        !tc_field_whole(L, params, "max_retries", 0, 100, &retries) ||
-        !tc_field_retry(L, params, &options->retry))
-        return false;
-    options->max_retries = (unsigned)retries;
+    *made = tc_push_body(L, lua_gettop(L));
+    lua_replace(L, body);
+    lua_settop(L, body);
     return true;
 }
 
-static bool has_field(lua_State *L, int params, const char *name)
+/* Makes the bodies: of a request, and of the last one where that is for fewer pictures. The params
+ * hold them. */
+static bool make_bodies(lua_State *L, int params, struct tc_order *order)
 {
-    lua_getfield(L, params, name);
-    bool has = !lua_isnil(L, -1);
+    unsigned rest = order->count % order->at_once;
+    if (order->via == TC_VIA_IMAGES)
+        lua_pushnil(L);
+    else if (!tc_push_turns(L, params))
+        return false;
+    int turns = lua_gettop(L);
+    if (!push_body(L, params, turns, order->via, order->at_once, &order->body))
+        return false;
+    lua_rawseti(L, params, 1);
+    order->last_body = order->body;
+    if (rest && !push_body(L, params, turns, order->via, rest, &order->last_body))
+        return false;
+    if (rest)
+        lua_rawseti(L, params, 2);
     lua_pop(L, 1);
-    return has;
+    return true;
 }
+
+/* Pushes the path of the route, with the model's name in it where it has a place for that. */
+static const char *push_path(lua_State *L, int params, const char *path)
+{
+    static const char here[] = "{model}", hex[] = "0123456789ABCDEF";
+    const char *gap = strstr(path, here);
+    if (!gap)
+        return path;
+    luaL_Buffer buffer;
+    lua_getfield(L, params, "model");
+    const char *model = lua_tostring(L, -1);
+    luaL_buffinit(L, &buffer);
+    luaL_addlstring(&buffer, path, (size_t)(gap - path));
+    for (; *model; model++) { /* RFC 3986, 2.1 */
+        unsigned char character = (unsigned char)*model;
+        if (isalnum(character) || strchr("-._~", character)) {
+            luaL_addchar(&buffer, *model);
+            continue;
+        }
+        luaL_addchar(&buffer, '%');
+        luaL_addchar(&buffer, hex[character >> 4]);
+        luaL_addchar(&buffer, hex[character & 15]);
+    }
+    luaL_addstring(&buffer, gap + sizeof(here) - 1);
+    luaL_pushresult(&buffer);
+    return lua_tostring(L, -1);
+}
+
+/* ---- the whole ---- */
 
 /* Where the pictures go, and who watches. */
 static bool read_takers(lua_State *L, int params, struct tc_request_options *options)
@@ -391,38 +537,24 @@ static void expand(lua_State *L, int index)
     lua_replace(L, index);
 }
 
-/* Replaces the table at `index` by a plain one of the fields that can be had from it: what is
- * looked at from here on is what was checked, whatever a metatable would say the next time. */
-static void resolve(lua_State *L, int index)
-{
-    lua_createtable(L, 0, COUNT(fields));
-    for (size_t i = 0; i < COUNT(fields); i++) {
-        lua_getfield(L, index, fields[i].name);
-        lua_setfield(L, -2, fields[i].name);
-    }
-    lua_replace(L, index);
-}
-
-static bool check_fields(lua_State *L, int index)
-{
-    return tc_fields_check(L, index, fields, COUNT(fields));
-}
-
 bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
-                    struct tc_request_options *options)
+                    struct tc_order *order)
 {
     index = tc_absindex(L, index);
+    struct tc_request_options *options = &order->options;
     expand(L, index);
-    if (!check_fields(L, index)) /* no unknown ones */
-        return false;
-    resolve(L, index);
-    if (!check_fields(L, index) || !check_prompt(L, index) ||
-        !read_settings(L, index, defaults, options) || !read_takers(L, index, options) ||
+    if (!tc_fields_resolve(L, index, fields, COUNT(fields)) || !check_prompt(L, index) ||
+        !tc_field_settings(L, index, defaults, options) || !read_takers(L, index, options) ||
+        !read_order(L, index, lent, order) ||
         !tc_field_headers(L, index, "extra_headers", &options->headers) ||
-        !make_body(L, index, lent))
+        !make_bodies(L, index, order))
         return false;
-    options->path = "/images/generations";
-    options->rules = image_rules;
-    options->rule_count = COUNT(image_rules);
+    const struct tc_route *route = tc_route(order->via);
+    options->method = "POST";
+    options->base = route->base;
+    options->place = push_path(L, index, route->path);
+    options->credentials = route->credentials;
+    options->rules = route->rules;
+    options->rule_count = route->rule_count;
     return true;
 }

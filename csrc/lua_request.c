@@ -1,12 +1,18 @@
 /*
  * The request userdata: what a request has given so far, as Lua values, and where it goes.
  *
+ * A user's request has one or more parts, each a request of the engine's: where a model makes fewer
+ * pictures at once than were asked for, and where an answer has addresses in place of pictures.
+ *
  * Its uservalue has
  *
  *     box                           a userdata of the struct tc_request_box; it has the finalizer
  *     client                        its userdata
- *     images                        the tables of the pictures that are whole
- *     model                         for the response, where the answer names none
+ *     images                        the tables of the pictures that are whole, by number
+ *     items                         what the server says of them, by number
+ *     answers, failures, urls       of the parts, by position
+ *     bodies                        what is sent, with its pictures, until it is over
+ *     model, prompt, shape, field   what was asked for
  *     on_image, on_progress, sink, save, done     who takes what
  *     waiters                       coroutines in await, or functions that wake them
  *     waited, raised                somebody is in wait; what a function of the user's raised then
@@ -17,6 +23,7 @@
  */
 #include "binding.h"
 
+#include "alloc.h"
 #include "clock.h"
 
 #include <math.h>
@@ -25,7 +32,8 @@
 
 #define BOX "thucchien.request.box"
 
-static const char *const takers[] = {"on_image", "on_progress", "sink", "save"};
+static const char *const kept[] = {"on_image", "on_progress", "sink",  "save",
+                                   "model",    "prompt",      "shape", "field"};
 
 /* What the userdata itself is. */
 struct place {
@@ -41,62 +49,217 @@ struct tc_request_box *tc_request_box(lua_State *L, int index)
 static struct tc_request_box *check_request(lua_State *L, int index)
 {
     struct place *place = luaL_checkudata(L, index, TC_REQUEST);
-    luaL_argcheck(L, place->box && place->box->request, index,
+    luaL_argcheck(L, place->box && place->box->parts, index,
                   "a request that was submitted expected");
     return place->box;
 }
 
-struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int model, int done)
+static void set_table(lua_State *L, const char *name)
+{
+    lua_newtable(L);
+    lua_setfield(L, -2, name);
+}
+
+struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int done,
+                                       const struct tc_order *order)
 {
     struct place *place = lua_newuserdata(L, sizeof(*place));
     place->box = NULL;
     luaL_getmetatable(L, TC_REQUEST);
     lua_setmetatable(L, -2);
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 16);
     struct tc_request_box *box = lua_newuserdata(L, sizeof(*box));
     memset(box, 0, sizeof(*box));
     luaL_getmetatable(L, BOX);
     lua_setmetatable(L, -2);
     lua_setfield(L, -2, "box");
-    lua_newtable(L);
-    lua_setfield(L, -2, "images");
+    set_table(L, "images");
+    set_table(L, "items");
+    set_table(L, "answers");
+    set_table(L, "failures");
+    set_table(L, "urls");
     lua_pushvalue(L, client);
     lua_setfield(L, -2, "client");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "waited");
     lua_pushvalue(L, done);
     lua_setfield(L, -2, "done");
-    lua_pushvalue(L, model);
-    lua_setfield(L, -2, "model");
-    for (size_t i = 0; i < sizeof(takers) / sizeof(takers[0]); i++) {
-        lua_getfield(L, params, takers[i]);
-        lua_setfield(L, -2, takers[i]);
+    lua_pushvalue(L, params); /* which has them under 1 and 2 */
+    lua_setfield(L, -2, "bodies");
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        lua_getfield(L, params, kept[i]);
+        lua_setfield(L, -2, kept[i]);
     }
     tc_setuservalue(L, -2);
+    box->count = box->last_number = order->count;
+    box->ratio = order->ratio;
+    box->via = order->via;
+    box->json = order->json;
     place->box = box;
     return box;
 }
 
-/* ---- taking away ---- */
+/* ---- parts ---- */
 
-/* Ends the request, for what it brought could not be put away. */
-static void give_up(struct tc_request_box *box, const char *message)
+/* Adds a part that has no request yet. NULL when memory is short. */
+static struct tc_part *add_part(struct tc_request_box *box, unsigned first, unsigned quota)
 {
-    box->stopped = true;
-    tc_request_fail(box->request, TC_IO, message);
-    tc_writer_abort(&box->writer);
+    struct tc_part *part = tc_calloc(sizeof(*part));
+    if (!part)
+        return NULL;
+    part->position = box->last_part ? box->last_part->position + 1 : 1;
+    part->first = first;
+    part->quota = quota;
+    *(box->last_part ? &box->last_part->next : &box->parts) = part;
+    box->last_part = part;
+    return part;
 }
 
-static void cannot_write(struct tc_request_box *box, const char *path, int error)
+static void free_parts(struct tc_request_box *box)
+{
+    while (box->parts) {
+        struct tc_part *part = box->parts;
+        box->parts = part->next;
+        tc_writer_abort(&part->writer);
+        tc_request_release(part->request);
+        tc_free(part);
+    }
+    box->last_part = NULL;
+}
+
+struct tc_part *tc_request_part(const struct tc_request_box *box, const struct tc_request *request)
+{
+    struct tc_part *part = box->parts;
+    while (part && part->request != request)
+        part = part->next;
+    return part;
+}
+
+/* The number of the part's picture `index` (from 0). One that nobody asked for comes behind all. */
+static unsigned number_of(struct tc_request_box *box, struct tc_part *part, unsigned index)
+{
+    while (part->numbered <= index) {
+        bool asked = part->numbered < part->quota;
+        unsigned number = asked ? part->first + part->numbered + 1 : box->last_number + 1;
+        if (number > box->last_number)
+            box->last_number = number;
+        part->numbers[part->numbered++] = number;
+    }
+    return part->numbers[index];
+}
+
+/* Has its request ended, and is nothing to follow from that? */
+static bool is_over(const struct tc_part *part)
+{
+    const struct tc_request *request = part->request;
+    bool fruitless = part->of || request->failure.kind || !request->client->multi;
+    return part->noted || (request->state == TC_DONE && fruitless);
+}
+
+bool tc_request_is_over(const struct tc_request_box *box)
+{
+    for (const struct tc_part *part = box->parts; part; part = part->next)
+        if (!is_over(part))
+            return false;
+    return true;
+}
+
+/* Has the client hold the userdata at `index` for the next `count` requests that it gets: all that
+ * can fail in Lua comes first, for what is in the queue is sent, and paid. */
+static void hold(lua_State *L, int index, int lent, const struct tc_client *client, unsigned count)
+{
+    for (unsigned i = 1; i <= count; i++) {
+        lua_pushvalue(L, index);
+        lua_rawseti(L, lent, (int)(client->last_id + i));
+    }
+}
+
+/* Puts the requests of all parts into the queue. False when memory is short. */
+static bool submit_all(struct tc_request_box *box, struct tc_client *client,
+                       const struct tc_order *order)
+{
+    struct tc_request_options options = order->options;
+    unsigned rest = order->count;
+    for (struct tc_part *part = box->parts; part; part = part->next) {
+        options.body = rest < order->at_once ? order->last_body : order->body;
+        part->request = tc_client_submit(client, &options);
+        if (!part->request)
+            return false;
+        rest -= rest < order->at_once ? rest : order->at_once;
+    }
+    return true;
+}
+
+static struct tc_request_options fetch_options(const struct tc_request_options *options)
+{
+    static const char *const no_headers[] = {NULL};
+    struct tc_request_options fetch = *options;
+    fetch.method = "GET";
+    fetch.base = TC_BASE_NONE;
+    fetch.credentials = TC_NO_CREDENTIALS;
+    fetch.api_key = "";
+    fetch.headers = no_headers;
+    fetch.rules = NULL;
+    fetch.rule_count = 0;
+    fetch.body = NULL;
+    fetch.unbilled = fetch.picture = true;
+    return fetch;
+}
+
+void tc_request_submit(lua_State *L, int index, int client, const struct tc_order *order)
+{
+    index = tc_absindex(L, index);
+    struct tc_request_box *box = tc_request_box(L, index);
+    unsigned at_once = order->at_once ? order->at_once : 1;
+    bool alone = order->count <= at_once, added = true;
+    tc_getuservalue(L, client);
+    int lent = lua_gettop(L);
+    box->fetch = fetch_options(&order->options);
+    for (unsigned first = 0; added && (first < order->count || first == 0); first += at_once)
+        added = add_part(box, first, alone ? TC_ENVELOPE_IMAGES : at_once) != NULL;
+    struct tc_client *engine = tc_client_of(L, client);
+    hold(L, index, lent, engine, added ? box->last_part->position : 0);
+    if (!added || !submit_all(box, engine, order)) {
+        tc_request_abandon(L, index);
+        free_parts(box);
+        luaL_error(L, "not enough memory");
+    }
+    lua_settop(L, lent - 1);
+}
+
+/* ---- taking away ---- */
+
+void tc_request_stop(struct tc_request_box *box, struct tc_part *part, enum tc_kind kind,
+                     const char *message)
+{
+    if (!box->cause)
+        box->cause = part;
+    box->stopped = true;
+    tc_request_fail(part->request, kind, message);
+    tc_writer_abort(&part->writer);
+    for (struct tc_part *other = box->parts; other; other = other->next)
+        if (other->request)
+            tc_request_cancel(other->request);
+}
+
+/* Ends the request, for what it brought could not be put away. */
+static void give_up(struct tc_request_box *box, struct tc_part *part, const char *message)
+{
+    tc_request_stop(box, part, TC_IO, message);
+}
+
+static void cannot_write(struct tc_request_box *box, struct tc_part *part, const char *path,
+                         int error)
 {
     char message[400];
     snprintf(message, sizeof(message), "cannot write '%s': %s", path, strerror(error));
-    give_up(box, message);
+    give_up(box, part, message);
 }
 
 /* Calls the sink at `sink` with the picture's number and the chunk (or nil) on top, and pops that.
  */
-static void call_sink(lua_State *L, struct tc_request_box *box, int sink, unsigned number)
+static void call_sink(lua_State *L, struct tc_request_box *box, struct tc_part *part, int sink,
+                      unsigned number)
 {
     lua_pushvalue(L, sink);
     tc_pushwhole(L, number);
@@ -106,7 +269,7 @@ static void call_sink(lua_State *L, struct tc_request_box *box, int sink, unsign
         char message[400];
         const char *text = lua_tostring(L, -1);
         tc_redact(message, sizeof(message), text ? text : "the sink refused", NULL);
-        give_up(box, message);
+        give_up(box, part, message);
     }
     lua_pop(L, 3);
 }
@@ -116,9 +279,11 @@ enum { CHUNK = 64 * 1024, MOST_CHUNKS = 16 };
 
 /* Takes the bytes to the sink, chunk by chunk. All are Lua's before the sink, which may do
  * anything, is called. */
-static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, unsigned index)
+static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                         unsigned index)
 {
-    struct tc_image *image = box->request->envelope.images[index];
+    struct tc_image *image = part->request->envelope.images[index];
+    unsigned number = number_of(box, part, index);
     const char *bytes = (const char *)image->bytes.data;
     size_t size = image->bytes.size, chunk = size / MOST_CHUNKS > CHUNK ? size : CHUNK;
     lua_getfield(L, state, "sink");
@@ -128,64 +293,68 @@ static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, un
     image->bytes.size = 0;
     for (int i = 1; i <= chunks && !box->stopped; i++) {
         lua_pushvalue(L, sink + i);
-        call_sink(L, box, sink, index + 1);
+        call_sink(L, box, part, sink, number);
     }
     lua_settop(L, sink - 1);
 }
 
 /* Takes the bytes to the file. */
-static void take_to_file(const char *path, struct tc_request_box *box, unsigned index)
+static void take_to_file(const char *path, struct tc_request_box *box, struct tc_part *part,
+                         unsigned index)
 {
-    struct tc_image *image = box->request->envelope.images[index];
-    int error = box->writer.file ? 0 : tc_writer_open(&box->writer, path);
+    struct tc_image *image = part->request->envelope.images[index];
+    int error = part->writer.file ? 0 : tc_writer_open(&part->writer, path);
     if (!error)
-        error = tc_writer_write(&box->writer, image->bytes.data, image->bytes.size);
+        error = tc_writer_write(&part->writer, image->bytes.data, image->bytes.size);
     image->bytes.size = 0;
     if (error)
-        cannot_write(box, path, error);
+        cannot_write(box, part, path, error);
 }
 
-static void take_bytes(lua_State *L, int state, struct tc_request_box *box, unsigned index)
+static void take_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                       unsigned index)
 {
     lua_getfield(L, state, "save");
     const char *path = lua_tostring(L, -1);
     if (path)
-        take_to_file(path, box, index);
+        take_to_file(path, box, part, index);
     else
-        take_to_sink(L, state, box, index);
+        take_to_sink(L, state, box, part, index);
     lua_pop(L, 1);
 }
 
 /* Gives the file of a whole picture its name, and its table, on top, the `path`. */
-static void finish_file(lua_State *L, const char *path, struct tc_request_box *box, unsigned index)
+static void finish_file(lua_State *L, const char *path, struct tc_request_box *box,
+                        struct tc_part *part, unsigned index)
 {
-    const char *ext = box->request->envelope.images[index]->signature.ext;
-    unsigned number = index + 1;
+    const char *ext = part->request->envelope.images[index]->signature.ext;
+    unsigned number = number_of(box, part, index), last = number + 100;
     const char *final = tc_push_path(L, path, ext, number);
-    while (tc_writer_check(final) && number < index + 100) { /* the picture is paid for */
+    while (tc_writer_check(final) && number < last) { /* the picture is paid for */
         lua_pop(L, 1);
         number += TC_ENVELOPE_IMAGES;
         final = tc_push_path(L, path, ext, number);
     }
-    int error = box->writer.file ? tc_writer_commit(&box->writer, final) : 0;
+    int error = part->writer.file ? tc_writer_commit(&part->writer, final) : 0;
     if (error)
-        cannot_write(box, final, error);
+        cannot_write(box, part, final, error);
     lua_setfield(L, -2, "path");
 }
 
 /* Tells the sink and on_image that the picture whose table is on top is whole. */
-static void tell_image(lua_State *L, int state, struct tc_request_box *box, unsigned index)
+static void tell_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                       unsigned number)
 {
     lua_getfield(L, state, "sink");
     if (lua_isfunction(L, -1)) {
         lua_pushnil(L);
-        call_sink(L, box, lua_gettop(L) - 1, index + 1);
+        call_sink(L, box, part, lua_gettop(L) - 1, number);
     }
     lua_pop(L, 1);
     lua_getfield(L, state, "on_image");
     if (lua_isfunction(L, -1) && !box->stopped) {
         lua_pushvalue(L, -2);
-        tc_pushwhole(L, index + 1);
+        tc_pushwhole(L, number);
         lua_call(L, 2, 0);
     } else {
         lua_pop(L, 1);
@@ -193,21 +362,23 @@ static void tell_image(lua_State *L, int state, struct tc_request_box *box, unsi
 }
 
 /* Makes the table of a whole picture, frees the picture, and tells those who want to know. */
-static void take_image(lua_State *L, int state, struct tc_request_box *box, unsigned index)
+static void take_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                       unsigned index)
 {
-    struct tc_envelope *envelope = &box->request->envelope;
+    struct tc_envelope *envelope = &part->request->envelope;
+    unsigned number = number_of(box, part, index);
     lua_getfield(L, state, "save");
     const char *path = lua_tostring(L, -1);
     tc_push_image(L, envelope->images[index], envelope->streaming);
     if (path)
-        finish_file(L, path, box, index);
+        finish_file(L, path, box, part, index);
     tc_envelope_drop_image(envelope, index);
     if (!box->stopped) { /* else the file could not be finished */
         lua_getfield(L, state, "images");
         lua_pushvalue(L, -2);
-        lua_rawseti(L, -2, (int)index + 1);
+        lua_rawseti(L, -2, (int)number);
         lua_pop(L, 1);
-        tell_image(L, state, box, index);
+        tell_image(L, state, box, part, number);
     }
     lua_pop(L, 2);
 }
@@ -223,46 +394,80 @@ static unsigned next_image(const struct tc_envelope *envelope)
     return envelope->image_count;
 }
 
+/* Sums up the bytes of all parts; `*total` is 0 where one does not know how many it will be. */
+static uint64_t received_bytes(const struct tc_request_box *box, uint64_t *total)
+{
+    uint64_t received = 0;
+    bool known = true;
+    *total = 0;
+    for (const struct tc_part *part = box->parts; part; part = part->next) {
+        received += part->request->received;
+        *total += part->request->expected;
+        known = known && part->request->expected;
+    }
+    *total = known ? *total : 0;
+    return received;
+}
+
+/* Pushes both. */
+static void push_bytes_received(lua_State *L, uint64_t received, uint64_t total)
+{
+    tc_pushwhole(L, received);
+    if (total)
+        tc_pushwhole(L, total);
+    else
+        lua_pushnil(L);
+}
+
 static void tell_progress(lua_State *L, int state, struct tc_request_box *box)
 {
-    const struct tc_request *request = box->request;
+    uint64_t total, received = received_bytes(box, &total);
     lua_getfield(L, state, "on_progress");
-    if (!lua_isfunction(L, -1) || request->received == box->told) {
+    if (!lua_isfunction(L, -1) || received == box->told) {
         lua_pop(L, 1);
         return;
     }
-    box->told = request->received;
-    tc_pushwhole(L, request->received);
-    if (request->expected)
-        tc_pushwhole(L, request->expected);
-    else
-        lua_pushnil(L);
+    box->told = received;
+    push_bytes_received(L, received, total);
     lua_call(L, 2, 0);
 }
 
-/* Gives the request (1), whose uservalue is 2, away piece by piece. */
+/* Gives what a part (3) of the request (1), whose uservalue is 2, has brought away piece by piece.
+ */
 static int give_all(lua_State *L)
 {
     struct tc_request_box *box = tc_request_box(L, 1);
-    struct tc_envelope *envelope = &box->request->envelope;
+    struct tc_part *part = lua_touserdata(L, 3);
+    struct tc_envelope *envelope = &part->request->envelope;
     unsigned i;
     tc_checkstack(L, 20 + MOST_CHUNKS);
     while (!box->stopped && (i = next_image(envelope)) < envelope->image_count) {
         if (envelope->streaming && envelope->images[i]->bytes.size)
-            take_bytes(L, 2, box, i);
+            take_bytes(L, 2, box, part, i);
         else
-            take_image(L, 2, box, i);
+            take_image(L, 2, box, part, i);
     }
     if (!box->stopped)
         tell_progress(L, 2, box);
     return 0;
 }
 
+/* Has those told again that had to wait. */
+static void tell_put_off(struct tc_request_box *box)
+{
+    for (struct tc_part *part = box->parts; part; part = part->next) {
+        if (part->put_off)
+            tc_client_tell(part->request->client, part->request);
+        part->put_off = false;
+    }
+}
+
 /*
- * Takes away what the request at `index` has brought, and gives it to those who want it. While one
- * of them is called, nothing more is given, though it may drive the client: things come in order.
+ * Takes away what a part of the request at `index` has brought, and gives it to those who want it.
+ * While one of them is called, nothing more is given, though it may drive the client: things come
+ * in order.
  */
-static void collect(lua_State *L, int index)
+static void collect(lua_State *L, int index, struct tc_part *part)
 {
     struct tc_request_box *box = tc_request_box(L, index);
     if (box->giving || box->stopped)
@@ -271,80 +476,237 @@ static void collect(lua_State *L, int index)
     lua_pushcfunction(L, give_all);
     lua_pushvalue(L, index);
     tc_getuservalue(L, index);
-    int status = lua_pcall(L, 2, 0, 0);
+    lua_pushlightuserdata(L, part);
+    int status = lua_pcall(L, 3, 0, 0);
     box->giving = false;
-    if (box->put_off)
-        tc_client_tell(box->request->client, box->request);
-    box->put_off = false;
+    tell_put_off(box);
     if (status)
         lua_error(L);
 }
 
-/* ---- the result ---- */
+/* ---- the end of a part ---- */
 
-/* Sets the pictures that were whole before it failed into the error on top: they are paid for. */
-static void add_images(lua_State *L, int images)
+/* Keeps the value on top under the part's position in the table `name` of the uservalue. */
+static void keep(lua_State *L, int state, const char *name, unsigned position)
 {
-    if (tc_rawlen(L, images) == 0)
-        return;
-    lua_pushvalue(L, images);
-    lua_setfield(L, -2, "data");
+    lua_getfield(L, state, name);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, (int)position);
+    lua_pop(L, 1);
 }
 
-/* Gives the response on top the model that was asked for where the answer names none. */
-static void add_model(lua_State *L, int state)
+/* Says in the error on top which picture could not be fetched: it is paid for, and may still be
+ * had.
+ */
+static void name_address(lua_State *L, const char *url)
 {
-    lua_getfield(L, -1, "model");
-    if (lua_isnil(L, -1)) {
-        lua_getfield(L, state, "model");
-        lua_setfield(L, -3, "model");
-    }
+    char shown[160], place[160];
+    size_t size = strcspn(url, "?#"); /* what follows may be a secret */
+    if (!strncmp(url, "data:", 5))    /* or megabytes */
+        size = strcspn(url, ",");
+    snprintf(place, sizeof(place), "%.*s", (int)(size < 150 ? size : 150), url);
+    tc_redact(shown, sizeof(shown), place, NULL);
+    lua_getfield(L, -1, "message");
+    lua_pushfstring(L, "cannot fetch %s: %s", shown, lua_tostring(L, -1));
+    lua_setfield(L, -3, "message");
     lua_pop(L, 1);
+    lua_pushliteral(L, "the picture was made, and may be had at err.url for a while");
+    lua_setfield(L, -2, "advice");
+    lua_pushstring(L, url);
+    lua_setfield(L, -2, "url");
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "maybe_billed");
+}
+
+/* The same for a part that was to fetch. */
+static void name_own_address(lua_State *L, int state, const struct tc_part *part)
+{
+    lua_getfield(L, state, "urls");
+    lua_rawgeti(L, -1, (int)part->position);
+    lua_pushvalue(L, -3);
+    name_address(L, lua_isstring(L, -2) ? lua_tostring(L, -2) : part->request->url);
+    lua_pop(L, 3);
 }
 
 /* Adds the whole pictures that nobody was given, as none of the user's functions is called any
  * more. */
-static void add_rest(lua_State *L, struct tc_envelope *envelope, int images)
+static void take_rest(lua_State *L, struct tc_request_box *box, struct tc_part *part, int state)
 {
+    struct tc_envelope *envelope = &part->request->envelope;
     for (unsigned i = 0; i < envelope->image_count && !envelope->streaming; i++) {
         if (!envelope->images[i] || !envelope->images[i]->whole)
             continue;
         tc_push_image(L, envelope->images[i], false);
-        lua_rawseti(L, images, (int)tc_rawlen(L, images) + 1);
+        keep(L, state, "images", number_of(box, part, i));
         tc_envelope_drop_image(envelope, i);
     }
 }
 
-/* Makes the result of a request that has ended; its uservalue is at `state`. */
-static void make_result(lua_State *L, struct tc_request_box *box, int state)
+/* A part that fails for a picture's address that is not even asked. */
+static void refuse_address(lua_State *L, int state, struct tc_part *part, const char *url,
+                           const char *why)
 {
-    const struct tc_request *request = box->request;
-    lua_getfield(L, state, "images");
-    int images = lua_gettop(L);
-    add_rest(L, &box->request->envelope, images);
-    bool succeeded = !request->failure.kind && tc_push_response(L, request, images);
-    if (request->failure.kind)
-        tc_push_failure(L, &request->failure, request);
-    if (succeeded)
-        add_model(L, state);
-    else
-        add_images(L, images);
-    tc_writer_abort(&box->writer); /* of a picture that did not become whole */
-    lua_pushboolean(L, !succeeded);
-    lua_setfield(L, state, "failed");
-    lua_setfield(L, state, "result");
+    tc_push_error(L, TC_BAD_RESPONSE, NULL, "%s", why);
+    name_address(L, url);
+    keep(L, state, "failures", part->position);
 }
 
-/* Makes the result if there is none yet. The request has ended. */
+/* Fetches the picture at `url`, which the answer of `part` points to, under `number`. */
+static void fetch(lua_State *L, int index, int state, struct tc_part *part, const char *url,
+                  unsigned number)
+{
+    struct tc_request_box *box = tc_request_box(L, index);
+    struct tc_client *client = part->request->client;
+    const char *wrong = tc_client_check_picture_url(client, url, part->request->at_private_address);
+    struct tc_request_options options = box->fetch;
+    options.place = url;
+    options.trusted = part->request->at_private_address;
+    if (!client->multi)
+        wrong = "the client was closed";
+    if (wrong) {
+        refuse_address(L, state, part, url, wrong);
+        return;
+    }
+    lua_getfield(L, state, "client");
+    tc_getuservalue(L, -1);
+    hold(L, index, lua_gettop(L), client, 1);
+    struct tc_request *request = tc_client_submit(client, &options);
+    struct tc_part *added = request ? add_part(box, number - 1, 1) : NULL;
+    if (!added) {
+        if (request)
+            tc_request_cancel(request);
+        tc_request_release(request);
+        luaL_error(L, "not enough memory");
+    }
+    added->of = part;
+    added->request = request;
+    lua_pop(L, 2);
+    lua_pushstring(L, url);
+    keep(L, state, "urls", added->position);
+}
+
+/* Takes one place of an answer, which is on top, and pops it: what the server says of the picture
+ * is kept for it, and a picture that is elsewhere is fetched. */
+static void take_place(lua_State *L, int index, int state, struct tc_part *part)
+{
+    struct tc_request_box *box = tc_request_box(L, index);
+    int place = lua_gettop(L);
+    lua_getfield(L, place, "url");
+    lua_getfield(L, place, "number");
+    const char *url = lua_tostring(L, place + 1);
+    unsigned images = part->request->envelope.image_count;
+    unsigned which = (unsigned)lua_tonumber(L, place + 2);
+    if (url && part->numbered == TC_ENVELOPE_IMAGES)
+        refuse_address(L, state, part, url, "there are too many images");
+    else if (url || (which >= 1 && which <= images)) {
+        unsigned number = number_of(box, part, url ? part->numbered : which - 1);
+        lua_getfield(L, place, "item");
+        keep(L, state, "items", number);
+        if (url)
+            fetch(L, index, state, part, url, number);
+    }
+    lua_settop(L, place - 1);
+}
+
+/* Reads the answer of a part that succeeded. False: an error table is on top. */
+static bool read_answer(lua_State *L, int index, int state, struct tc_part *part)
+{
+    const struct tc_request_box *box = tc_request_box(L, index);
+    if (!tc_push_answer(L, part->request))
+        return false;
+    int answer = lua_gettop(L), places = answer + 1, refusal = answer + 2;
+    tc_route(box->via)->read(L, answer);
+    tc_tidy(L, answer);
+    int count = (int)tc_rawlen(L, places);
+    if (part->request->envelope.image_count)
+        (void)number_of(tc_request_box(L, index), part, part->request->envelope.image_count - 1);
+    else if (count == 0) {
+        tc_push_no_image(L, part->request, answer, refusal);
+        return false;
+    }
+    lua_pushvalue(L, answer);
+    keep(L, state, "answers", part->position);
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, places, i);
+        take_place(L, index, state, part);
+    }
+    lua_settop(L, answer - 1);
+    return true;
+}
+
+static bool read_json(lua_State *L, int state, struct tc_part *part)
+{
+    lua_getfield(L, state, "field");
+    if (!tc_push_json_answer(L, part->request, lua_tostring(L, -1)))
+        return false;
+    keep(L, state, "answers", part->position);
+    return true;
+}
+
+/* Takes note of the end of a part of the request at `index`, whose uservalue is at `state`. */
+static void note_end(lua_State *L, int index, int state, struct tc_part *part)
+{
+    struct tc_request_box *box = tc_request_box(L, index);
+    const struct tc_request *request = part->request;
+    int top = lua_gettop(L);
+    if (part->noted)
+        return;
+    collect(L, index, part);
+    part->noted = true;
+    take_rest(L, box, part, state);
+    tc_writer_abort(&part->writer); /* of a picture that did not become whole */
+    bool well = !request->failure.kind;
+    if (!well) {
+        tc_push_failure(L, &request->failure, request);
+        if (part->of)
+            name_own_address(L, state, part);
+    } else if (box->json) {
+        well = read_json(L, state, part);
+    } else if (!part->of) {
+        well = read_answer(L, index, state, part);
+    }
+    if (!well)
+        keep(L, state, "failures", part->position);
+    lua_settop(L, top);
+}
+
+/* ---- the result ---- */
+
+/* Pushes what a request that is not for pictures gives. False: an error table is on top. */
+static bool push_json_result(lua_State *L, int state)
+{
+    lua_getfield(L, state, "answers");
+    lua_rawgeti(L, -1, 1);
+    if (!lua_isnil(L, -1))
+        return true;
+    lua_getfield(L, state, "failures");
+    lua_rawgeti(L, -1, 1);
+    return false;
+}
+
+/* Makes the result of a request that is over. */
+static void make_result(lua_State *L, const struct tc_request_box *box, int state)
+{
+    bool well = box->json ? push_json_result(L, state) : tc_push_response(L, box, state);
+    lua_setfield(L, state, "result");
+    lua_pushboolean(L, !well);
+    lua_setfield(L, state, "failed");
+    lua_pushnil(L); /* what was sent may be large */
+    lua_setfield(L, state, "bodies");
+}
+
+/* Makes the result if there is none yet. The request is over. */
 static void need_result(lua_State *L, int index, int state)
 {
+    struct tc_request_box *box = tc_request_box(L, index);
     lua_getfield(L, state, "result");
     bool known = !lua_isnil(L, -1);
     lua_pop(L, 1);
     if (known)
         return;
-    collect(L, index);
-    make_result(L, tc_request_box(L, index), state);
+    for (struct tc_part *part = box->parts; part; part = part->next)
+        note_end(L, index, state, part);
+    make_result(L, box, state);
     lua_settop(L, state);
 }
 
@@ -380,12 +742,21 @@ int tc_request_push_result(lua_State *L, int index)
 
 int tc_request_give(lua_State *L)
 {
-    collect(L, 1);
+    collect(L, 1, lua_touserdata(L, 2));
+    return 0;
+}
+
+int tc_request_note(lua_State *L)
+{
+    struct tc_part *part = lua_touserdata(L, 2);
+    tc_getuservalue(L, 1);
+    note_end(L, 1, lua_gettop(L), part);
     return 0;
 }
 
 int tc_request_finish(lua_State *L)
 {
+    lua_settop(L, 1);
     tc_getuservalue(L, 1);
     need_result(L, 1, 2);
     lua_getfield(L, 2, "done");
@@ -399,10 +770,10 @@ int tc_request_finish(lua_State *L)
 
 bool tc_request_put_off(lua_State *L, int index, struct tc_request *news)
 {
-    struct tc_request_box *box = tc_request_box(L, index);
+    const struct tc_request_box *box = tc_request_box(L, index);
     if (!box->giving)
         return false;
-    box->put_off = true;
+    tc_request_part(box, news)->put_off = true;
     if (news->state != TC_DONE) /* else the client's reference is kept for the next time */
         tc_request_release(news);
     return true;
@@ -420,6 +791,7 @@ bool tc_request_has_waiter(lua_State *L, int index)
 int tc_request_resume_waiter(lua_State *L)
 {
     int results;
+    lua_settop(L, 1);
     tc_getuservalue(L, 1);
     lua_getfield(L, 2, "waiters");
     int last = (int)tc_rawlen(L, 3);
@@ -469,8 +841,11 @@ void tc_request_set_waited(lua_State *L, int index, bool waited)
 void tc_request_abandon(lua_State *L, int index)
 {
     struct tc_request_box *box = tc_request_box(L, index);
-    tc_request_cancel(box->request);
-    tc_writer_abort(&box->writer);
+    for (struct tc_part *part = box->parts; part; part = part->next) {
+        if (part->request)
+            tc_request_cancel(part->request);
+        tc_writer_abort(&part->writer);
+    }
 }
 
 /* ---- methods ---- */
@@ -486,9 +861,9 @@ static int request_wait(lua_State *L)
     lua_getfield(L, 2, "client");
     if (box->giving)
         return luaL_error(L, "a request cannot be waited for by its own functions");
-    if (box->request->state != TC_DONE && tc_client_wait(L, 3, 1, tc_clock_now() + seconds))
+    if (!tc_request_is_over(box) && tc_client_wait(L, 3, 1, tc_clock_now() + seconds))
         return lua_error(L);
-    if (box->request->state == TC_DONE)
+    if (tc_request_is_over(box))
         return tc_request_push_result(L, 1);
     lua_pushnil(L);
     tc_push_error(L, TC_TIMEOUT, NULL, "the request goes on: wait again, or cancel it");
@@ -517,7 +892,7 @@ static int request_attach(lua_State *L)
 {
     struct tc_request_box *box = check_request(L, 1);
     lua_settop(L, 2);
-    bool ended = box->request->state == TC_DONE;
+    bool ended = tc_request_is_over(box);
     lua_pushboolean(L, ended);
     if (ended)
         return 1;
@@ -551,17 +926,43 @@ static int request_result(lua_State *L)
     return tc_request_push_result(L, 1);
 }
 
+/* Cancels it as a whole: what has come goes along with the error. */
+static void cancel_parts(struct tc_request_box *box)
+{
+    struct tc_part *part = box->parts;
+    while (part && part->noted)
+        part = part->next;
+    if (!box->cause)
+        box->cause = part;
+    for (; part; part = part->next)
+        tc_request_cancel(part->request);
+}
+
 /* request:cancel() -> did that end it? */
 static int request_cancel(lua_State *L)
 {
     struct tc_request_box *box = check_request(L, 1);
-    bool ended = tc_request_cancel(box->request);
+    bool ended = !tc_request_is_over(box);
+    if (ended)
+        cancel_parts(box);
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
     lua_getfield(L, 2, "client");
     tc_client_sync(L, 3);
     lua_pushboolean(L, ended);
     return 1;
+}
+
+/* How far the part is that is furthest on and not over yet. */
+static enum tc_state state_of(const struct tc_request_box *box)
+{
+    static const enum tc_state order[] = {TC_RECEIVING, TC_SENDING, TC_RETRYING, TC_QUEUED};
+    bool over = tc_request_is_over(box);
+    for (size_t i = 0; !over && i < sizeof(order) / sizeof(order[0]); i++)
+        for (const struct tc_part *part = box->parts; part; part = part->next)
+            if (part->request->state == order[i])
+                return order[i];
+    return over ? TC_DONE : TC_RECEIVING; /* its last answer is about to be read */
 }
 
 /* request:status() -> "queued" | "sending" | "receiving" | "retrying" | "done" */
@@ -571,30 +972,26 @@ static int request_status(lua_State *L)
         [TC_QUEUED] = "queued",     [TC_SENDING] = "sending", [TC_RECEIVING] = "receiving",
         [TC_RETRYING] = "retrying", [TC_DONE] = "done",
     };
-    lua_pushstring(L, names[check_request(L, 1)->request->state]);
+    lua_pushstring(L, names[state_of(check_request(L, 1))]);
     return 1;
 }
 
 /* request:progress() -> received, total | nil, seconds */
 static int request_progress(lua_State *L)
 {
-    const struct tc_request *request = check_request(L, 1)->request;
-    double end = request->state == TC_DONE ? request->timing.ended : tc_clock_now();
-    tc_pushwhole(L, request->received);
-    if (request->expected)
-        tc_pushwhole(L, request->expected);
-    else
-        lua_pushnil(L);
-    lua_pushnumber(L, end - request->timing.submitted);
+    const struct tc_request_box *box = check_request(L, 1);
+    uint64_t total, received = received_bytes(box, &total);
+    double end = tc_request_is_over(box) ? 0 : tc_clock_now();
+    for (const struct tc_part *part = box->parts; part; part = part->next)
+        end = part->request->timing.ended > end ? part->request->timing.ended : end;
+    push_bytes_received(L, received, total);
+    lua_pushnumber(L, end - box->parts->request->timing.submitted);
     return 3;
 }
 
 static int box_gc(lua_State *L)
 {
-    struct tc_request_box *box = luaL_checkudata(L, 1, BOX);
-    tc_writer_abort(&box->writer);
-    tc_request_release(box->request);
-    box->request = NULL;
+    free_parts(luaL_checkudata(L, 1, BOX));
     return 0;
 }
 

@@ -1,185 +1,20 @@
 /*
- * Responses as Lua sees them: the envelope's table, with the pictures in their places.
+ * Responses as Lua sees them: what the answers say, and the pictures in their order.
  */
 #include "binding.h"
-#include "alloc.h"
 #include "number.h"
-#include "writer.h"
 
+#include <math.h>
 #include <string.h>
 
-/* ---- pictures ---- */
+/* ---- answers ---- */
 
-static void set_string(lua_State *L, const char *name, const char *text)
-{
-    lua_pushstring(L, text); /* nil for NULL */
-    lua_setfield(L, -2, name);
-}
-
-static void set_pixels(lua_State *L, const char *name, uint32_t pixels)
-{
-    if (pixels)
-        tc_pushwhole(L, pixels);
-    else
-        lua_pushnil(L);
-    lua_setfield(L, -2, name);
-}
-
-#if LUA_VERSION_NUM >= 505
-static void *free_bytes(void *unused, void *bytes, size_t size, size_t zero)
-{
-    (void)unused, (void)size, (void)zero;
-    tc_free(bytes);
-    return NULL;
-}
-
-/* The bytes as a Lua string: the very buffer, which Lua frees when the string is collected, or if
- * it cannot make one. */
-static void push_bytes(lua_State *L, struct tc_buffer *bytes)
-{
-    char *text = tc_realloc(bytes->data, bytes->size + 1); /* with a zero behind, nothing spare */
-    size_t size = bytes->size;
-    if (!text)
-        luaL_error(L, "not enough memory");
-    *bytes = (struct tc_buffer){NULL, 0, 0};
-    text[size] = '\0';
-    lua_pushexternalstring(L, text, size, free_bytes, NULL);
-}
-#else
-/* The bytes as a Lua string: a copy, as Lua before 5.5 knows no other way. */
-static void push_bytes(lua_State *L, struct tc_buffer *bytes)
-{
-    lua_pushlstring(L, (const char *)bytes->data, bytes->size);
-}
-#endif
-
-void tc_push_image(lua_State *L, struct tc_image *image, bool streamed)
-{
-    lua_createtable(L, 0, 8);
-    if (!streamed) {
-        push_bytes(L, &image->bytes);
-        lua_setfield(L, -2, "bytes");
-    }
-    tc_pushwhole(L, image->size);
-    lua_setfield(L, -2, "size");
-    set_string(L, "mime", image->signature.mime);
-    set_string(L, "ext", image->signature.ext);
-    set_pixels(L, "width", image->signature.width);
-    set_pixels(L, "height", image->signature.height);
-    luaL_getmetatable(L, TC_IMAGE);
-    lua_setmetatable(L, -2);
-}
-
-static const char *base_name(const char *path)
-{
-    const char *base = path;
-    for (; *path; path++)
-        if (*path == '/' || *path == '\\')
-            base = path + 1;
-    return base;
-}
-
-/* A dot that neither begins nor ends a file's name begins its extension. */
-static bool has_extension(const char *base)
-{
-    const char *dot = strrchr(base, '.');
-    return dot && dot != base && dot[1];
-}
-
-static int save_failed(lua_State *L, const char *path, int error)
-{
-    lua_pushnil(L);
-    tc_push_error(L, TC_IO, NULL, "cannot write '%s': %s", path, strerror(error));
-    return 2;
-}
-
-static int write_file(const char *path, const char *bytes, size_t size)
-{
-    struct tc_writer writer;
-    int error = tc_writer_open(&writer, path);
-    if (error)
-        return error;
-    error = tc_writer_write(&writer, bytes, size);
-    if (!error)
-        return tc_writer_commit(&writer, path);
-    tc_writer_abort(&writer);
-    return error;
-}
-
-const char *tc_push_path(lua_State *L, const char *path, const char *ext, unsigned number)
-{
-    const char *base = base_name(path);
-    const char *dot = has_extension(base) ? strrchr(base, '.') : base + strlen(base);
-    lua_pushlstring(L, path, (size_t)(dot - path));
-    if (number > 1)
-        lua_pushfstring(L, "-%d", (int)number);
-    else
-        lua_pushliteral(L, "");
-    if (*dot || !ext)
-        lua_pushstring(L, dot);
-    else
-        lua_pushfstring(L, ".%s", ext);
-    lua_concat(L, 3);
-    return lua_tostring(L, -1);
-}
-
-/* Pushes an error table when false. */
-static bool check_path(lua_State *L, int index, enum tc_kind kind, const char *field)
-{
-    size_t size;
-    const char *path = lua_tolstring(L, index, &size);
-    if (strlen(path) == size && *base_name(path))
-        return true;
-    const char *shown = tc_push_quoted(L, index);
-    tc_push_error(L, kind, field, "%s is no name for a file", shown);
-    return false;
-}
-
-bool tc_check_save(lua_State *L, int table)
-{
-    lua_getfield(L, table, "save");
-    if (!check_path(L, lua_gettop(L), TC_INVALID_REQUEST, "save"))
-        return false;
-    const char *path = lua_tostring(L, -1);
-    int error = tc_writer_check(path);
-    if (error)
-        tc_push_error(L, TC_IO, "save", "cannot write '%s': %s", path, strerror(error));
-    return !error;
-}
-
-/* image:save(path) -> final path | nil, err */
-static int image_save(lua_State *L)
-{
-    size_t size;
-    luaL_checktype(L, 1, LUA_TTABLE);
-    const char *path = luaL_checkstring(L, 2);
-    lua_settop(L, 2);
-    lua_getfield(L, 1, "bytes");
-    lua_getfield(L, 1, "ext");
-    if (lua_type(L, 3) != LUA_TSTRING)
-        return luaL_argerror(L, 1, "an image with its bytes expected");
-    if (!check_path(L, 2, TC_IO, NULL)) {
-        lua_pushnil(L);
-        lua_insert(L, -2);
-        return 2;
-    }
-    const char *bytes = lua_tolstring(L, 3, &size);
-    const char *final = tc_push_path(L, path, lua_tostring(L, 4), 1);
-    int error = write_file(final, bytes, size);
-    if (error)
-        return save_failed(L, final, error);
-    return 1;
-}
-
-/* ---- the envelope ---- */
-
-/* JSON null to nil, and whole numbers to integers where Lua has those, all the way down. */
-static void tidy(lua_State *L, int table)
+void tc_tidy(lua_State *L, int table)
 {
     tc_checkstack(L, 6);
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
         if (lua_istable(L, -1)) {
-            tidy(L, lua_gettop(L));
+            tc_tidy(L, lua_gettop(L));
             continue;
         }
         double value = lua_tonumber(L, -1);
@@ -201,12 +36,11 @@ static void push_failed_success(lua_State *L, const struct tc_request *request,
 {
     failure->status = request->status;
     failure->attempts = request->attempts;
-    failure->maybe_billed = true;
+    failure->maybe_billed = !request->unbilled;
     tc_push_failure(L, failure, request);
 }
 
-/* Pushes the envelope as a table; false: pushes an error. */
-static bool push_envelope(lua_State *L, const struct tc_request *request)
+bool tc_push_answer(lua_State *L, const struct tc_request *request)
 {
     const struct tc_buffer *text = &request->envelope.text;
     tc_push_json(L, "decode");
@@ -224,96 +58,18 @@ static bool push_envelope(lua_State *L, const struct tc_request *request)
     return true;
 }
 
-/* ---- the response ---- */
-
-/* Gives the picture on top what the server said of it, but nothing that the bytes tell better. */
-static void add_details(lua_State *L, int item)
-{
-    static const char *const ours[] = {"b64_json", "bytes",  "size", "mime", "ext",
-                                       "width",    "height", "path", "save"};
-    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-        lua_pushnil(L);
-        lua_setfield(L, item, ours[i]);
-    }
-    for (lua_pushnil(L); lua_next(L, item); lua_pop(L, 1)) {
-        lua_pushvalue(L, -2);
-        lua_pushvalue(L, -2);
-        lua_rawset(L, -5);
-    }
-}
-
-/* Pushes the picture that belongs into the item at `item`, if there is one. */
-static bool push_image_of(lua_State *L, int item, int images)
-{
-    if (!lua_istable(L, item))
-        return false;
-    lua_getfield(L, item, "b64_json");
-    int number = lua_type(L, -1) == LUA_TNUMBER ? (int)lua_tonumber(L, -1) : 0;
-    lua_pop(L, 1);
-    if (number == 0)
-        return false;
-    lua_rawgeti(L, images, number);
-    if (!lua_istable(L, -1)) {
-        lua_pop(L, 1);
-        return false;
-    }
-    add_details(L, item);
-    return true;
-}
-
-/* Replaces `data` by the list of its pictures. Returns how many they are. */
-static int place_images(lua_State *L, int response, int images)
-{
-    int count = 0;
-    lua_newtable(L);
-    int pictures = lua_gettop(L);
-    lua_getfield(L, response, "data");
-    int data = lua_gettop(L);
-    int items = lua_istable(L, data) ? (int)tc_rawlen(L, data) : 0;
-    for (int i = 1; i <= items; i++) {
-        lua_rawgeti(L, data, i);
-        if (lua_istable(L, -1))
-            tidy(L, lua_gettop(L));
-        if (push_image_of(L, lua_gettop(L), images))
-            lua_rawseti(L, pictures, ++count);
-        lua_pop(L, 1);
-    }
-    lua_pushnil(L);
-    lua_setfield(L, response, "data");
-    tidy(L, response); /* without the pictures, which are the user's already */
-    lua_pushvalue(L, pictures);
-    lua_setfield(L, response, "data");
-    lua_settop(L, pictures - 1);
-    return count;
-}
-
-/* The first URL in `data`, in place of a picture: pushes it, or nil. */
-static void push_url(lua_State *L, int response)
-{
-    lua_getfield(L, response, "data");
-    if (lua_istable(L, -1)) {
-        lua_rawgeti(L, -1, 1);
-        if (lua_istable(L, -1)) {
-            lua_getfield(L, -1, "url");
-            lua_replace(L, -3);
-            lua_pop(L, 1);
-            return;
-        }
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-    lua_pushnil(L);
-}
-
-/* A success without a picture. `url` is where the answer's first item points, or nil. */
-static void push_no_image(lua_State *L, const struct tc_request *request, int url)
+void tc_push_no_image(lua_State *L, const struct tc_request *request, int answer, int refusal)
 {
     struct tc_failure failure;
-    if (lua_isstring(L, url)) {
-        const char *shown = tc_push_quoted(L, url);
-        tc_failure_set(&failure, TC_NO_IMAGE,
-                       "the answer has a URL (%s) in place of the image's bytes", shown);
-        failure.advice = "ask with response_format = \"b64_json\", or another model";
+    lua_getfield(L, answer, "text");
+    const char *reason = lua_tostring(L, refusal);
+    const char *said = lua_isstring(L, -1) ? tc_push_quoted(L, lua_gettop(L)) : NULL;
+    if (reason) {
+        tc_failure_set(&failure, TC_CONTENT_POLICY, "the model refused to draw this (%s)%s%s",
+                       reason, said ? ": " : "", said ? said : "");
+    } else if (said) {
+        tc_failure_set(&failure, TC_NO_IMAGE, "the model answered in words alone: %s", said);
+        failure.advice = "ask for a picture in plain words, or another model";
     } else {
         tc_failure_set(&failure, TC_NO_IMAGE,
                        "the answer has no image: the model made none, or a filter held all back");
@@ -321,7 +77,143 @@ static void push_no_image(lua_State *L, const struct tc_request *request, int ur
     push_failed_success(L, request, &failure);
 }
 
-static void set_timing(lua_State *L, const struct tc_timing *timing)
+/* ---- the pictures ---- */
+
+/* Gives the picture at `image` what the server said of it, but nothing that the bytes tell better.
+ */
+static void add_details(lua_State *L, int image, int item)
+{
+    static const char *const ours[] = {"b64_json", "bytes",  "size", "mime", "ext",
+                                       "width",    "height", "path", "save"};
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        lua_pushnil(L);
+        lua_setfield(L, item, ours[i]);
+    }
+    lua_getfield(L, item, "url"); /* it may have been the picture itself */
+    if (lua_type(L, -1) != LUA_TSTRING) {
+        lua_pushnil(L);
+        lua_setfield(L, item, "url");
+    }
+    lua_pop(L, 1);
+    tc_tidy(L, item);
+    for (lua_pushnil(L); lua_next(L, item); lua_pop(L, 1)) {
+        lua_pushvalue(L, -2);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, image);
+    }
+}
+
+/* Pushes the list of the pictures that are there, in the order of their numbers. */
+static void push_images(lua_State *L, const struct tc_request_box *box, int state)
+{
+    lua_newtable(L);
+    int list = lua_gettop(L);
+    lua_getfield(L, state, "images");
+    lua_getfield(L, state, "items");
+    for (unsigned number = 1; number <= box->last_number; number++) {
+        lua_rawgeti(L, list + 1, (int)number);
+        lua_rawgeti(L, list + 2, (int)number);
+        if (lua_istable(L, -2) && lua_istable(L, -1))
+            add_details(L, list + 3, list + 4);
+        lua_pop(L, 1);
+        if (lua_istable(L, -1))
+            lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
+        lua_settop(L, list + 2);
+    }
+    lua_settop(L, list);
+}
+
+/* ---- several answers as one ---- */
+
+/* Adds the numbers of the table on top to those of the one at `sums`. */
+static void add_numbers(lua_State *L, int sums)
+{
+    int more = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, more); lua_pop(L, 1)) {
+        lua_pushvalue(L, -2);
+        lua_rawget(L, sums);
+        if (lua_type(L, -1) == LUA_TNUMBER && lua_type(L, -2) == LUA_TNUMBER) {
+            double sum = lua_tonumber(L, -1) + lua_tonumber(L, -2);
+            lua_pushvalue(L, -3);
+            if (tc_is_whole(sum))
+                tc_pushwhole(L, sum);
+            else
+                lua_pushnumber(L, sum);
+            lua_rawset(L, sums);
+        }
+        lua_pop(L, 1);
+    }
+}
+
+/* Adds what the answer on top says to the response: its words, and what it used. */
+static void add_answer(lua_State *L, int response)
+{
+    int answer = lua_gettop(L);
+    lua_getfield(L, response, "text");
+    lua_getfield(L, answer, "text");
+    if (lua_isstring(L, -1) && lua_isstring(L, -2)) {
+        lua_pushliteral(L, "\n\n");
+        lua_insert(L, -2);
+        lua_concat(L, 3);
+    }
+    if (lua_isstring(L, -1))
+        lua_setfield(L, response, "text");
+    lua_settop(L, answer);
+    lua_getfield(L, response, "usage");
+    lua_getfield(L, answer, "usage");
+    if (lua_istable(L, -1) && lua_istable(L, -2))
+        add_numbers(L, answer + 1);
+    lua_settop(L, answer);
+}
+
+/* Pushes the first answer with what the others add to it; nil where there is none. */
+static void push_answers(lua_State *L, const struct tc_request_box *box, int state)
+{
+    lua_pushnil(L);
+    int response = lua_gettop(L);
+    lua_getfield(L, state, "answers");
+    for (const struct tc_part *part = box->parts; part; part = part->next) {
+        lua_rawgeti(L, response + 1, (int)part->position);
+        if (lua_istable(L, -1) && lua_isnil(L, response)) {
+            lua_replace(L, response);
+            continue;
+        }
+        if (lua_istable(L, -1))
+            add_answer(L, response);
+        lua_pop(L, 1);
+    }
+    lua_settop(L, response);
+}
+
+static void set_string(lua_State *L, int table, const char *name, const char *text)
+{
+    lua_pushstring(L, text); /* nil for NULL */
+    lua_setfield(L, table, name);
+}
+
+/* The earlier one of two moments, of which 0 is none. */
+static double earlier(double a, double b)
+{
+    return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
+/* The moments of all as those of one. */
+static struct tc_timing timing_of(const struct tc_request_box *box)
+{
+    struct tc_timing all = box->parts->request->timing;
+    for (const struct tc_part *part = box->parts->next; part; part = part->next) {
+        const struct tc_timing *one = &part->request->timing;
+        all.ended = one->ended > all.ended ? one->ended : all.ended;
+        if (part->of) /* a picture that is fetched only takes more time */
+            continue;
+        all.started = earlier(all.started, one->started);
+        all.sent = earlier(all.sent, one->sent);
+        all.answered = earlier(all.answered, one->answered);
+    }
+    return all;
+}
+
+static void set_timing(lua_State *L, int response, const struct tc_timing *timing)
 {
     const double from = timing->submitted;
     const struct {
@@ -340,43 +232,187 @@ static void set_timing(lua_State *L, const struct tc_timing *timing)
         lua_pushnumber(L, moments[i].moment - from);
         lua_setfield(L, -2, moments[i].name);
     }
-    lua_setfield(L, -2, "timing");
+    lua_setfield(L, response, "timing");
 }
 
-/* Sets what we know into the response on top. */
-static void set_known(lua_State *L, const struct tc_request *request)
+/* Sets what we know into the response. */
+static void set_known(lua_State *L, const struct tc_request_box *box, int response)
 {
-    set_string(L, "request_id", *request->request_id ? request->request_id : NULL);
-    if (request->cost >= 0)
-        lua_pushnumber(L, request->cost);
+    const char *request_id = NULL;
+    unsigned attempts = 0;
+    double cost = -1;
+    for (const struct tc_part *part = box->parts; part; part = part->next) {
+        const struct tc_request *request = part->request;
+        if (part->of)
+            continue;
+        attempts += request->attempts;
+        if (request->cost >= 0)
+            cost = cost < 0 ? request->cost : cost + request->cost;
+        if (!request_id && *request->request_id)
+            request_id = request->request_id;
+    }
+    set_string(L, response, "request_id", request_id);
+    if (cost >= 0)
+        lua_pushnumber(L, cost);
     else
         lua_pushnil(L);
-    lua_setfield(L, -2, "cost");
-    tc_pushwhole(L, request->attempts);
-    lua_setfield(L, -2, "attempts");
-    set_timing(L, &request->timing);
+    lua_setfield(L, response, "cost");
+    tc_pushwhole(L, attempts);
+    lua_setfield(L, response, "attempts");
+    struct tc_timing timing = timing_of(box);
+    set_timing(L, response, &timing);
 }
 
-bool tc_push_response(lua_State *L, const struct tc_request *request, int images)
+/* Sets what was asked for, where the answer does not say. */
+static void set_asked(lua_State *L, int response, int state)
 {
-    images = tc_absindex(L, images);
+    lua_getfield(L, response, "model");
+    if (lua_type(L, -1) != LUA_TSTRING) {
+        lua_getfield(L, state, "model");
+        lua_setfield(L, response, "model");
+    }
+    lua_pop(L, 1);
+    lua_getfield(L, state, "prompt");
+    lua_setfield(L, response, "prompt");
+}
+
+/* ---- warnings ---- */
+
+/* Appends the string on top to the list at `list`, and pops it. */
+static void append(lua_State *L, int list)
+{
+    lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
+}
+
+static double number_field(lua_State *L, int table, const char *name)
+{
+    lua_getfield(L, table, name);
+    double number = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return number;
+}
+
+/* Sets the list of what was asked for and is visibly not there; the images are at `data`. */
+static void set_warnings(lua_State *L, const struct tc_request_box *box, int state, int response,
+                         int data)
+{
+    static const double tolerance = 0.02;
+    int count = (int)tc_rawlen(L, data);
+    lua_getfield(L, state, "shape");
+    const char *shape = lua_tostring(L, -1);
+    lua_newtable(L);
+    int list = lua_gettop(L);
+    if (count < (int)box->count) {
+        lua_pushfstring(L, "%d images were asked for, %d came", (int)box->count, count);
+        append(L, list);
+    }
+    for (int i = 1; i <= count && box->ratio > 0; i++) {
+        lua_rawgeti(L, data, i);
+        double width = number_field(L, list + 1, "width");
+        double height = number_field(L, list + 1, "height");
+        if (width > 0 && height > 0 && fabs(width / height / box->ratio - 1) > tolerance) {
+            lua_pushfstring(L, "image %d is %dx%d pixels, %s was asked for", i, (int)width,
+                            (int)height, shape);
+            append(L, list);
+        }
+        lua_settop(L, list);
+    }
+    lua_setfield(L, response, "warnings");
+    lua_pop(L, 1);
+}
+
+/* ---- the whole ---- */
+
+/* Pushes the list of errors, in the order of the requests. */
+static void push_failures(lua_State *L, const struct tc_request_box *box, int state)
+{
+    lua_newtable(L);
+    int list = lua_gettop(L);
+    lua_getfield(L, state, "failures");
+    for (const struct tc_part *part = box->parts; part; part = part->next) {
+        lua_rawgeti(L, list + 1, (int)part->position);
+        if (lua_istable(L, -1))
+            append(L, list);
+        else
+            lua_pop(L, 1);
+    }
+    lua_settop(L, list);
+}
+
+/* Is one failure enough for the whole to have failed? Else there are pictures all the same. */
+static bool is_lost(lua_State *L, const struct tc_request_box *box, int state, int images)
+{
+    bool alone = !box->parts->next || box->parts->next->of;
+    if (images == 0 || box->cause || !alone)
+        return images == 0 || box->cause;
+    lua_getfield(L, state, "failures");
+    lua_rawgeti(L, -1, 1);
+    bool failed = !lua_isnil(L, -1);
+    lua_pop(L, 2);
+    return failed;
+}
+
+/* Pushes the error that tells why all has failed: the cause's, or the first of the list. */
+static void push_cause(lua_State *L, const struct tc_request_box *box, int state, int failures)
+{
+    const struct tc_part *cause = box->cause ? box->cause : box->parts;
+    lua_getfield(L, state, "failures");
+    lua_rawgeti(L, -1, (int)cause->position);
+    if (lua_isnil(L, -1) && !box->cause) {
+        lua_pop(L, 1);
+        lua_rawgeti(L, failures, 1);
+    }
+    if (lua_isnil(L, -1)) { /* it was ended while its answer was read */
+        lua_pop(L, 1);
+        tc_push_failure(L, &cause->request->failure, cause->request);
+    }
+    lua_replace(L, -2);
+}
+
+bool tc_push_response(lua_State *L, const struct tc_request_box *box, int state)
+{
     tc_checkstack(L, 20);
-    if (!push_envelope(L, request))
-        return false;
-    int response = lua_gettop(L);
-    push_url(L, response);
-    if (place_images(L, response, images) == 0) {
-        push_no_image(L, request, response + 1);
+    push_images(L, box, state);
+    int data = lua_gettop(L), failures = data + 1, response = data + 2;
+    int count = (int)tc_rawlen(L, data);
+    push_failures(L, box, state);
+    if (is_lost(L, box, state, count)) {
+        push_cause(L, box, state, failures);
+        if (count) { /* they are paid for */
+            lua_pushvalue(L, data);
+            lua_setfield(L, response, "data");
+        }
         return false;
     }
-    lua_settop(L, response);
-    set_known(L, request);
+    push_answers(L, box, state);
+    if (lua_isnil(L, response)) { /* the pictures are of requests that failed later */
+        lua_newtable(L);
+        lua_replace(L, response);
+    }
+    lua_pushvalue(L, data);
+    lua_setfield(L, response, "data");
+    if (tc_rawlen(L, failures)) {
+        lua_pushvalue(L, failures);
+        lua_setfield(L, response, "errors");
+    }
+    set_asked(L, response, state);
+    set_known(L, box, response);
+    set_warnings(L, box, state, response, data);
     return true;
 }
 
-void tc_register_response(lua_State *L)
+bool tc_push_json_answer(lua_State *L, const struct tc_request *request, const char *field)
 {
-    static const luaL_Reg metamethods[] = {{NULL, NULL}};
-    static const luaL_Reg methods[] = {{"save", image_save}, {NULL, NULL}};
-    tc_register_class(L, TC_IMAGE, metamethods, methods);
+    if (!tc_push_answer(L, request))
+        return false;
+    tc_tidy(L, lua_gettop(L));
+    if (!field)
+        return true;
+    lua_getfield(L, -1, field);
+    if (lua_istable(L, -1))
+        return true;
+    struct tc_failure failure;
+    tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer has no '%s'", field);
+    push_failed_success(L, request, &failure);
+    return false;
 }

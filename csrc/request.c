@@ -4,6 +4,7 @@
  */
 #include "request.h"
 
+#include "address.h"
 #include "alloc.h"
 #include "client.h"
 #include "clock.h"
@@ -18,11 +19,13 @@
 #include <string.h>
 
 enum {
-    UPLOAD_BUFFER = 512 * 1024, /* by measurement: bench/README.md; libcurl's own if the body fits */
+    UPLOAD_BUFFER =
+        512 * 1024, /* by measurement: bench/README.md; libcurl's own if the body fits */
     LARGE_BODY = 64 * 1024,
     REFUSAL_SIZE = 1024 * 1024, /* bytes of an error's body that are read */
     KEEPALIVE_IDLE = 30,        /* seconds before the first probe: models draw for a minute */
     KEEPALIVE_INTERVAL = 15,
+    REDIRECTS = 3,         /* of one picture */
     LONGEST_WAIT = 60,     /* seconds; a server that wants more gets no second attempt */
     STREAMED = 256 * 1024, /* bytes of a streamed picture that are held at most */
 };
@@ -32,6 +35,18 @@ enum {
 enum { KEPT = 512 * 1024 };
 
 static const double PROGRESS_EVERY = 0.05; /* seconds */
+
+/* NULL when memory is short. */
+static char *join(const char *first, const char *second)
+{
+    size_t first_size = strlen(first), second_size = strlen(second);
+    char *both = tc_realloc(NULL, first_size + second_size + 1);
+    if (!both)
+        return NULL;
+    memcpy(both, first, first_size);
+    memcpy(both + first_size, second, second_size + 1);
+    return both;
+}
 
 /* ---- headers ---- */
 
@@ -43,17 +58,18 @@ static bool add_header(struct curl_slist **headers, const char *line)
     return longer != NULL;
 }
 
-static bool add_authorization(struct curl_slist **headers, const char *key)
+static bool add_credentials(struct curl_slist **headers, enum tc_credentials credentials,
+                            const char *key)
 {
-    static const char name[] = "Authorization: Bearer ";
-    size_t size = strlen(key);
-    char *line = tc_realloc(NULL, sizeof(name) + size);
+    static const char *const names[] = {
+        [TC_BEARER] = "Authorization: Bearer ", [TC_GOOGLE_KEY] = "x-goog-api-key: "};
+    if (credentials == TC_NO_CREDENTIALS)
+        return true;
+    char *line = join(names[credentials], key);
     if (!line)
         return false;
-    memcpy(line, name, sizeof(name) - 1);
-    memcpy(line + sizeof(name) - 1, key, size + 1);
     bool added = add_header(headers, line);
-    tc_wipe(line, sizeof(name) + size);
+    tc_wipe(line, strlen(line));
     tc_free(line);
     return added;
 }
@@ -76,18 +92,20 @@ static bool is_among(const char *const *lines, const char *line)
     return *lines != NULL;
 }
 
-/* The module's headers, the request's `own`, and the client's where the request has none of its
- * own. */
-static bool set_headers(struct tc_request *request, const char *const *own,
-                        const struct curl_slist *common)
+/* The module's headers, the request's own, and the client's where the request has none of its own.
+ * A picture's server is told nothing: it is a stranger, and other headers may be secrets too. */
+static bool set_headers(struct tc_request *request, const struct tc_request_options *options)
 {
     struct curl_slist *headers = NULL;
-    bool added = add_authorization(&headers, request->key) &&
-                 add_header(&headers, "Content-Type: application/json") &&
+    const struct curl_slist *common = request->client->headers;
+    const char *const *own = options->headers;
+    bool added = add_credentials(&headers, options->credentials, request->key) &&
                  add_header(&headers, "Expect:"); /* no wait for a 100 before the body */
-    for (const char *const *line = own; added && *line; line++)
+    if (added && request->body)
+        added = add_header(&headers, "Content-Type: application/json");
+    for (const char *const *line = own; added && *line && !request->picture; line++)
         added = add_header(&headers, *line);
-    for (; added && common; common = common->next)
+    for (; added && common && !request->picture; common = common->next)
         added = is_among(own, common->data) || add_header(&headers, common->data);
     request->headers = headers;
     return added;
@@ -95,15 +113,19 @@ static bool set_headers(struct tc_request *request, const char *const *own,
 
 /* ---- life ---- */
 
-/* Joins the base URL and the route's path. NULL when memory is short. */
-static char *join(const char *base, const char *path)
+/* The URL of a request. NULL when memory is short. */
+static char *make_url(const struct tc_client *client, const struct tc_request_options *options)
 {
-    size_t base_size = strlen(base), path_size = strlen(path);
-    char *url = tc_realloc(NULL, base_size + path_size + 1);
-    if (!url)
+    if (options->base == TC_BASE_NONE)
+        return tc_strndup(options->place, strlen(options->place));
+    char *base = tc_strndup(client->base_url, strlen(client->base_url));
+    if (!base)
         return NULL;
-    memcpy(url, base, base_size);
-    memcpy(url + base_size, path, path_size + 1);
+    size_t size = strlen(base);
+    if (options->base == TC_BASE_ROOT && size > 3 && !strcmp(base + size - 3, "/v1"))
+        base[size - 3] = '\0';
+    char *url = join(base, options->place);
+    tc_free(base);
     return url;
 }
 
@@ -122,19 +144,25 @@ struct tc_request *tc_request_new(struct tc_client *client,
     request->connect_timeout = options->connect_timeout;
     request->max_retries = options->max_retries;
     request->retry = options->retry;
+    request->unbilled = options->unbilled;
+    request->picture = options->picture;
+    request->trusted = options->trusted;
     memcpy(request->rules, tc_failure_rules, sizeof(tc_failure_rules));
-    memcpy(request->rules + TC_FAILURE_RULES, options->rules,
-           options->rule_count * sizeof(*options->rules));
+    if (options->rule_count)
+        memcpy(request->rules + TC_FAILURE_RULES, options->rules,
+               options->rule_count * sizeof(*options->rules));
     request->rule_count = TC_FAILURE_RULES + options->rule_count;
     tc_envelope_init(&request->envelope, request->rules, request->rule_count);
     request->envelope.spare = &client->spare;
     request->envelope.streaming = options->streaming;
 
-    request->url = join(client->base_url, options->path);
+    request->method = tc_strndup(options->method, strlen(options->method));
+    request->url = make_url(client, options);
     request->body = options->body;
-    request->body->references++;
+    if (request->body)
+        request->body->references++;
     request->key = tc_strndup(options->api_key, strlen(options->api_key));
-    if (request->url && request->key && set_headers(request, options->headers, client->headers))
+    if (request->method && request->url && request->key && set_headers(request, options))
         return request;
     tc_request_release(request);
     return NULL;
@@ -158,6 +186,7 @@ void tc_request_release(struct tc_request *request)
     tc_free(request->key);
     tc_body_release(request->body);
     tc_free(request->url);
+    tc_free(request->method);
     tc_client_release(request->client);
     tc_free(request);
 }
@@ -219,8 +248,10 @@ static bool is_stale(const struct tc_request *request, int local_port)
 static int on_connected(void *user, char *ip, char *local_ip, int port, int local_port)
 {
     struct tc_request *request = user;
-    (void)ip, (void)local_ip, (void)port;
-    if (request->timing.sent > 0) {
+    (void)local_ip, (void)port;
+    request->at_private_address =
+        !tc_client_is_proxied(request->client) && tc_address_text_is_private(ip);
+    if (request->timing.sent > 0 && !request->unbilled) {
         struct tc_failure failure;
         tc_failure_set(&failure, TC_CONNECTION,
                        "the server closed the connection without an answer");
@@ -231,7 +262,7 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
     }
     if (is_stale(request, local_port)) {
         tc_failure_set(&request->failure, TC_CONNECTION, "the kept connection had ended");
-        request->stale = request->aborted = true;
+        request->uncounted = request->aborted = true;
         return 1;
     }
     request->timing.sent = tc_clock_now();
@@ -361,17 +392,18 @@ static bool is_success(const struct tc_request *request)
     return request->status >= 200 && request->status < 300;
 }
 
-static void envelope_failed(struct tc_request *request)
+static void input_failed(struct tc_request *request)
 {
     static const enum tc_kind kinds[] = {
         [TC_ENVELOPE_TOO_LARGE] = TC_RESPONSE_TOO_LARGE,
         [TC_ENVELOPE_TOO_MANY_IMAGES] = TC_RESPONSE_TOO_LARGE,
         [TC_ENVELOPE_NO_MEMORY] = TC_NO_MEMORY,
     };
-    char text[160];
+    char text[160] = "what is there is no picture (PNG, JPEG, WebP or GIF)";
     struct tc_failure failure;
     enum tc_kind kind = kinds[request->envelope.error];
-    tc_envelope_describe(&request->envelope, text, sizeof(text));
+    if (request->envelope.error)
+        tc_envelope_describe(&request->envelope, text, sizeof(text));
     tc_failure_set(&failure, kind ? kind : TC_BAD_RESPONSE, "%s", text);
     abort_with(request, &failure);
 }
@@ -439,7 +471,7 @@ static bool is_sent(const struct tc_request *request)
 {
     curl_off_t sent = 0;
     curl_easy_getinfo(request->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-    return (uint64_t)sent >= request->body->size;
+    return !request->body || (uint64_t)sent >= request->body->size;
 }
 
 /*
@@ -472,6 +504,16 @@ int tc_request_resume(struct tc_request *request)
     return curl_easy_pause(request->easy, CURLPAUSE_CONT); /* calls on_body from inside */
 }
 
+/* Takes bytes of a picture, as long as they may be one: a page of HTML is to reach nobody. */
+static bool take_picture(struct tc_request *request, const char *bytes, size_t size)
+{
+    struct tc_envelope *envelope = &request->envelope;
+    if (!tc_envelope_feed_picture(envelope, bytes, size))
+        return false;
+    const struct tc_signature *signature = &envelope->images[0]->signature;
+    return signature->mime || !signature->settled;
+}
+
 static size_t on_body(char *bytes, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
@@ -502,10 +544,11 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
         abort_with(request, &failure);
         return 0;
     }
-    bool taken = tc_envelope_feed(&request->envelope, bytes, size);
+    bool taken = request->picture ? take_picture(request, bytes, size)
+                                  : tc_envelope_feed(&request->envelope, bytes, size);
     tell_news(request);
     if (!taken)
-        envelope_failed(request);
+        input_failed(request);
     else if (must_pause(request))
         pause_transfer(request);
     return taken ? size : 0;
@@ -545,8 +588,28 @@ static bool set_proxy(CURL *easy, const struct tc_client *client)
            curl_easy_setopt(easy, CURLOPT_PROXY, proxy) == CURLE_OK;
 }
 
+/* Opens no socket to an address that is not of the internet: it was an answer that pointed there.
+ */
+static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct tc_request *request = user;
+    (void)purpose;
+    request->kept_away = tc_address_is_private(&address->addr);
+    return request->kept_away ? CURL_SOCKET_BAD
+                              : socket(address->family, address->socktype, address->protocol);
+}
+
+/* A proxy looks names up itself: its own address is not the server's. */
+static void guard_addresses(CURL *easy, struct tc_request *request)
+{
+    if (!request->picture || request->trusted || tc_client_is_proxied(request->client))
+        return;
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
+}
+
 /* False when memory is short. */
-static bool set_connection(CURL *easy, const struct tc_request *request)
+static bool set_connection(CURL *easy, struct tc_request *request)
 {
     const struct tc_client *client = request->client;
     long milliseconds = (long)(request->connect_timeout * 1000) + 1; /* 0 is for ever */
@@ -563,6 +626,7 @@ static bool set_connection(CURL *easy, const struct tc_request *request)
 #if LIBCURL_VERSION_NUM >= 0x075700
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* not to wait for a name that no one wants */
 #endif
+    guard_addresses(easy, request);
     set_protocols(easy);
     return set_proxy(easy, client) && set_certificates(easy, client);
 }
@@ -627,7 +691,7 @@ static void begin_attempt(struct tc_request *request)
     request->head_size = request->header_size = 0;
     request->head[0] = request->request_id[0] = '\0';
     request->cost = -1;
-    request->aborted = request->paused = request->stale = false;
+    request->aborted = request->paused = request->uncounted = request->kept_away = false;
     request->progress_told = 0;
     request->retry_after = -1;
     request->error_text[0] = request->content_type[0] = request->redirect[0] = '\0';
@@ -646,12 +710,14 @@ bool tc_request_prepare(struct tc_request *request)
     if (!set_connection(easy, request))
         return false;
     set_callbacks(easy, request);
-    set_body(easy, request);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)TC_RECEIVE_BUFFER);
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)client->max_response_bytes);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
+    if (request->body)
+        set_body(easy, request);
     /* These copy what they are given, so they can fail. */
-    return curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent) == CURLE_OK &&
+    return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
 }
@@ -684,8 +750,11 @@ static void judge_answer(struct tc_request *request)
 static void judge_success(struct tc_request *request)
 {
     struct tc_envelope *envelope = &request->envelope;
-    if (!tc_envelope_finish(envelope)) {
-        envelope_failed(request);
+    bool whole = request->picture
+                     ? tc_envelope_finish_picture(envelope) && envelope->images[0]->signature.mime
+                     : tc_envelope_finish(envelope);
+    if (!whole) {
+        input_failed(request);
         return;
     }
     if (envelope->image_count == 0 && tc_failure_in_body(envelope->texts))
@@ -720,7 +789,9 @@ static void judge_transfer(struct tc_request *request, int code)
                        "the answer has a header line that is too long (or memory is short)");
         request->failure.status = status;
         request->failure.maybe_billed = true;
-    } else if (status >= 300)
+    } else if (request->kept_away && code == CURLE_COULDNT_CONNECT)
+        tc_failure_set(&request->failure, TC_CONNECTION, "it is at a private address");
+    else if (status >= 300)
         judge_answer(request);
     else if (code != CURLE_OK)
         tc_failure_from_transfer(&request->failure, code, request->error_text, request->key,
@@ -732,10 +803,45 @@ static void judge_transfer(struct tc_request *request, int code)
         judge_success(request);
 }
 
+static void refuse_redirect(struct tc_request *request, const char *why)
+{
+    tc_failure_set(&request->failure, TC_BAD_RESPONSE, "the server points elsewhere (%s): %s",
+                   *request->redirect ? request->redirect : "it does not say where", why);
+    request->failure.status = request->status;
+}
+
+/* Goes where a picture's server points to, if that is a place for a picture. */
+static void follow_redirect(struct tc_request *request)
+{
+    char *url = NULL;
+    curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &url);
+    const char *wrong =
+        url ? tc_client_check_picture_url(request->client, url, request->trusted) : "not a URL";
+    if (request->redirects == REDIRECTS)
+        wrong = "that is one redirect too many";
+    if (wrong) {
+        refuse_redirect(request, wrong);
+        return;
+    }
+    char *copy = tc_strndup(url, strlen(url));
+    if (!copy) {
+        tc_failure_set(&request->failure, TC_NO_MEMORY, "not enough memory");
+        return;
+    }
+    tc_free(request->url);
+    request->url = copy;
+    request->redirects++;
+    refuse_redirect(request, "it is followed");
+    request->uncounted = true;
+}
+
 void tc_request_judge(struct tc_request *request, int code)
 {
     if (!request->aborted) /* else one of the callbacks has said why */
         judge_transfer(request, code);
+    bool led_on = request->status >= 300 && request->status < 400;
+    if (request->picture && led_on && !request->aborted && code == CURLE_OK)
+        follow_redirect(request);
     request->failure.attempts = request->attempts;
     if (request->failure.kind && request->was_maybe_billed)
         request->failure.maybe_billed = true;
@@ -754,12 +860,14 @@ static double backoff(const struct tc_request *request)
 double tc_request_retry_wait(struct tc_request *request)
 {
     const struct tc_failure *failure = &request->failure;
-    if (request->stale) {
-        request->attempts--; /* nothing was sent; and each kept connection ends only once */
+    if (request->uncounted) {
+        request->attempts--; /* each kept connection ends only once, and redirects are counted */
         return 0;
     }
+    bool risky_allowed =
+        request->retry == TC_RETRY_ALL || (request->unbilled && request->retry == TC_RETRY_SAFE);
     bool allowed = (failure->repeat == TC_REPEAT_SAFE && request->retry != TC_RETRY_NONE) ||
-                   (failure->repeat == TC_REPEAT_RISKY && request->retry == TC_RETRY_ALL);
+                   (failure->repeat == TC_REPEAT_RISKY && risky_allowed);
     if (!allowed || request->attempts > request->max_retries || request->envelope.image_count)
         return -1;
     if (failure->retry_after <= 0) /* "at once" is what an overloaded server does not mean */

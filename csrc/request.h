@@ -28,11 +28,27 @@ struct tc_client;
 enum tc_state { TC_QUEUED, TC_SENDING, TC_RECEIVING, TC_RETRYING, TC_DONE };
 enum tc_retry { TC_RETRY_SAFE, TC_RETRY_ALL, TC_RETRY_NONE };
 
+/* Where a request goes, by what its `place` is put behind. */
+enum tc_base {
+    TC_BASE_API,  /* the base URL: "/images/generations" */
+    TC_BASE_ROOT, /* the base URL without a "/v1" at its end: "/key/info" */
+    TC_BASE_NONE  /* nothing: the place is a URL, of a picture that an answer pointed to */
+};
+
+/* How it says who asks. */
+enum tc_credentials { TC_BEARER, TC_GOOGLE_KEY, TC_NO_CREDENTIALS };
+
 /* What to send and how. All strings are copied, the body gets one holder more; none is NULL but
  * where it says so. */
 struct tc_request_options {
-    const char *path;     /* "/images/generations": behind the client's base URL */
-    struct tc_body *body; /* JSON; what it points to stays in place until the request has ended */
+    const char *method; /* "POST" */
+    enum tc_base base;
+    const char *place; /* "/images/generations" */
+    enum tc_credentials credentials;
+    bool unbilled;        /* it costs nothing, so it may be sent again after any mishap */
+    bool picture;         /* the answer is no JSON but one picture's bytes */
+    bool trusted;         /* a picture may be fetched from a private address too */
+    struct tc_body *body; /* JSON, or NULL; what it points to stays until the request has ended */
     const char *api_key;
     const char *const *headers;  /* "Name: value", NULL at the end */
     const struct tc_rule *rules; /* where the pictures are; stay where they are */
@@ -85,19 +101,23 @@ struct tc_request {
     bool is_ready;
     void *easy;    /* CURL, while an attempt is under way */
     void *headers; /* struct curl_slist, for all attempts */
-    char *url, *key;
+    char *method, *url, *key;
     struct tc_body *body;
     uint64_t body_position; /* of it, what libcurl has taken in this attempt */
+    bool unbilled, picture, trusted;
+    bool at_private_address; /* the server that it was sent to */
+    bool kept_away;          /* from a server, because that is at a private address */
     struct tc_rule rules[TC_RULES];
     unsigned rule_count;
     bool was_maybe_billed; /* an attempt before this one */
     double timeout, connect_timeout;
     unsigned max_retries;
     enum tc_retry retry;
-    double wake;  /* when the next attempt begins, while retrying */
-    bool aborted; /* `failure` is set and tells why the transfer was ended by us */
-    bool stale;   /* it met a connection that had ended, and nothing was sent */
-    bool paused;  /* libcurl holds bytes back until tc_request_resume */
+    double wake;    /* when the next attempt begins, while retrying */
+    bool aborted;   /* `failure` is set and tells why the transfer was ended by us */
+    bool uncounted; /* the next attempt does not count: this one sent nothing, or is led on */
+    unsigned redirects;
+    bool paused; /* libcurl holds bytes back until tc_request_resume */
     bool progress;
     double progress_told; /* when received bytes were last news */
     double retry_after;

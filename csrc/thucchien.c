@@ -199,7 +199,8 @@ int luaopen_thucchien(lua_State *L)
     pin();
     open_json(L);
     tc_register_failure(L);
-    tc_register_response(L);
+    tc_register_image(L);
+    tc_register_body(L);
     tc_register_request(L);
     tc_register_client(L);
     lua_newtable(L);

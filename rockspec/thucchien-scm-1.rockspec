@@ -33,6 +33,7 @@ build = {
    modules = {
       thucchien = {
          sources = {
+            "csrc/address.c",
             "csrc/alloc.c",
             "csrc/base64.c",
             "csrc/base64_avx2.c",
@@ -45,13 +46,20 @@ build = {
             "csrc/failure.c",
             "csrc/image.c",
             "csrc/loop.c",
+            "csrc/lua_answer.c",
+            "csrc/lua_body.c",
+            "csrc/lua_call.c",
             "csrc/lua_client.c",
             "csrc/lua_failure.c",
             "csrc/lua_fields.c",
+            "csrc/lua_image.c",
+            "csrc/lua_models.c",
             "csrc/lua_params.c",
             "csrc/lua_request.c",
             "csrc/lua_response.c",
+            "csrc/lua_routes.c",
             "csrc/number.c",
+            "csrc/reader.c",
             "csrc/request.c",
             "csrc/scan.c",
             "csrc/thucchien.c",

@@ -105,8 +105,6 @@ describe("an answer", function()
         { "no data", 200, '{"created":1}', "no_image", "no image" },
         { "data that is null", 200, '{"created":1,"data":null}', "no_image", "no image" },
         { "an image that is null", 200, '{"data":[{"b64_json":null,"url":null}]}', "no_image", "no image" },
-        { "a URL", 200, '{"data":[{"b64_json":null,"url":"https://example.com/a.png"}]}', "no_image",
-            "a URL %('https://example.com/a.png'%)" },
         { "a page", 200, "<html>hello</html>", "bad_response", "not JSON" },
         { "words", 200, "hello", "bad_response", "not JSON" },
         { "emptiness", 200, "", "bad_response", "empty" },

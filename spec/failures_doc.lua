@@ -187,7 +187,7 @@ local sections = {
         emulated("empty", "200 with no picture"),
         emulated("null-image", "200 with a picture that is null"),
         answered("200 with an address in place of a picture", {
-            body = '{"data":[{"b64_json":null,"url":"https://example.com/a.png"}]}' }),
+            body = '{"data":[{"b64_json":null,"url":"http://example.com/a.png"}]}' }),
         answered("200 with an error in it", { body = '{"error":{"message":"Budget has been exceeded!","type":"budget_exceeded"}}' }),
         emulated("html", "200 and an HTML page"),
         emulated("garbage", "200 and bytes that are no JSON"),

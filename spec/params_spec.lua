@@ -98,8 +98,8 @@ describe("params", function()
     end)
 
     it("of unknown models are checked for types only", function()
-        assert(client:generate { prompt = "x", model = "nano-banana-2", n = 1, size = "4K", aspect_ratio = "21:9" })
-        local _, err = client:generate { prompt = "x", model = "nano-banana-2", size = 4 }
+        assert(client:generate { prompt = "x", model = "another-model", n = 1, size = "4K", aspect_ratio = "21:9" })
+        local _, err = client:generate { prompt = "x", model = "another-model", size = 4 }
         assert.equal("size", err.param)
     end)
 
@@ -129,13 +129,13 @@ describe("params", function()
     end)
 
     it("may come from a class, and are checked as they come out of it", function()
-        local class = { model = "nano-banana-2", save = function() end }
+        local class = { model = "another-model", save = function() end }
         class.__index = class
         local response, err = client:generate(setmetatable({ prompt = "x" }, class))
         assert.is_nil(response)
         assert.equal("save", err.param)
         class.save = nil
-        assert.equal("nano-banana-2", assert(client:generate(setmetatable({ prompt = "x" }, class))).model)
+        assert.equal("another-model", assert(client:generate(setmetatable({ prompt = "x" }, class))).model)
         for _, fields in ipairs { { model = {} }, { sink = true }, { n = {} }, { on_image = 5 }, { extra_headers = "x" } } do
             response, err = client:generate(setmetatable({ prompt = "x" }, { __index = fields }))
             assert.is_nil(response)

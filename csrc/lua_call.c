@@ -1,0 +1,96 @@
+/*
+ * Requests that are not for pictures: any JSON route of the gateway.
+ */
+#include "binding.h"
+
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct tc_field fields[] = {
+    {"path", TC_T_STRING, 0},       {"method", TC_T_STRING, 0},       {"body", TC_T_ANY, 0},
+    {"field", TC_T_STRING, 0},      {"extra_headers", TC_T_TABLE, 0}, {"timeout", TC_T_NUMBER, 0},
+    {"max_retries", TC_T_WHOLE, 0}, {"retry", TC_T_STRING, 0},
+};
+
+/* A path of the gateway's, from its root on, as it goes into the request line. */
+static bool read_path(lua_State *L, int index, struct tc_request_options *options)
+{
+    size_t size = 0;
+    lua_getfield(L, index, "path");
+    const char *path = lua_tolstring(L, -1, &size);
+    bool well = path && *path == '/' && path[1] != '/';
+    for (size_t i = 0; well && i < size; i++) /* no line ends, no fragment, nothing to be escaped */
+        well = path[i] > 0x20 && path[i] < 0x7f && path[i] != '#';
+    if (well) {
+        options->place = path;
+        return true;
+    }
+    const char *shown = tc_push_quoted(L, lua_gettop(L));
+    tc_push_error(L, TC_INVALID_REQUEST, "path",
+                  "field 'path': a path such as '/key/info' expected, got %s", shown);
+    return false;
+}
+
+static bool read_method(lua_State *L, int index, bool has_body, struct tc_request_options *options)
+{
+    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+    lua_getfield(L, index, "method");
+    const char *method = lua_tostring(L, -1);
+    options->method = has_body ? "POST" : "GET";
+    options->unbilled = !has_body && !method;
+    if (!method)
+        return true;
+    for (size_t i = 0; i < COUNT(methods); i++)
+        if (!strcmp(method, methods[i])) {
+            options->method = methods[i];
+            options->unbilled = i == 0;
+            return true;
+        }
+    const char *shown = tc_push_quoted(L, lua_gettop(L));
+    tc_push_error(L, TC_INVALID_REQUEST, "method",
+                  "field 'method': 'GET', 'POST', 'PUT', 'PATCH' or 'DELETE' expected, got %s",
+                  shown);
+    return false;
+}
+
+/* The body as JSON: a table's, or what the caller wrote. The params hold it, under 1. */
+static bool make_body(lua_State *L, int index, struct tc_order *order)
+{
+    lua_getfield(L, index, "body");
+    int body = lua_gettop(L);
+    if (lua_isnil(L, body))
+        return true;
+    if (lua_type(L, body) != LUA_TSTRING && !lua_istable(L, body)) {
+        tc_push_error(L, TC_INVALID_REQUEST, "body",
+                      "field 'body': a table, or JSON as a string, expected, got a %s",
+                      luaL_typename(L, body));
+        return false;
+    }
+    lua_newtable(L);
+    if (lua_istable(L, body) && !tc_push_encoded(L, body))
+        return false;
+    if (!lua_istable(L, body))
+        lua_pushvalue(L, body);
+    lua_rawseti(L, body + 1, 1);
+    order->body = order->last_body = tc_push_body(L, body + 1);
+    lua_rawseti(L, index, 1);
+    return true;
+}
+
+bool tc_call_read(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
+                  struct tc_order *order)
+{
+    struct tc_request_options *options = &order->options;
+    (void)lent;
+    index = tc_absindex(L, index);
+    if (!tc_fields_resolve(L, index, fields, COUNT(fields)) || !read_path(L, index, options) ||
+        !tc_field_settings(L, index, defaults, options) || !make_body(L, index, order) ||
+        !read_method(L, index, order->body != NULL, options) ||
+        !tc_field_headers(L, index, "extra_headers", &options->headers))
+        return false;
+    options->base = TC_BASE_ROOT;
+    options->credentials = TC_BEARER;
+    order->json = true;
+    return true;
+}
