@@ -16,8 +16,9 @@ end
 local function valid_utf8(text)
     local at = 1
     while true do
-        at = text:find("[\128-\255]", at)
-        if not at then return true end
+        local _, last = text:find("^[%z\1-\127]*", at) -- faster than to look for the first other byte
+        if last == #text then return true end
+        at = last + 1
         local a, b, c, d = text:byte(at, at + 3)
         local function follows(byte, low, high)
             return byte and byte >= (low or 128) and byte <= (high or 191)

@@ -65,7 +65,8 @@ end
 -- A flat ellipse, for eyes, cheeks and shadows.
 local function spot(stage, x, y, half_width, half_height, colour, opacity)
     local h = stage.height
-    local middle, top, bottom = stage.x + x * h, stage.foot - (y + half_height) * h, stage.foot - (y - half_height) * h
+    local middle = stage.x + x * h
+    local top, bottom = stage.foot - (y + half_height) * h, stage.foot - (y - half_height) * h
     canvas.shape(stage.canvas, top, bottom, colour, opacity or 1, function(row)
         local t = (row - (top + bottom) / 2) / (half_height * h)
         local reach = half_width * h * sqrt(max(0, 1 - t * t))
@@ -225,7 +226,8 @@ local function paint_knoll(stage, view, from, to)
     local h = stage.height
     local top, bottom = stage.foot - 0.03 * h, view.height
     local middle, half = stage.x + (from + to) / 2 * h, ((to - from) / 2 + 0.42) * h
-    local colour = mix(mix(view.scene.palette.near, INK, 0.2), view.scene.palette.lower, view.scene.snow and 0.5 or 0.06)
+    local palette = view.scene.palette
+    local colour = mix(mix(palette.near, INK, 0.2), palette.lower, view.scene.snow and 0.5 or 0.06)
     canvas.shape(stage.canvas, top, bottom, colour, 1, function(y)
         local reach = half * (0.72 + 0.55 * sqrt((y - top) / max(bottom - top, 1)))
         return middle - reach, middle + reach

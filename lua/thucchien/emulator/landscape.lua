@@ -51,9 +51,8 @@ local MOST_MEMBERS = 5
 local function new_view(prompt, index, width, height, pause, vision)
     local draw = random.new(index .. ":" .. (vision.seed or prompt))
     local asked = scene.read(prompt, draw, vision.earlier)
-    for _, reference in ipairs(vision.references) do
-        asked.palette = references.tint(asked.palette, reference.colours)
-    end
+    local leading = vision.references[1] -- the colours of several would be grey together
+    if leading then asked.palette = references.tint(asked.palette, leading.colours) end
     local unit = sqrt(width * height)
     local horizon = height * (asked.place == "mountains" and draw(0.60, 0.66) or draw(0.56, 0.64))
     local low = asked.time == "dusk" or asked.time == "dawn"

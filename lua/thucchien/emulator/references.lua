@@ -20,6 +20,7 @@ local references = {}
 
 local SHADES = 7
 local HUES = 12
+local KEPT = 32    -- references in memory, as thumbnails
 local SNIFFED = 64 -- characters of base64 that hold a picture's signature
 
 local SIGNATURES = { "^\137PNG\r\n\26\n", "^\255\216\255", "^GIF8[79]a", "^RIFF....WEBP" }
@@ -160,23 +161,33 @@ local function is_picture(bytes)
     return false
 end
 
+-- What was read lately, by id: a conversation shows the same pictures again and again.
+local known, kept = {}, {}
+
+local function remember(reference)
+    known[reference.id] = reference
+    kept[#kept + 1] = reference.id
+    if #kept > KEPT then known[table.remove(kept, 1)] = nil end
+    return reference
+end
+
 ---Reads one picture; nil and what Google says of it if that cannot be. One at an address is not fetched.
 ---@param picture { data?: string, mime?: string, url?: string }
 ---@param pause fun()  # called now and then
 ---@return thucchien.emulator.reference?
 ---@return string? problem
 function references.read(picture, pause)
-    if picture.url then return describe(digest(picture.url)) end
-    local data = picture.data
-    if #data % 4 ~= 0 or data:find("[^%w+/]", 1) and not data:find("^[%w+/]*=?=?$") then
+    local data, id = picture.data, digest(picture.data or picture.url)
+    if known[id] then return known[id] end
+    if not data then return remember(describe(id)) end
+    if #data % 4 ~= 0 or not data:find("^[%w+/]*=?=?$") then
         return nil, "Invalid value at 'contents[0].parts[0].inline_data.data' (TYPE_BYTES), Base64 decoding failed"
     end
     local start = base64.decode(data, SNIFFED)
     if not is_picture(start) then return nil, "Unable to process input image. Please retry or report." end
     pause()
-    local id = digest(data)
-    if start:sub(1, 4) ~= "\137PNG" then return describe(id) end
-    return describe(id, thumbnail.read(base64.decode(data), pause))
+    if start:sub(1, 4) ~= "\137PNG" or not thumbnail.readable(start) then return remember(describe(id)) end
+    return remember(describe(id, thumbnail.read(base64.decode(data), pause)))
 end
 
 ---The characters that some references bring, each once.
@@ -184,13 +195,14 @@ end
 ---@param most integer
 ---@return thucchien.emulator.member[]
 function references.members(list, most)
-    local members, known = {}, {}
+    local members, places = {}, {}
     for _, reference in ipairs(list) do
         for _, member in ipairs(reference.members) do
-            if not known[member.id] and #members < most then
-                members[#members + 1], known[member.id] = member, member
-            elseif known[member.id] then
-                known[member.id].portrait = known[member.id].portrait or member.portrait
+            local there = places[member.id]
+            if not there and #members < most then
+                members[#members + 1], places[member.id] = member, #members + 1
+            elseif there and not members[there].portrait then
+                members[there] = member -- the same one, with the picture that it comes from
             end
         end
     end

@@ -6,9 +6,10 @@ local has_ffi, ffi = pcall(require, "ffi")
 
 local thumbnail = {}
 
-local SIDE = 160             -- pixels of a thumbnail's longer side
-local MOST_PIXELS = 64000000 -- of a picture that is read
-local PIECE = 65536          -- bytes inflated at once
+local SIDE = 160    -- pixels of a thumbnail's longer side
+local PIECE = 65536 -- bytes inflated at once
+-- Of a picture that is read; plain Lua takes seconds for a million.
+local MOST_PIXELS = has_ffi and 64000000 or 2000000
 
 ---@class thucchien.emulator.thumbnail
 ---@field width integer
@@ -137,6 +138,14 @@ local function finish(self)
         for channel = 0, 2 do pixels[3 * i + channel + 1] = self.sums[3 * i + channel] / count end
     end
     return { width = self.columns, height = self.rows, pixels = pixels }
+end
+
+---Whether a PNG file is one that is read, by its first bytes.
+---@param start string  # 33 bytes or more
+---@return boolean
+function thumbnail.readable(start)
+    local header = read_chunks(start)
+    return header.width ~= nil and (header.kind == 3 or readable(header) or false)
 end
 
 ---The thumbnail of a PNG file, if it can be read, and the note that the emulator put there.
