@@ -244,6 +244,11 @@ static bool is_stale(const struct tc_request *request, int local_port)
  * A connection is there and the request is about to leave. That happens twice when libcurl found a
  * kept-alive connection dead after it had sent: by itself it would send the POST again, and the
  * server may have drawn and billed the first one.
+ *
+ * HTTP/2 has words for a request that was not looked at: GOAWAY with an earlier last stream, and
+ * REFUSED_STREAM. libcurl keeps them to itself: 7.88 sends again, which looks the same here as a
+ * lost answer, or ends with CURLE_HTTP2 as after any mistake in the framing. Only its text for
+ * debugging tells them apart, and that changes with every release. So they count as risky, too.
  */
 static int on_connected(void *user, char *ip, char *local_ip, int port, int local_port)
 {
