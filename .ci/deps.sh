@@ -38,6 +38,7 @@ packages() {
     hosts) echo "luajit libluajit-5.1-dev liblua5.4-dev gcc love xvfb xauth valgrind lua-luv lua-cqueues
         fonts-dejavu-core" ;;
     tinyproxy) echo "tinyproxy bash" ;;
+    squid) echo "squid openssl" ;;
     nvim) echo "neovim python3-venv" ;;
     nginx) echo "nginx-light|nginx|nginx-core|nginx-full|nginx-extras openssl python3" ;;
     peers) echo "curl jq lua-socket python3-requests" ;;
@@ -88,6 +89,7 @@ found() {
     lua-luv) has_module "$LUA" luv ;;
     lua-cqueues) has_module "$LUA" cqueues ;;
     python3-venv) python3 -c 'import venv, ensurepip' ;;
+    squid) PATH=$PATH:/usr/sbin command -v squid ;;
     nginx-light) PATH=$PATH:/usr/sbin command -v nginx ;;
     lua-socket) has_module "$LUA" socket.http ;;
     python3-requests) python3 -c 'import requests' ;;
