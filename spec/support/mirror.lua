@@ -3,6 +3,7 @@
 --     local mirror = require("spec.support.mirror").start()
 --     client:generate { prompt = "x", extra_body = { mirror = { status = 500, body = "…" } } }
 
+local cjson = require "cjson"
 local process = require "spec.support.process"
 
 local support = {}
@@ -25,6 +26,32 @@ function support.count(mirror, id)
         count = count + (this_id == id and 1 or 0)
     end
     return count
+end
+
+---What the requests of `id` looked like, in the order in which they came: line, headers, raw (the headers' lines),
+---connection, number (of the request on it) and busy (how many of the id were not answered then, this one included).
+---@param mirror table
+---@param id string
+---@return table[]
+function support.seen(mirror, id)
+    local seen = {}
+    for line in mirror:log():gmatch "[^\n]+" do
+        local this_id, json = line:match "^seen (%S+) (.+)$"
+        if this_id == id then
+            seen[#seen + 1] = cjson.decode(json)
+        end
+    end
+    return seen
+end
+
+---The address of what the mirror answers to a GET: any answer, or several with an id.
+---@param mirror table  # or anything with a url
+---@param answer table
+---@return string
+function support.address(mirror, answer)
+    return mirror.url .. "/picture.png?mirror=" .. cjson.encode(answer):gsub("[^%w%-._~]", function(character)
+        return ("%%%02X"):format(character:byte())
+    end)
 end
 
 return support

@@ -2,9 +2,11 @@
 -- server gives, cut where they say. It speaks just enough HTTP/1.1 to read a request, over TLS if it is given a
 -- certificate.
 --
--- The request's JSON body may have a field `mirror`:
+-- The request's JSON body may have a field `mirror`, or its path a query `?mirror=`, which is that as JSON:
 --
---     id       counts requests: with `answers`, the k-th request of an id gets the k-th answer (or the last)
+--     id       counts requests: with `answers`, the k-th request of an id gets the k-th answer (or the last).
+--              What each looked like is printed, for `seen` of spec/support/mirror.lua
+--     keep     a path: the body of an id's k-th request is written there, with .k behind the name
 --     answers  a list of answers; without it the table itself is one
 --
 -- and an answer:
@@ -37,6 +39,7 @@ local socket = require "cqueues.socket"
 local certificate, key = ...
 local queue = cqueues.new()
 local served = {} -- requests per id
+local busy = {}   -- those of them that are not answered yet
 local connections = 0
 
 -- A PNG's first 33 bytes: signature and header, 2 by 3 pixels.
@@ -68,16 +71,44 @@ local function echo(request)
     }
 end
 
+-- What the request asks for, in its path or in its body, or nil.
+local function find_wish(request)
+    local query = request.line:match "[?&]mirror=([^& ]+)"
+    local json = query and query:gsub("%%(%x%x)", function(hex)
+        return string.char(tonumber(hex, 16))
+    end)
+    local ok, body = pcall(cjson.decode, json or request.body)
+    local wanted = ok and type(body) == "table" and (json and body or body.mirror)
+    return type(wanted) == "table" and wanted or nil
+end
+
+local function keep(path, text)
+    local file = assert(io.open(path, "wb"))
+    file:write(text)
+    file:close()
+end
+
+-- Prints that a request came, and what it looked like.
+local function record(request, wanted, id)
+    served[id] = (served[id] or 0) + 1
+    busy[id] = (busy[id] or 0) + 1
+    request.id = id
+    if wanted.keep then
+        keep(wanted.keep .. "." .. served[id], request.body)
+    end
+    local seen = { line = request.line, headers = request.headers, raw = request.raw, busy = busy[id],
+        connection = request.connection, number = request.number }
+    io.write("seen ", id, " ", cjson.encode(seen), "\nrequest ", id, " ", served[id], "\n")
+    io.flush()
+end
+
 local function pick(request)
-    local ok, body = pcall(cjson.decode, request.body)
-    local wanted = ok and type(body) == "table" and body.mirror
-    if type(wanted) ~= "table" then
+    local wanted = find_wish(request)
+    if not wanted then
         return echo(request)
     end
     local id = wanted.id or "none"
-    served[id] = (served[id] or 0) + 1
-    io.write("request ", id, " ", served[id], "\n")
-    io.flush()
+    record(request, wanted, id)
     local chosen = wanted.answers and wanted.answers[math.min(served[id], #wanted.answers)] or wanted
     return chosen.echo and echo(request) or chosen
 end
@@ -92,9 +123,6 @@ end
 
 -- Returns whether the connection stays.
 local function answer(connection, wanted)
-    if wanted.hold then
-        cqueues.sleep(wanted.hold)
-    end
     if wanted.pieces then
         for _, piece in ipairs(wanted.pieces) do
             connection:write(piece)
@@ -214,6 +242,12 @@ local function serve(connection)
         request.connection, request.number = number, requests
         local wanted = pick(request)
         id = wanted.id
+        if wanted.hold then
+            cqueues.sleep(wanted.hold)
+        end
+        if request.id then -- before the answer leaves: the client's next request may follow at once
+            busy[request.id] = busy[request.id] - 1
+        end
         if not answer_and_end(connection, wanted) then
             reset = wanted.reset
             break
