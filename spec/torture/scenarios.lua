@@ -1,9 +1,15 @@
 -- What torture.c runs with failing allocations: requests in all their parts, against the mirror.
 
 local thucchien = require "thucchien"
-local mirror = require("spec.support.mirror").start()
+local mirrors = require "spec.support.mirror"
+local mirror = mirrors.start()
 
 local PICTURE = '{"data":[{"b64_json":"' .. ("QUJD"):rep(2000) .. '","revised_prompt":"a \\u00e9"},{"b64_json":"QUJD"}]}'
+
+-- A PNG's first bytes are a picture for who only looks at them.
+local PNG = "\137PNG\r\n\26\n\0\0\0\rIHDR\0\0\0\2\0\0\0\3" .. ("x"):rep(1000)
+local CHAT = '{"choices":[{"message":{"content":"![a](data:image/png;base64,QUJD) words",'
+    .. '"images":[{"image_url":{"url":"data:image/png;base64,' .. ("QUJD"):rep(2000) .. '"}}]},"finish_reason":"stop"}]}'
 
 local function new()
     return assert(thucchien.new { base_url = mirror.url, api_key = "sk-torture-0123456789", headers = { ["X-A"] = "b" } })
@@ -79,6 +85,33 @@ local scenarios = {
             if failure then
                 raise(failure)
             end
+            client:close()
+        end,
+    },
+    {
+        name = "a conversation with pictures, in two requests",
+        run = function()
+            local client = new()
+            local earlier = { prompt = "a fox", text = "here", data = { { bytes = PNG } } }
+            expect(nil, client:generate(request({ body = CHAT }, { via = "chat", images = { PNG }, history = { earlier } })))
+            client:close()
+        end,
+    },
+    {
+        name = "pictures at addresses",
+        run = function()
+            local client = new()
+            local address = mirrors.address(mirror, { body = "GIF89a\2\0\3\0" })
+            local items = ('{"url":%q},{"url":%q}'):format(address, address)
+            expect(nil, client:generate(request { body = '{"data":[' .. items .. "]}" }))
+            client:close()
+        end,
+    },
+    {
+        name = "a call",
+        run = function()
+            local client = new()
+            expect(nil, client:call { path = "/x", body = { mirror = { body = '{"spend":1.5,"keys":["a",null]}' } } })
             client:close()
         end,
     },
