@@ -295,7 +295,7 @@ asan-nvim: deps-test-nvim build $(NVIM_VENV)/ready ## the same with ASan and UBS
 
 # ---- measure it ---------------------------------------------------------------------------------
 
-BENCH_TOOLS := $(addprefix $(BUILD)/bench/bin/,measure floor poll upload)
+BENCH_TOOLS := $(addprefix $(BUILD)/bench/bin/,measure floor poll ready)
 
 # ROUNDS and PEERS=no are bench/run's: see bench/README.md.
 bench: deps-bench build $(BENCH_TOOLS) ## what an answer costs: here, at least, and with other clients
@@ -312,8 +312,8 @@ bench-instructions: deps-bench-instructions build ## instructions a byte, counte
 
 $(BUILD)/bench/bin/measure: bench/measure.c
 $(BUILD)/bench/bin/floor: bench/clients/floor.c
-$(BUILD)/bench/bin/poll $(BUILD)/bench/bin/upload: $(BUILD)/bench/bin/%: bench/%.c \
-  $(filter-out $(BINDING:csrc/%.c=$(OUT)/obj/%.o),$(OBJECTS))
+$(BUILD)/bench/bin/ready: bench/clients/ready.c
+$(BUILD)/bench/bin/poll: bench/poll.c $(filter-out $(BINDING:csrc/%.c=$(OUT)/obj/%.o),$(OBJECTS))
 
 $(BENCH_TOOLS): | deps-build
 	@mkdir -p $(@D)

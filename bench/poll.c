@@ -54,7 +54,8 @@ static double longest_poll(struct tc_client *client, long frame)
     struct tc_piece piece = {json, sizeof(json) - 1, false};
     struct tc_body *body = tc_body_new(&piece, 1);
     struct tc_request_options options = {
-        .path = "/images/generations",
+        .method = "POST",
+        .place = "/images/generations",
         .body = body,
         .api_key = "sk-bench",
         .headers = no_headers,

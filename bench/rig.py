@@ -61,17 +61,74 @@ class Body:
         usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
         answer = {"created": 1759806089, "background": None, "data": data, "output_format": None,
                   "quality": None, "size": None, "usage": usage}
+        write_json(self.path, answer)
+
+
+@dataclasses.dataclass(frozen=True)
+class ChatBody(Body):
+    """The same as a conversation's answer. The floor finds it where it finds all."""
+
+    def write(self) -> None:
+        """Makes the file, unless it is there."""
+        if self.path.exists():
+            return
+        images = [{"type": "image_url", "index": 0, "image_url": {"url": data_url(picture)}}
+                  for picture in self.pictures()]
+        message = {"role": "assistant", "images": images}
+        answer = {"id": "x", "created": 1759806089, "object": "chat.completion",
+                  "choices": [{"finish_reason": "stop", "index": 0, "message": message}]}
+        chat = WWW / self.name / "chat/completions"
+        write_json(chat, answer)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name("partial")
-        partial.write_text(json.dumps(answer, separators=(",", ":")))
-        partial.rename(self.path)
+        self.path.symlink_to(chat)
+
+
+class References:
+    """Five pictures of `size` bytes, and a request's body with them ready to be sent."""
+
+    COUNT = 5
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.directory = DIRECTORY / f"references/{size}"
+        self.body = self.directory / "body"
+        source = random.Random(size)
+        pictures = [SIGNATURE + source.randbytes(size - len(SIGNATURE))
+                    for _ in range(self.COUNT)]
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for i, picture in enumerate(pictures):
+            (self.directory / str(i + 1)).write_bytes(picture)
+        parts = [{"type": "image_url", "image_url": {"url": data_url(picture)}}
+                 for picture in pictures]
+        content = [*parts, {"type": "text", "text": "x"}]
+        write_json(self.body, {"model": "bench", "modalities": ["image"],
+                               "messages": [{"role": "user", "content": content}]})
+
+    @property
+    def bytes(self) -> int:
+        """What all have together."""
+        return self.COUNT * self.size
+
+
+def data_url(picture: bytes) -> str:
+    """A PNG as chat routes have it."""
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
+
+
+def write_json(path: pathlib.Path, value: object) -> None:
+    """Writes it whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name("partial")
+    partial.write_text(json.dumps(value, separators=(",", ":")))
+    partial.rename(path)
 
 
 TINY = Body("tiny", "one picture of 100 bytes", 1, 100)
 ONE = Body("1x2", "1 × 2 MB", 1, 2_000_000)
 FOUR = Body("4x2", "4 × 2 MB", 4, 2_000_000)
 LARGE = Body("4x8", "4 × 8 MB", 4, 8_000_000)
-BODIES = (TINY, ONE, FOUR, LARGE)
+CHAT = ChatBody("chat", "a data URL of 4 MB", 1, 3_000_000)
+BODIES = (TINY, ONE, FOUR, LARGE, CHAT)
 
 # One process without a master: it is this script's child, and ends with it. A POST to a file is
 # 405; the error page for that is the file itself. Below /upload a body is read whole, into memory,
@@ -109,7 +166,7 @@ http {{
             proxy_set_header X-Length $request_length;
         }}
         location /taken/ {{
-            return 200 '{{"data":[{{"b64_json":"QUJD"}}],"length":$http_x_length}}';
+            return 200 '{{"choices":[{{"message":{{"image":{{"url":"data:image/png;base64,QUJD"}}}}}}],"length":$http_x_length}}';
         }}
     }}
     server {{ listen 127.0.0.1:{ports[closing]} ssl; keepalive_timeout 0; }}
