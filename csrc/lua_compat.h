@@ -46,7 +46,9 @@
 #define tc_pushwhole(L, number) lua_pushnumber(L, (lua_Number)(number))
 #endif
 
-/* Makes room for so many values, or raises. */
-#define tc_checkstack(L, count) luaL_checkstack(L, count, "too many values")
+/* Makes room for so many values, or raises. (luaL_checkstack would speak of an overflow, where the
+ * usual reason is that memory is short.) */
+#define tc_checkstack(L, count)                                                                    \
+    ((void)(lua_checkstack(L, count) || luaL_error(L, "not enough memory for Lua's stack")))
 
 #endif
