@@ -85,7 +85,7 @@ fuzz_libs = $(if $(filter whole,$(1)),-I/usr/include/lua5.4 -llua5.4)
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build install uninstall demo test test-all lint asan torture soak tsan failures neon fuzz hosts nvim test-nvim asan-nvim bench bench-peers \
+.PHONY: build build-all install uninstall demo test test-all lint asan torture soak tsan failures neon fuzz hosts nvim test-nvim asan-nvim bench bench-peers \
         bench-instructions rockspec host clean help \
         c-tests deps deps-all
 
@@ -156,7 +156,7 @@ endef
 $(eval $(call deps_rule,build,build))
 $(eval $(call deps_rule,demo,build run emulator))
 $(eval $(call deps_rule,test,build run emulator test))
-$(eval $(call deps_rule,test-all,build run emulator test all-luas nginx tinyproxy))
+$(eval $(call deps_rule,test-all,build run emulator test all-luas nginx tinyproxy squid))
 $(eval $(call deps_rule,lint,build lint))
 $(eval $(call deps_rule,fuzz,build fuzz))
 $(eval $(call deps_rule,neon,neon))
@@ -179,8 +179,10 @@ demo: deps-demo build ## one picture from the emulator through the command
 test: deps-test build c-tests ## C unit tests and specs on $(LUA)
 	@BUILD='$(BUILD)' VARIANT='$(VARIANT)' SPEC='$(SPEC)' .ci/test.sh $(C_TESTS) -- $(LUA)
 
-test-all: deps-test-all c-tests ## C unit tests once, specs on every Lua
+build-all: deps-test-all ## the module for every Lua
 	@for lua in $(LUAS); do $(MAKE) --no-print-directory LUA=$$lua build || exit; done
+
+test-all: build-all c-tests ## C unit tests once, specs on every Lua
 	@BUILD='$(BUILD)' SPEC='$(SPEC)' .ci/test.sh $(C_TESTS) -- $(LUAS)
 
 # ---- check it -----------------------------------------------------------------------------------
