@@ -71,8 +71,10 @@ struct tc_defaults {
     enum tc_retry retry;
 };
 
-/* Is every key of the table at `index` among the `count` fields, and every value of its type? */
-bool tc_fields_check(lua_State *L, int index, const struct tc_field *fields, size_t count);
+/* Is every key of the table at `index` among the `count` fields, and every value of its type?
+ * `noun`, here and below, is what errors call one: "field" or "option". */
+bool tc_fields_check(lua_State *L, int index, const char *noun, const struct tc_field *fields,
+                     size_t count);
 
 /* The same, and replaces the table by a plain one of these fields: what is looked at from here on
  * is what was checked, whatever a metatable would say the next time. */
@@ -83,21 +85,22 @@ bool tc_field_settings(lua_State *L, int index, const struct tc_defaults *defaul
                        struct tc_request_options *options);
 
 /* Reads a number of at least `least` and at most `most` into `*number`; an absent one stays. */
-bool tc_field_number(lua_State *L, int index, const char *name, double least, double most,
-                     double *number);
+bool tc_field_number(lua_State *L, int index, const char *noun, const char *name, double least,
+                     double most, double *number);
 
 /* Like tc_field_number for a whole number; a float or a string that is one is taken too. */
-bool tc_field_whole(lua_State *L, int index, const char *name, double least, double most,
-                    double *number);
+bool tc_field_whole(lua_State *L, int index, const char *noun, const char *name, double least,
+                    double most, double *number);
 
 /* Reads how to retry ("safe", "all", "none"). */
-bool tc_field_retry(lua_State *L, int index, enum tc_retry *retry);
+bool tc_field_retry(lua_State *L, int index, const char *noun, enum tc_retry *retry);
 
 /*
  * Reads a table of header names and values, checks them, and leaves on the stack one value that
  * anchors `*lines` (NULL at its end, as the engine takes it). An absent table is an empty one.
  */
-bool tc_field_headers(lua_State *L, int index, const char *name, const char *const **lines);
+bool tc_field_headers(lua_State *L, int index, const char *noun, const char *name,
+                      const char *const **lines);
 
 /* The text at `index`, cut for a message and without what a terminal might obey. Pushes it. */
 const char *tc_push_quoted(lua_State *L, int index);

@@ -87,7 +87,7 @@ bool tc_call_read(lua_State *L, int index, int lent, const struct tc_defaults *d
     if (!tc_fields_resolve(L, index, fields, COUNT(fields)) || !read_path(L, index, options) ||
         !tc_field_settings(L, index, defaults, options) || !make_body(L, index, order) ||
         !read_method(L, index, order->body != NULL, options) ||
-        !tc_field_headers(L, index, "extra_headers", &options->headers))
+        !tc_field_headers(L, index, "field", "extra_headers", &options->headers))
         return false;
     options->base = TC_BASE_ROOT;
     options->credentials = TC_BEARER;

@@ -114,19 +114,20 @@ static bool read_base_url(lua_State *L, int index, const char **url)
 static bool read_defaults(lua_State *L, int index, struct tc_defaults *defaults)
 {
     *defaults = (struct tc_defaults){300, 15, 2, TC_RETRY_SAFE};
-    return tc_field_number(L, index, "timeout", 0.001, TC_LONGEST_TIMEOUT, &defaults->timeout) &&
-           tc_field_number(L, index, "connect_timeout", 0.001, TC_LONGEST_TIMEOUT,
+    return tc_field_number(L, index, "option", "timeout", 0.001, TC_LONGEST_TIMEOUT,
+                           &defaults->timeout) &&
+           tc_field_number(L, index, "option", "connect_timeout", 0.001, TC_LONGEST_TIMEOUT,
                            &defaults->connect_timeout) &&
-           tc_field_whole(L, index, "max_retries", 0, 100, &defaults->max_retries) &&
-           tc_field_retry(L, index, &defaults->retry);
+           tc_field_whole(L, index, "option", "max_retries", 0, 100, &defaults->max_retries) &&
+           tc_field_retry(L, index, "option", &defaults->retry);
 }
 
 static bool read_limits(lua_State *L, int index, struct tc_client_options *options)
 {
     double concurrency = 8, bytes = 256.0 * MIB, per_minute = 0;
-    if (!tc_field_whole(L, index, "max_concurrency", 1, 10000, &concurrency) ||
-        !tc_field_whole(L, index, "requests_per_minute", 1, 1000000, &per_minute) ||
-        !tc_field_whole(L, index, "max_response_bytes", 1, 9007199254740992.0, &bytes))
+    if (!tc_field_whole(L, index, "option", "max_concurrency", 1, 10000, &concurrency) ||
+        !tc_field_whole(L, index, "option", "requests_per_minute", 1, 1000000, &per_minute) ||
+        !tc_field_whole(L, index, "option", "max_response_bytes", 1, 9007199254740992.0, &bytes))
         return false;
     options->max_concurrency = (unsigned)concurrency;
     options->requests_per_minute = (unsigned)per_minute;
@@ -252,13 +253,13 @@ static bool open_client(lua_State *L, int index, struct client_box *box)
     tc_getuservalue(L, userdata);
     int lent = lua_gettop(L);
     const char *model;
-    if (!tc_fields_check(L, index, fields, sizeof(fields) / sizeof(fields[0])) ||
+    if (!tc_fields_check(L, index, "option", fields, sizeof(fields) / sizeof(fields[0])) ||
         !read_base_url(L, index, &options.base_url) || !read_key(L, index, box, lent) ||
         !read_text(L, index, "model", &model) || !read_text(L, index, "proxy", &options.proxy) ||
         !read_text(L, index, "ca_file", &options.ca_file) ||
         !read_text(L, index, "user_agent", &options.user_agent) ||
         !read_defaults(L, index, &box->defaults) || !read_limits(L, index, &options) ||
-        !tc_field_headers(L, index, "headers", &options.headers))
+        !tc_field_headers(L, index, "option", "headers", &options.headers))
         return false;
     lua_pushstring(L, model ? model : DEFAULT_MODEL);
     lua_setfield(L, lent, "model");

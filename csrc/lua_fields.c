@@ -33,11 +33,12 @@ const char *tc_push_quoted(lua_State *L, int index)
     return lua_tostring(L, -1);
 }
 
-static bool wrong_type(lua_State *L, const char *name, const char *expected, int index)
+static bool wrong_type(lua_State *L, const char *noun, const char *name, const char *expected,
+                       int index)
 {
     const char *got = tc_push_quoted(L, index);
-    tc_push_error(L, TC_INVALID_REQUEST, name, "field '%s': %s expected, got %s", name, expected,
-                  got);
+    tc_push_error(L, TC_INVALID_REQUEST, name, "%s \'%s\': %s expected, got %s", noun, name,
+                  expected, got);
     return false;
 }
 
@@ -87,16 +88,17 @@ static const char *nearest(const char *name, const struct tc_field *fields, size
     return best;
 }
 
-static bool unknown(lua_State *L, int key, const struct tc_field *fields, size_t count)
+static bool unknown(lua_State *L, const char *noun, int key, const struct tc_field *fields,
+                    size_t count)
 {
     const char *guess =
         lua_type(L, key) == LUA_TSTRING ? nearest(lua_tostring(L, key), fields, count) : NULL;
     const char *name = tc_push_quoted(L, key);
     if (guess)
-        tc_push_error(L, TC_INVALID_REQUEST, guess, "unknown field %s (did you mean '%s'?)", name,
-                      guess);
+        tc_push_error(L, TC_INVALID_REQUEST, guess, "unknown %s %s (did you mean '%s'?)", noun,
+                      name, guess);
     else
-        tc_push_error(L, TC_INVALID_REQUEST, NULL, "unknown field %s", name);
+        tc_push_error(L, TC_INVALID_REQUEST, NULL, "unknown %s %s", noun, name);
     return false;
 }
 
@@ -129,7 +131,8 @@ static bool has_type(lua_State *L, int index, enum tc_type type)
     }
 }
 
-bool tc_fields_check(lua_State *L, int index, const struct tc_field *fields, size_t count)
+bool tc_fields_check(lua_State *L, int index, const char *noun, const struct tc_field *fields,
+                     size_t count)
 {
     static const char *const expected[] = {
         [TC_T_STRING] = "a string", [TC_T_WHOLE] = "a whole number",
@@ -144,9 +147,9 @@ bool tc_fields_check(lua_State *L, int index, const struct tc_field *fields, siz
         const struct tc_field *field =
             named ? find_field(lua_tostring(L, -2), fields, count) : NULL;
         if (!field)
-            return unknown(L, lua_gettop(L) - 1, fields, count);
+            return unknown(L, noun, lua_gettop(L) - 1, fields, count);
         if (!has_type(L, -1, field->type))
-            return wrong_type(L, field->name, expected[field->type], lua_gettop(L));
+            return wrong_type(L, noun, field->name, expected[field->type], lua_gettop(L));
         lua_pop(L, 1);
     }
     return true;
@@ -165,17 +168,18 @@ static void make_plain(lua_State *L, int index, const struct tc_field *fields, s
 
 bool tc_fields_resolve(lua_State *L, int index, const struct tc_field *fields, size_t count)
 {
-    if (!tc_fields_check(L, index, fields, count)) /* no unknown ones */
+    if (!tc_fields_check(L, index, "field", fields, count)) /* no unknown ones */
         return false;
     make_plain(L, index, fields, count);
-    return tc_fields_check(L, index, fields, count);
+    return tc_fields_check(L, index, "field", fields, count);
 }
 
 /* ---- values ---- */
 
 static const double EXACT = 9007199254740992.0; /* 2^53: up to here a double counts in ones */
 
-static bool out_of_range(lua_State *L, const char *name, double lowest, double highest, int index)
+static bool out_of_range(lua_State *L, const char *noun, const char *name, double lowest,
+                         double highest, int index)
 {
     char range[64];
     const char *got = tc_push_quoted(L, index);
@@ -183,13 +187,13 @@ static bool out_of_range(lua_State *L, const char *name, double lowest, double h
         snprintf(range, sizeof(range), "from %.16g to %.16g", lowest, highest);
     else
         snprintf(range, sizeof(range), "of at least %g", lowest);
-    tc_push_error(L, TC_INVALID_REQUEST, name, "field '%s': a number %s expected, got %s", name,
-                  range, got);
+    tc_push_error(L, TC_INVALID_REQUEST, name, "%s \'%s\': a number %s expected, got %s", noun,
+                  name, range, got);
     return false;
 }
 
-bool tc_field_number(lua_State *L, int index, const char *name, double lowest, double highest,
-                     double *number)
+bool tc_field_number(lua_State *L, int index, const char *noun, const char *name, double lowest,
+                     double highest, double *number)
 {
     lua_getfield(L, index, name);
     if (lua_isnil(L, -1)) {
@@ -198,16 +202,16 @@ bool tc_field_number(lua_State *L, int index, const char *name, double lowest, d
     }
     double value = lua_tonumber(L, -1);
     if (lua_type(L, -1) != LUA_TNUMBER)
-        return wrong_type(L, name, "a number", lua_gettop(L));
+        return wrong_type(L, noun, name, "a number", lua_gettop(L));
     if (!(value >= lowest && value <= highest)) /* NaN too */
-        return out_of_range(L, name, lowest, highest, lua_gettop(L));
+        return out_of_range(L, noun, name, lowest, highest, lua_gettop(L));
     *number = value;
     lua_pop(L, 1);
     return true;
 }
 
-bool tc_field_whole(lua_State *L, int index, const char *name, double lowest, double highest,
-                    double *number)
+bool tc_field_whole(lua_State *L, int index, const char *noun, const char *name, double lowest,
+                    double highest, double *number)
 {
     lua_getfield(L, index, name);
     if (lua_isnil(L, -1)) {
@@ -216,18 +220,18 @@ bool tc_field_whole(lua_State *L, int index, const char *name, double lowest, do
     }
     double value = lua_tonumber(L, -1);
     if (!lua_isnumber(L, -1) || (!tc_is_whole(value) && value < EXACT && value > -EXACT))
-        return wrong_type(L, name, "a whole number", lua_gettop(L));
+        return wrong_type(L, noun, name, "a whole number", lua_gettop(L));
     if (!tc_is_whole(value)) /* NaN, or more digits than a double has */
-        return out_of_range(L, name, lowest > -EXACT ? lowest : -EXACT,
+        return out_of_range(L, noun, name, lowest > -EXACT ? lowest : -EXACT,
                             highest < EXACT ? highest : EXACT, lua_gettop(L));
     if (!(value >= lowest && value <= highest))
-        return out_of_range(L, name, lowest, highest, lua_gettop(L));
+        return out_of_range(L, noun, name, lowest, highest, lua_gettop(L));
     *number = value;
     lua_pop(L, 1);
     return true;
 }
 
-bool tc_field_retry(lua_State *L, int index, enum tc_retry *retry)
+bool tc_field_retry(lua_State *L, int index, const char *noun, enum tc_retry *retry)
 {
     static const char *const names[] = {
         [TC_RETRY_SAFE] = "safe", [TC_RETRY_ALL] = "all", [TC_RETRY_NONE] = "none"};
@@ -243,7 +247,7 @@ bool tc_field_retry(lua_State *L, int index, enum tc_retry *retry)
             lua_pop(L, 1);
             return true;
         }
-    return wrong_type(L, "retry", "'safe', 'all' or 'none'", lua_gettop(L));
+    return wrong_type(L, noun, "retry", "'safe', 'all' or 'none'", lua_gettop(L));
 }
 
 bool tc_field_settings(lua_State *L, int index, const struct tc_defaults *defaults,
@@ -253,9 +257,10 @@ bool tc_field_settings(lua_State *L, int index, const struct tc_defaults *defaul
     options->timeout = defaults->timeout;
     options->connect_timeout = defaults->connect_timeout;
     options->retry = defaults->retry;
-    if (!tc_field_number(L, index, "timeout", 0.001, TC_LONGEST_TIMEOUT, &options->timeout) ||
-        !tc_field_whole(L, index, "max_retries", 0, 100, &retries) ||
-        !tc_field_retry(L, index, &options->retry))
+    if (!tc_field_number(L, index, "field", "timeout", 0.001, TC_LONGEST_TIMEOUT,
+                         &options->timeout) ||
+        !tc_field_whole(L, index, "field", "max_retries", 0, 100, &retries) ||
+        !tc_field_retry(L, index, "field", &options->retry))
         return false;
     options->max_retries = (unsigned)retries;
     return true;
@@ -300,13 +305,13 @@ static bool is_ours(const char *name)
 
 /* Checks the pair on top of the stack (name below value). Values are not shown: they may be keys.
  */
-static bool check_header(lua_State *L, const char *field)
+static bool check_header(lua_State *L, const char *noun, const char *field)
 {
     size_t name_size, value_size;
     int pair = lua_gettop(L) - 1;
     if (lua_type(L, pair) != LUA_TSTRING || !lua_isstring(L, pair + 1)) {
         tc_push_error(L, TC_INVALID_REQUEST, field,
-                      "field '%s': names and values expected, got a %s for a %s", field,
+                      "%s \'%s\': names and values expected, got a %s for a %s", noun, field,
                       luaL_typename(L, pair + 1), luaL_typename(L, pair));
         return false;
     }
@@ -314,14 +319,15 @@ static bool check_header(lua_State *L, const char *field)
     const char *value = lua_tolstring(L, pair + 1, &value_size);
     const char *shown = tc_push_quoted(L, pair);
     if (!is_token(name, name_size))
-        tc_push_error(L, TC_INVALID_REQUEST, field, "field '%s': %s is no name of a header", field,
-                      shown);
+        tc_push_error(L, TC_INVALID_REQUEST, field, "%s \'%s\': %s is no name of a header", noun,
+                      field, shown);
     else if (has_control(value, value_size))
         tc_push_error(L, TC_INVALID_REQUEST, field,
-                      "field '%s': the value of %s has a control character", field, shown);
+                      "%s \'%s\': the value of %s has a control character", noun, field, shown);
     else if (is_ours(name))
         tc_push_error(L, TC_INVALID_REQUEST, field,
-                      "field '%s': %s is set by the module (the key is api_key's)", field, shown);
+                      "%s '%s': %s is set by the module (the key is api_key's)", noun, field,
+                      shown);
     else {
         lua_pop(L, 1);
         return true;
@@ -329,7 +335,8 @@ static bool check_header(lua_State *L, const char *field)
     return false;
 }
 
-bool tc_field_headers(lua_State *L, int index, const char *name, const char *const **lines)
+bool tc_field_headers(lua_State *L, int index, const char *noun, const char *name,
+                      const char *const **lines)
 {
     index = tc_absindex(L, index);
     tc_checkstack(L, 10);
@@ -338,7 +345,7 @@ bool tc_field_headers(lua_State *L, int index, const char *name, const char *con
     lua_getfield(L, index, name);
     int table = lua_gettop(L), count = 0;
     for (lua_pushnil(L); lua_istable(L, table) && lua_next(L, table); lua_pop(L, 1)) {
-        if (!check_header(L, name))
+        if (!check_header(L, noun, name))
             return false;
         lua_pushvalue(L, -2);
         lua_pushstring(L, tc_rawlen(L, -2) ? ": " : ";"); /* libcurl's sign for an empty value */

@@ -257,7 +257,7 @@ static bool read_count(lua_State *L, int params, const struct tc_family *family,
                        struct tc_order *order)
 {
     double most = family && family->limit ? family->limit : TC_ENVELOPE_IMAGES, count = 1;
-    if (!tc_field_whole(L, params, "n", 1, most, &count))
+    if (!tc_field_whole(L, params, "field", "n", 1, most, &count))
         return false;
     order->count = (unsigned)count;
     order->at_once = order->via == TC_VIA_IMAGES ? order->count : 1;
@@ -318,7 +318,7 @@ static bool read_order(lua_State *L, int params, int lent, struct tc_order *orde
 static bool set_whole(lua_State *L, int params, int body, const char *name)
 {
     double value = NAN;
-    if (!tc_field_whole(L, params, name, -HUGE_VAL, HUGE_VAL, &value))
+    if (!tc_field_whole(L, params, "field", name, -HUGE_VAL, HUGE_VAL, &value))
         return false;
     if (value == value) {
         tc_pushwhole(L, value);
@@ -546,7 +546,7 @@ bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults 
     if (!tc_fields_resolve(L, index, fields, COUNT(fields)) || !check_prompt(L, index) ||
         !tc_field_settings(L, index, defaults, options) || !read_takers(L, index, options) ||
         !read_order(L, index, lent, order) ||
-        !tc_field_headers(L, index, "extra_headers", &options->headers) ||
+        !tc_field_headers(L, index, "field", "extra_headers", &options->headers) ||
         !make_bodies(L, index, order))
         return false;
     const struct tc_route *route = tc_route(order->via);

@@ -168,7 +168,10 @@ end)
 
 describe("options", function()
     local cases = {
-        { "a typo", { api_keys = "sk-x" }, "unknown field 'api_keys' %(did you mean 'api_key'%?%)" },
+        { "a typo", { api_keys = "sk-x" }, "unknown option 'api_keys' %(did you mean 'api_key'%?%)" },
+        { "a wrong type", { timeout = "x" }, "^option 'timeout': a number expected, got 'x'$" },
+        { "a number too small", { max_concurrency = 0 }, "^option 'max_concurrency': a number from 1" },
+        { "a header that is ours", { headers = { Authorization = "x" } }, "^option 'headers': 'Authorization' is set" },
         { "a key with a line end", { api_key = "sk-a\nX-Evil: 1" }, "space or a control character" },
         { "a key with a space", { api_key = "sk-a b" }, "space or a control character" },
         { "an empty key", { api_key = "" }, "empty string" },
