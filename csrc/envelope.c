@@ -319,7 +319,7 @@ static size_t prose_span(struct tc_envelope *e, const char *bytes, size_t size)
 static bool open_payload(struct tc_envelope *e)
 {
     e->text.size -= e->head;
-    e->recent = e->head = 0;
+    e->head = 0;
     if (e->role == ROLE_URL) {
         e->text.size--;
         return open_numbered_image(e);
@@ -394,7 +394,7 @@ static bool string_point(struct tc_envelope *e, uint32_t point)
 {
     char text[8];
     size_t size = utf8(point, text);
-    char character = size == 1 ? text[0] : '\xff'; /* no character of base64, nor of a head */
+    char character = text[0]; /* beyond ASCII it is neither base64 nor in a head */
     if (!turn(e, character))
         return false;
     if (is_image(e))

@@ -111,7 +111,7 @@ bool tc_envelope_finish(struct tc_envelope *envelope);
 
 /*
  * Instead of the two above, where the input is no JSON but one picture's own bytes: they become
- * images[0]. The envelope stays empty, and so may not the picture: that is TC_ENVELOPE_TRUNCATED.
+ * images[0]. There is no envelope then; an empty picture is TC_ENVELOPE_TRUNCATED.
  */
 bool tc_envelope_feed_picture(struct tc_envelope *envelope, const void *bytes, size_t size);
 bool tc_envelope_finish_picture(struct tc_envelope *envelope);

@@ -225,8 +225,12 @@ static void expect_at_every_cut(const char *row, const struct document *d)
 #define PNG_2X3                                                                                    \
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJ"     \
     "RU5ErkJggg=="
-#define X_20            "xxxxxxxxxxxxxxxxxxxx"
-#define X_100           X_20 X_20 X_20 X_20 X_20
+#define X_20  "xxxxxxxxxxxxxxxxxxxx"
+#define X_100 X_20 X_20 X_20 X_20 X_20
+/* "data:;base64," */
+#define HEAD_ESCAPED                                                                               \
+    "\\u0064\\u0061\\u0074\\u0061\\u003a\\u003b"                                                   \
+    "\\u0062\\u0061\\u0073\\u0065\\u0036\\u0034\\u002c"
 #define MESSAGE(fields) "{'choices':[{'index':0,'message':{" fields "}}]}"
 #define PARTS(parts)                                                                               \
     "{'candidates':[{'content':{'parts':[" parts "],'role':'model'},'finishReason':'STOP'}]}"
@@ -539,10 +543,11 @@ static const struct right {
      "ABC|ABC",
      {0}},
     {"keys and texts like data URLs",
-     "{'data:;base64,QQ==':1,'\\u0064ata:;base64\\u002cQQ':2,'error':'data:;base64\\u002cQQ=='}",
-     "{'data:;base64,QQ==':1,'data:;base64,QQ':2,'error':'data:;base64,QQ=='}",
+     "{'data:;base64,QQ==':1,'" HEAD_ESCAPED "QQ':2,'error':'" HEAD_ESCAPED "QQ','x':'" HEAD_ESCAPED
+     "'}",
+     "{'data:;base64,QQ==':1,'data:;base64,QQ':2,'error':'data:;base64,QQ','x':'data:;base64,'}",
      NULL,
-     {[ERROR] = "data:;base64,QQ=="}},
+     {[ERROR] = "data:;base64,QQ"}},
 
     /* prose */
     {"several images in prose",
@@ -580,17 +585,18 @@ static const struct right {
      "{'prose':['','data:','The data: 1, 2;base64,QUJD','data:;base64,','data:;base64,=QQ',"
      "'data:image/png;base64,...','data:image/png;base64,<QUJD>','x data:;base64, QUJD',"
      "'data:image/png,;base64,QUJD','data: ;base64,QUJD','data:;base64','dat a:;base64,QUJD',"
-     "'::::data','data','a:;base64,QUJD','data;:;base64,QUJD']}",
+     "'::::data','dat','a:;base64,QUJD',':;base64,QUJD','data;:;base64,QUJD',"
+     "'data:\x7f;base64,QUJD']}",
      NULL,
      NULL,
      {0}},
     {"escapes in prose that is kept",
-     "{'prose':['data:;base64,\\n','data:;base64,\\'QUJD','data:\\';base64,QUJD','data\\u00ba;"
-     "base64"
-     ",QUJD','\\u0064ata:;base64\\u002c','data:;base64\\/,QUJD','data:;base64,\\ud83d']}",
+     "{'prose':['data:;base64,\\n','data:;base64,\\'QUJD','data:\\';base64,QUJD',"
+     "'data\\u00ba;base64,QUJD','data\\u001a;base64,QUJD','data:\\u001bbase64,QUJD',"
+     "'data:;base6\\u0014,QUJD','" HEAD_ESCAPED "','data:;base64\\/,QUJD','data:;base64,\\ud83d']}",
      "{'prose':['data:;base64,\\u000a','data:;base64,\\u0022QUJD','data:\\u0022;base64,QUJD',"
-     "'data\xc2\xba;base64,QUJD','data:;base64,','data:;base64/"
-     ",QUJD','data:;base64,\xef\xbf\xbd']}",
+     "'data\xc2\xba;base64,QUJD','data\\u001a;base64,QUJD','data:\\u001bbase64,QUJD',"
+     "'data:;base6\\u0014,QUJD','data:;base64,','data:;base64/,QUJD','data:;base64,\xef\xbf\xbd']}",
      NULL,
      {0}},
     {"what is no string where prose belongs",
