@@ -1,6 +1,6 @@
 /*
  * The splitter: any pieces against the whole input at once: same envelope, texts, pictures, error
- * and position. And what it says must make sense by itself.
+ * and position. And what it says must make sense by itself. The same for a picture that is alone.
  *
  * Input: one byte that picks the rules, three that cut (see fuzz.h), then the document.
  */
@@ -20,17 +20,44 @@ static const struct tc_rule anywhere[] = {
     {TC_CAPTURE_BASE64, {"b"}},
     {TC_CAPTURE_TEXT, {"[]", "[]"}},
 };
+static const struct tc_rule chat[] = {
+    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "images", "[]", "image_url", "url"}},
+    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "image", "url"}},
+    {TC_CAPTURE_PROSE, {"choices", "[]", "message", "content"}},
+    {TC_CAPTURE_PROSE, {"choices", "[]", "message", "content", "[]", "text"}},
+    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "content", "[]", "image_url"}},
+    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "content", "[]", "image_url", "url"}},
+};
+static const struct tc_rule gemini[] = {
+    {TC_CAPTURE_BASE64, {"candidates", "[]", "content", "parts", "[]", "inlineData", "data"}},
+    {TC_CAPTURE_BASE64, {"candidates", "[]", "content", "parts", "[]", "inline_data", "data"}},
+    {TC_CAPTURE_PROSE, {"candidates", "[]", "content", "parts", "[]", "text"}},
+};
+static const struct tc_rule all_kinds[] = {
+    {TC_CAPTURE_PROSE, {"[]"}},
+    {TC_CAPTURE_DATA_URL, {"[]", "[]"}},
+    {TC_CAPTURE_BASE64, {"[]", "[]", "[]"}},
+    {TC_CAPTURE_PROSE, {"a"}},
+    {TC_CAPTURE_DATA_URL, {"b"}},
+};
 static const struct tc_rule root[] = {{TC_CAPTURE_BASE64, {NULL}}};
 static const struct tc_rule root_text[] = {{TC_CAPTURE_TEXT, {NULL}}};
+static const struct tc_rule root_url[] = {{TC_CAPTURE_DATA_URL, {NULL}}};
+static const struct tc_rule root_prose[] = {{TC_CAPTURE_PROSE, {NULL}}};
 
 static const struct {
     const struct tc_rule *rules;
     unsigned count;
-} rule_sets[] = {{gateway, 5}, {anywhere, 4}, {root, 1}, {root_text, 1}, {NULL, 0}};
+} rule_sets[] = {{gateway, 5}, {anywhere, 4}, {root, 1},       {root_text, 1}, {NULL, 0}, {chat, 6},
+                 {gemini, 3},  {root_url, 1}, {root_prose, 1}, {all_kinds, 5}, {NULL, 0}};
+enum { SETS = sizeof(rule_sets) / sizeof(rule_sets[0]), ALONE = SETS - 1 };
+
+static bool alone; /* the input is one picture's own bytes */
 
 static void start(struct tc_envelope *e, uint8_t pick, uint64_t expected)
 {
-    unsigned set = (unsigned)(uint8_t)(pick - '0') % 5;
+    unsigned set = (unsigned)(uint8_t)(pick - '0') % SETS;
+    alone = set == ALONE;
     tc_envelope_init(e, rule_sets[set].rules, rule_sets[set].count);
     e->expected = expected;
 }
@@ -39,10 +66,15 @@ static void feed(struct tc_envelope *e, const char *text, size_t size)
 {
     char *copy = exact_copy(text, size);
     uint64_t before = e->position;
-    bool good = tc_envelope_feed(e, copy, size);
+    bool good = alone ? tc_envelope_feed_picture(e, copy, size) : tc_envelope_feed(e, copy, size);
     CLAIM(good == !e->error);
     CLAIM(good ? e->position == before + size : e->position <= before + size);
     free(copy);
+}
+
+static bool finish(struct tc_envelope *e)
+{
+    return alone ? tc_envelope_finish_picture(e) : tc_envelope_finish(e);
 }
 
 static void feed_pieces(struct tc_envelope *e, const uint8_t *cuts, const char *text, size_t size)
@@ -104,6 +136,15 @@ static void check_sense(const struct tc_envelope *e, size_t size)
     CLAIM((e->error == TC_ENVELOPE_OK) == !strcmp(text, "no error"));
 }
 
+/* A picture that is alone is the input. */
+static void check_alone(const struct tc_envelope *e, const char *text, size_t size)
+{
+    if (!alone || !size)
+        return;
+    CLAIM(e->image_count == 1 && e->images[0]->size == size);
+    CLAIM(!memcmp(e->images[0]->bytes.data, text, size));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct tc_envelope whole, pieces;
@@ -115,15 +156,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     start(&whole, data[0], 0);
     feed(&whole, text, size);
-    CLAIM(tc_envelope_finish(&whole) == !whole.error);
+    CLAIM(finish(&whole) == !whole.error);
     check_sense(&whole, size);
+    check_alone(&whole, text, size);
     for (unsigned i = 0; i < 2; i++) {
         start(&pieces, data[0], i ? size : size / 2);
         struct tc_buffer spare = {NULL, 0, 0};
         CLAIM(tc_buffer_reserve(&spare, i ? size / 3 : 0));
         pieces.spare = &spare;
         feed_pieces(&pieces, cuts[i], text, size);
-        tc_envelope_finish(&pieces);
+        finish(&pieces);
         compare(&whole, &pieces);
         tc_envelope_free(&pieces);
         tc_buffer_free(&spare);

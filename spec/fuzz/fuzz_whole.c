@@ -2,7 +2,8 @@
  * The splitter against lua-cjson, which reads whole documents, and the naive base64 decoder.
  *
  * What the splitter accepts, lua-cjson accepts, and the envelope is the same tree as the document
- * with numbers where the pictures were, whose bytes are those of the strings that were there.
+ * with numbers where the pictures were, whose bytes are those of the strings that were there, and
+ * prose without the data URLs that a naive search finds in the unescaped text.
  * The other way round, lua-cjson's own output of what it accepts is JSON to the splitter.
  *
  * Input: the document. Links Lua's library and loads cjson with require.
@@ -18,7 +19,16 @@
 static const struct tc_rule rules[] = {
     {TC_CAPTURE_BASE64, {"data", "[]", "b64_json"}},
     {TC_CAPTURE_TEXT, {"data", "[]", "revised_prompt"}},
+    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "images", "[]", "image_url", "url"}},
+    {TC_CAPTURE_PROSE, {"choices", "[]", "message", "content"}},
+    {TC_CAPTURE_PROSE, {"choices", "[]", "message", "content", "[]", "text"}},
+    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "content", "[]", "image_url"}},
+    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "content", "[]", "image_url", "url"}},
+    {TC_CAPTURE_BASE64, {"candidates", "[]", "content", "parts", "[]", "inlineData", "data"}},
+    {TC_CAPTURE_PROSE, {"[]"}},
+    {TC_CAPTURE_DATA_URL, {"[]", "[]"}},
 };
+enum { RULES = sizeof(rules) / sizeof(rules[0]) };
 
 /* A Lua state with the codec's functions as globals decode and encode. Made once, never closed. */
 static lua_State *codec(void)
@@ -81,35 +91,98 @@ static void mend_surrogates(char *text, size_t size)
     }
 }
 
-/* How far a path goes along data, [], b64_json: 0 at the root, 3 at a picture, -1 elsewhere. */
-static int step_along(lua_State *L, int place, int key)
+/* Of the rules in `set`, one bit each, those whose step at `place` is the key. */
+static unsigned step_along(lua_State *L, unsigned set, unsigned place, int key)
 {
-    static const char *const keys[] = {"data", NULL, "b64_json"};
-    if (place < 0 || place > 2)
-        return -1;
-    if (!keys[place])
-        return lua_type(L, key) == LUA_TNUMBER ? place + 1 : -1;
-    if (lua_type(L, key) != LUA_TSTRING)
-        return -1;
-    size_t size;
-    const char *text = lua_tolstring(L, key, &size);
-    return size == strlen(keys[place]) && !memcmp(text, keys[place], size) ? place + 1 : -1;
+    size_t size = 2;
+    const char *text = lua_type(L, key) == LUA_TNUMBER ? NULL : lua_tolstring(L, key, &size);
+    unsigned matched = 0;
+    for (unsigned i = 0; i < RULES && place < TC_ENVELOPE_STEPS; i++) {
+        const char *wanted = rules[i].path[place];
+        if (!(set >> i & 1) || !wanted || !text != !strcmp(wanted, "[]"))
+            continue;
+        if (!text || (size == strlen(wanted) && !memcmp(text, wanted, size)))
+            matched |= 1U << i;
+    }
+    return matched;
 }
 
-static void compare_image(lua_State *L, int string, int number, const struct tc_envelope *e)
+/* What is captured of the value that `place` steps of those rules lead to, or -1. */
+static int capture_of(unsigned set, unsigned place)
 {
-    size_t size;
-    const char *text = lua_tolstring(L, string, &size);
+    for (unsigned i = 0; i < RULES; i++)
+        if ((set >> i & 1) && !rules[i].path[place])
+            return (int)rules[i].capture;
+    return -1;
+}
+
+static bool is_decoded(const struct tc_image *image, const char *base64, size_t size)
+{
+    unsigned char *bytes = exact(TC_BASE64_ROOM(size));
+    struct naive wanted = naive_decode(base64, size, bytes);
+    CLAIM(!wanted.error && image->whole && image->size == image->bytes.size);
+    bool same = wanted.size == image->size && !memcmp(bytes, image->bytes.data, wanted.size);
+    free(bytes);
+    return same;
+}
+
+/* The number in the envelope is that of the picture with this base64. */
+static void compare_image(lua_State *L, int number, const char *base64, size_t size,
+                          const struct tc_envelope *e)
+{
     CLAIM(lua_type(L, number) == LUA_TNUMBER);
     lua_Number n = lua_tonumber(L, number);
     CLAIM(n >= 1 && n <= e->image_count && n == (unsigned)n);
-    const struct tc_image *image = e->images[(unsigned)n - 1];
-    unsigned char *bytes = exact(TC_BASE64_ROOM(size));
-    struct naive wanted = naive_decode(text, size, bytes);
-    CLAIM(!wanted.error && image->whole);
-    CLAIM(wanted.size == image->bytes.size && wanted.size == image->size);
-    CLAIM(!wanted.size || !memcmp(bytes, image->bytes.data, wanted.size));
-    free(bytes);
+    CLAIM(is_decoded(e->images[(unsigned)n - 1], base64, size));
+}
+
+/* Are the pictures from `image` on those of the text, as many as it has? */
+static bool are_decoded(const struct tc_envelope *e, unsigned image, const char *text, size_t size)
+{
+    struct naive_url url;
+    for (size_t from = 0; naive_find_url(text, size, from, &url); from = url.end, image++)
+        if (image >= e->image_count ||
+            !is_decoded(e->images[image], text + url.payload, url.end - url.payload))
+            return false;
+    return true;
+}
+
+/* The prose in the envelope is the text without its pictures, which are there in a row. */
+static void compare_prose(lua_State *L, int string, int left, const struct tc_envelope *e)
+{
+    struct naive_url url;
+    size_t size, left_size, from = 0;
+    unsigned first = 0;
+    const char *text = lua_tolstring(L, string, &size);
+    CLAIM(lua_type(L, left) == LUA_TSTRING);
+    const char *rest = lua_tolstring(L, left, &left_size);
+    for (; naive_find_url(text, size, from, &url); from = url.end) {
+        size_t kept = url.start - from;
+        CLAIM(kept <= left_size && !memcmp(rest, text + from, kept));
+        rest += kept;
+        left_size -= kept;
+    }
+    CLAIM(left_size == size - from && !memcmp(rest, text + from, left_size));
+    while (!are_decoded(e, first, text, size))
+        CLAIM(++first < e->image_count);
+}
+
+/* Compares a string that becomes something else. False when it is kept as it was. */
+static bool compare_string(lua_State *L, int one, int other, int capture,
+                           const struct tc_envelope *e)
+{
+    size_t size, payload = 0;
+    const char *text = lua_tolstring(L, one, &size);
+    if (capture == TC_CAPTURE_PROSE) {
+        compare_prose(L, one, other, e);
+        return true;
+    }
+    if (capture == TC_CAPTURE_DATA_URL)
+        payload = naive_payload(text, size, 0);
+    if (payload == size || (capture != TC_CAPTURE_BASE64 && !payload))
+        return false;
+    compare_image(L, other, text + payload, size - payload, e);
+    return true;
 }
 
 static lua_Integer count_keys(lua_State *L, int table)
@@ -120,13 +193,16 @@ static lua_Integer count_keys(lua_State *L, int table)
     return count;
 }
 
-/* The value `one` of the document and `other` of the envelope, both absolute stack indices. */
-static void compare(lua_State *L, int one, int other, int place, const struct tc_envelope *e)
+/*
+ * The value `one` of the document and `other` of the envelope, both absolute stack indices, at the
+ * end of so many steps of the rules in `set`.
+ */
+static void compare(lua_State *L, int one, int other, unsigned set, unsigned place,
+                    const struct tc_envelope *e)
 {
-    if (place == 3 && lua_type(L, one) == LUA_TSTRING && lua_rawlen(L, one)) {
-        compare_image(L, one, other, e);
+    int capture = capture_of(set, place);
+    if (lua_type(L, one) == LUA_TSTRING && compare_string(L, one, other, capture, e))
         return;
-    }
     CLAIM(lua_type(L, one) == lua_type(L, other));
     if (lua_type(L, one) != LUA_TTABLE) {
         CLAIM(lua_rawequal(L, one, other));
@@ -138,14 +214,14 @@ static void compare(lua_State *L, int one, int other, int place, const struct tc
         int value = lua_gettop(L);
         lua_pushvalue(L, value - 1);
         lua_rawget(L, other);
-        compare(L, value, value + 1, step_along(L, place, value - 1), e);
+        compare(L, value, value + 1, step_along(L, set, place, value - 1), place + 1, e);
     }
 }
 
 static void split(struct tc_envelope *e, const char *text, size_t size)
 {
     char *copy = exact_copy(text, size);
-    tc_envelope_init(e, rules, 2);
+    tc_envelope_init(e, rules, RULES);
     tc_envelope_feed(e, copy, size);
     tc_envelope_finish(e);
     free(copy);
@@ -164,7 +240,7 @@ static void check_tree(lua_State *L, const struct tc_envelope *e, const char *te
     lua_pushlstring(L, (const char *)e->text.data, e->text.size);
     call(L, "decode");
     CLAIM(!lua_isnil(L, -1));
-    compare(L, 1, 2, 0, e);
+    compare(L, 1, 2, (1U << RULES) - 1, 0, e);
 }
 
 /* What lua-cjson writes is JSON to the splitter, whatever it thinks of the pictures. */
