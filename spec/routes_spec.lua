@@ -280,18 +280,18 @@ local URL = "data:image/png;base64,$"
 describe("shapes with a picture:", function()
     local cases = {
         { "null keys", "chat", chat('{"content":null,"role":"assistant","tool_calls":null,"images":[{"image_url":{"url":"' .. URL .. '"}}]}') },
-        { "text beside images", "chat", chat('{"images":[{"image_url":{"url":"' .. URL .. '"}}],"content":"Here.\n"}'), "Here." },
+        { "text beside images", "chat", chat('{"images":[{"image_url":{"url":"' .. URL .. '"}}],"content":"Here.\\n"}'), "Here." },
         { "image_url as a string", "chat", chat('{"images":[{"type":"image_url","image_url":"' .. URL .. '"}]}') },
         { "message.image", "chat", chat('{"role":"assistant","image":{"url":"' .. URL .. '","detail":"auto"},"content":null}') },
         { "a data URL as the content", "chat", chat('{"role":"assistant","content":"' .. URL .. '"}') },
-        { "Markdown", "chat", chat('{"content":"Here it is:\n\n![a \"boat\"](' .. URL .. ')\n\nDarker?"}'), "Here it is:\n\n\n\nDarker?" },
+        { "Markdown", "chat", chat('{"content":"Here it is:\\n\\n![a \\"boat\\"](' .. URL .. ')\\n\\nDarker?"}'), "Here it is:\n\n\n\nDarker?" },
         { "parts of content", "chat", chat('{"content":[{"type":"text","text":"One."},{"type":"image_url","image_url":{"url":"' .. URL .. '"}},{"type":"text","text":"Two."}]}'), "One.\n\nTwo." },
         { "a data URL that is escaped", "chat", chat('{"images":[{"image_url":{"url":"data:image\\/png;base64,$"}}]}') },
         { "a data URL in capitals", "chat", chat('{"images":[{"image_url":{"url":"DATA:Image/PNG;BASE64,$"}}]}') },
         { "a data URL with a parameter", "chat", chat('{"images":[{"image_url":{"url":"data:image/png;name=a.png;base64,$"}}]}') },
         { "a type that is wrong", "chat", chat('{"images":[{"image_url":{"url":"data:image/jpeg;base64,$"}}]}') },
         { "a data URL via images", "images", '{"data":[{"url":"' .. URL .. '","b64_json":null}]}' },
-        { "text parts", "gemini", gemini('{"text":"One."},{"inlineData":{"mimeType":"image/png","data":"$"}},{"text":" Two.\n"}'), "One.\n\nTwo." },
+        { "text parts", "gemini", gemini('{"text":"One."},{"inlineData":{"mimeType":"image/png","data":"$"}},{"text":" Two.\\n"}'), "One.\n\nTwo." },
         { "mimeType behind the data", "gemini", gemini '{"inlineData":{"data":"$","mimeType":"image/png"}}' },
         { "inline_data", "gemini", gemini '{"inline_data":{"mime_type":"image/png","data":"$"}}' },
         { "a thought", "gemini", gemini('{"thought":true,"text":"hm"},{"inlineData":{"mimeType":"image/png","data":"$"},"thoughtSignature":"QUJD"},{"text":"Here."}'), "Here." },
@@ -398,7 +398,7 @@ describe("shapes without a picture:", function()
 
     it("are bad responses where they are no JSON objects", function()
         for _, via in ipairs(routes.names) do
-            for _, body in ipairs { "", "[]", '"x"', "null", "<html><title>Sign in</title>", "{", '{"a":1}}', "data: {}\n\n" } do
+            for _, body in ipairs { "", '"x"', "null", "<html><title>Sign in</title>", "{", '{"a":1}}', "data: {}\n\n" } do
                 local _, err = generate(via, { body = body })
                 assert.equal("bad_response", err.kind, via .. " " .. body)
             end
@@ -680,7 +680,7 @@ describe("the emulator's odd answers", function()
                 local response = assert(draw(model, via))
                 assert.equal(1, #response.data)
                 assert.is_string(response.data[1].mime)
-                assert.is_number(response.cost)
+                assert.equal(via == "chat", response.cost ~= nil)
                 assert.is_nil(response.text and response.text:find "base64")
             end)
         end
