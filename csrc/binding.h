@@ -112,6 +112,12 @@ size_t tc_utf8_error(const char *text, size_t size);
 
 enum tc_via { TC_VIA_IMAGES, TC_VIA_CHAT, TC_VIA_GEMINI };
 
+/* What a model makes of an aspect ratio: models round, Imagen's 3:4 is seven percent off. */
+struct tc_shape {
+    const char *ratio; /* "16:9"; NULL at the end of a list */
+    unsigned width, height;
+};
+
 /* Models that share their ways and limits. */
 struct tc_family {
     const char *pattern; /* of a model's name, '*' for any characters */
@@ -119,11 +125,14 @@ struct tc_family {
     unsigned most;        /* pictures that one request gives */
     unsigned limit;       /* pictures that may be asked for; 0: as many as an answer may have */
     const char *sizes[4]; /* NULL at the end; none at all: any */
-    const char *ratios[11];
+    const struct tc_shape *shapes; /* the ratios that it takes; NULL: any */
 };
 
 /* The family of a model, or NULL. A provider's name before a '/' does not count. */
 const struct tc_family *tc_family_of(const char *model);
+
+/* What a model of `family` (may be NULL) makes of `ratio`; NULL where that is not known. */
+const struct tc_shape *tc_shape_of(const struct tc_family *family, const char *ratio);
 
 /* One way to a picture. */
 struct tc_route {
@@ -176,6 +185,7 @@ struct tc_order {
     unsigned count;                   /* pictures */
     unsigned at_once;                 /* of them, in one request */
     double ratio;                     /* width by height; 0: any */
+    double own_ratio;                 /* what the model makes of that, as far as is known */
     bool json;                        /* no pictures at all: the answer itself is wanted */
     struct tc_body *body, *last_body; /* the last request may be for fewer; NULL: none */
 };
@@ -247,7 +257,7 @@ struct tc_request_box {
     struct tc_part *parts, *last_part; /* none until it is submitted */
     unsigned count;                    /* pictures that were asked for */
     unsigned last_number;              /* the largest of a picture so far, at least `count` */
-    double ratio;                      /* width by height that was asked for, or 0 */
+    double ratio, own_ratio;           /* as in tc_order */
     enum tc_via via;
     bool json;                       /* the result is an answer as it is */
     struct tc_request_options fetch; /* for pictures that an answer points to */

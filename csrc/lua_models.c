@@ -11,17 +11,22 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define GEMINI_RATIOS                                                                              \
-    {                                                                                              \
-        "21:9", "16:9", "4:3", "3:2", "1:1", "9:16", "3:4", "2:3", "5:4", "4:5"                    \
-    }
+/* Pixels as the models' makers document them. */
+static const struct tc_shape imagen_shapes[] = {
+    {"1:1", 1024, 1024}, {"3:4", 896, 1280},  {"4:3", 1280, 896},
+    {"16:9", 1408, 768}, {"9:16", 768, 1408}, {NULL, 0, 0},
+};
+static const struct tc_shape gemini_shapes[] = {
+    {"21:9", 1536, 672}, {"16:9", 1344, 768}, {"4:3", 1184, 864}, {"3:2", 1248, 832},
+    {"1:1", 1024, 1024}, {"9:16", 768, 1344}, {"3:4", 864, 1184}, {"2:3", 832, 1248},
+    {"5:4", 1152, 896},  {"4:5", 896, 1152},  {NULL, 0, 0},
+};
 
 static const struct tc_family families[] = {
     {"imagen-4*", TC_VIA_IMAGES, .most = 4, .limit = 4,
-     .sizes = {"1024x1024", "1536x1024", "1024x1536"},
-     .ratios = {"1:1", "3:4", "4:3", "16:9", "9:16"}},
-    {"gemini-*image*", TC_VIA_CHAT, .most = 1, .ratios = GEMINI_RATIOS},
-    {"nano-banana*", TC_VIA_CHAT, .most = 1, .ratios = GEMINI_RATIOS},
+     .sizes = {"1024x1024", "1536x1024", "1024x1536"}, .shapes = imagen_shapes},
+    {"gemini-*image*", TC_VIA_CHAT, .most = 1, .shapes = gemini_shapes},
+    {"nano-banana*", TC_VIA_CHAT, .most = 1, .shapes = gemini_shapes},
     {"gpt-image-2*", TC_VIA_IMAGES, .most = 1},
 };
 
@@ -48,4 +53,12 @@ const struct tc_family *tc_family_of(const char *model)
         if (is_like(name, families[i].pattern))
             return &families[i];
     return NULL;
+}
+
+const struct tc_shape *tc_shape_of(const struct tc_family *family, const char *ratio)
+{
+    const struct tc_shape *shape = family ? family->shapes : NULL;
+    while (shape && shape->ratio && strcmp(shape->ratio, ratio) != 0)
+        shape++;
+    return shape && shape->ratio ? shape : NULL;
 }

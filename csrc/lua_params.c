@@ -276,15 +276,29 @@ static double ratio_of(const char *text)
     return (between == ':' || between == 'x') && width && height ? (double)width / height : 0;
 }
 
-static void read_ratio(lua_State *L, int params, struct tc_order *order)
+static void read_ratio(lua_State *L, int params, const struct tc_family *family,
+                       struct tc_order *order)
 {
     lua_getfield(L, params, "aspect_ratio");
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
         lua_getfield(L, params, "size");
     }
-    order->ratio = ratio_of(lua_tostring(L, -1));
+    const char *text = lua_tostring(L, -1);
+    const struct tc_shape *own = text ? tc_shape_of(family, text) : NULL;
+    order->ratio = ratio_of(text);
+    order->own_ratio = own ? (double)own->width / own->height : order->ratio;
     lua_setfield(L, params, "shape");
+}
+
+/* Is the ratio one that the model takes? */
+static bool check_ratio(lua_State *L, int params, const struct tc_family *family)
+{
+    enum { MOST = 15 };
+    const char *ratios[MOST + 1] = {NULL};
+    for (size_t i = 0; family->shapes && i < MOST && family->shapes[i].ratio; i++)
+        ratios[i] = family->shapes[i].ratio;
+    return check_choice(L, params, "aspect_ratio", ratios);
 }
 
 /* Finds out whom to ask for how much. The model's name is left in the params. */
@@ -307,9 +321,9 @@ static bool read_order(lua_State *L, int params, int lent, struct tc_order *orde
     if (!find_route(L, params, family, order) || !check_route(L, params, order->via) ||
         !read_count(L, params, family, order))
         return false;
-    read_ratio(L, params, order);
-    return !family || (check_choice(L, params, "size", family->sizes) &&
-                       check_choice(L, params, "aspect_ratio", family->ratios));
+    read_ratio(L, params, family, order);
+    return !family ||
+           (check_choice(L, params, "size", family->sizes) && check_ratio(L, params, family));
 }
 
 /* ---- the body ---- */

@@ -93,6 +93,7 @@ struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int
     tc_setuservalue(L, -2);
     box->count = box->last_number = order->count;
     box->ratio = order->ratio;
+    box->own_ratio = order->own_ratio;
     box->via = order->via;
     box->json = order->json;
     place->box = box;

@@ -292,13 +292,20 @@ static double number_field(lua_State *L, int table, const char *name)
     return number;
 }
 
-/* Sets the list of what was asked for and is visibly not there; the images are at `data`. Models
- * round to multiples of 32 or 64 pixels: Imagen's own 4:3 is 1280x896, which is 7 % off. The
- * nearest that two ratios which one model takes are to each other is 6 %, all but one pair 11 %. */
+/* Have the pixels visibly another ratio than was asked for, and than the model makes of that? */
+static bool is_other_shape(const struct tc_request_box *box, double width, double height)
+{
+    static const double tolerance = 0.02;
+    if (!(width > 0 && height > 0 && box->ratio > 0))
+        return false;
+    double ratio = width / height;
+    return fabs(ratio / box->ratio - 1) > tolerance && fabs(ratio / box->own_ratio - 1) > tolerance;
+}
+
+/* Sets the list of what was asked for and is visibly not there; the images are at `data`. */
 static void set_warnings(lua_State *L, const struct tc_request_box *box, int state, int response,
                          int data)
 {
-    static const double tolerance = 0.08;
     int count = (int)tc_rawlen(L, data);
     lua_getfield(L, state, "shape");
     const char *shape = lua_tostring(L, -1);
@@ -308,11 +315,11 @@ static void set_warnings(lua_State *L, const struct tc_request_box *box, int sta
         lua_pushfstring(L, "%d images were asked for, %d came", (int)box->count, count);
         append(L, list);
     }
-    for (int i = 1; i <= count && box->ratio > 0; i++) {
+    for (int i = 1; i <= count; i++) {
         lua_rawgeti(L, data, i);
         double width = number_field(L, list + 1, "width");
         double height = number_field(L, list + 1, "height");
-        if (width > 0 && height > 0 && fabs(width / height / box->ratio - 1) > tolerance) {
+        if (is_other_shape(box, width, height)) {
             lua_pushfstring(L, "image %d is %dx%d pixels, %s was asked for", i, (int)width,
                             (int)height, shape);
             append(L, list);
