@@ -302,7 +302,9 @@ static void follow_head(struct tc_envelope *e, char character)
 /* Keeps plain text: up to a colon, or one character of what may be a head. Returns how much. */
 static size_t prose_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
-    size_t taken = tc_scan_plain(bytes, e->head ? 1 : size, ':');
+    if (e->head)
+        size = 1;
+    size_t taken = tc_scan_plain(bytes, size, ':');
     if (taken < size && bytes[taken] == ':')
         taken++;
     if (!keep(e, bytes, taken))

@@ -943,6 +943,8 @@ static const struct wrong {
      TC_BASE64_CHARACTER},
     {"a data URL in a data URL", IN_URL("data:;base64,data^:;base64,QQ=="), TC_ENVELOPE_NOT_BASE64,
      TC_BASE64_CHARACTER},
+    {"a colon behind a data URL's head", IN_URL("data:;base64,^:;base64,QQ=="),
+     TC_ENVELOPE_NOT_BASE64, TC_BASE64_CHARACTER},
     {"padding first in a data URL", IN_URL("data:;base64,^="), TC_ENVELOPE_NOT_BASE64,
      TC_BASE64_PADDING},
     {"white space in a data URL", IN_URL("data:;base64, ^"), TC_ENVELOPE_NOT_BASE64,
