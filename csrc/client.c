@@ -145,7 +145,7 @@ static void unlink_request(struct tc_client *client, struct tc_request *request)
 
 /* ---- turns and news ---- */
 
-/* Bytes of a turn: a third of a millisecond's worth where they come in. libcurl by itself goes on
+/* Bytes of a turn: half a millisecond's worth where they come in. libcurl by itself goes on
  * as long as there are any, megabytes. */
 enum { TURN = 256 * 1024 };
 

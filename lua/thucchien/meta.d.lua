@@ -171,7 +171,7 @@ function client:submit(params, done) end
 --- Moves everything on and calls back. An error that a function of the caller's raised is raised here, after
 --- all others were called.
 ---@param seconds? number how long it may wait for a request to end; by default it does not wait
----@return integer active how many requests have not ended
+---@return integer active how many requests have not ended, or have and were not told
 function client:poll(seconds) end
 
 --- Ends what is in flight and lets go of the connections; callbacks are told at the next `poll`. May be
@@ -191,7 +191,7 @@ function client:set_driver(driver) end
 --- For a driver's loop: a socket is ready, or, with nothing, the time is up. Calls back like `poll`.
 ---@param socket? integer
 ---@param events? "r"|"w"|"rw"
----@return integer active how many requests have not ended
+---@return integer active how many requests have not ended, or have and were not told
 function client:action(socket, events) end
 
 ---@class thucchien.request
