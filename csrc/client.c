@@ -625,8 +625,6 @@ struct allowance {
 static const char *check_place(const char *scheme, const char *host,
                                const struct allowance *allowed)
 {
-    if (strcmp(scheme, "https") && strcmp(scheme, "http"))
-        return "only https and http are spoken";
     bool http_allowed = allowed->http_anywhere || (allowed->http_here && is_loopback(host));
     if (!strcmp(scheme, "http") && !http_allowed)
         return allowed->no_http;
@@ -638,10 +636,11 @@ static const char *check_place(const char *scheme, const char *host,
 static const char *check_parts(CURLU *url, const struct allowance *allowed)
 {
     char *scheme = NULL, *host = NULL;
-    CURLUcode code = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
-    if (code == CURLUE_OK)
-        code = curl_url_get(url, CURLUPART_HOST, &host, 0);
-    const char *wrong = wrong_code(code);
+    const char *wrong = wrong_code(curl_url_get(url, CURLUPART_SCHEME, &scheme, 0));
+    if (!wrong && strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
+        wrong = "only https and http are spoken";
+    if (!wrong)
+        wrong = wrong_code(curl_url_get(url, CURLUPART_HOST, &host, 0));
     if (!wrong)
         wrong = check_place(scheme, host, allowed);
     curl_free(scheme);

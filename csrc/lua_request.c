@@ -11,6 +11,8 @@
  *     images                        the tables of the pictures that are whole, by number
  *     items                         what the server says of them, by number
  *     answers, failures, urls       of the parts, by position
+ *     orders                        numbers as an answer has them, by its part's position
+ *     refused                       errors for addresses that were not even asked
  *     bodies                        what is sent, with its pictures, until it is over
  *     model, prompt, shape, field   what was asked for
  *     on_image, on_progress, sink, save, done     who takes what
@@ -78,6 +80,8 @@ struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int
     set_table(L, "answers");
     set_table(L, "failures");
     set_table(L, "urls");
+    set_table(L, "orders");
+    set_table(L, "refused");
     lua_pushvalue(L, client);
     lua_setfield(L, -2, "client");
     lua_pushboolean(L, 0);
@@ -543,13 +547,14 @@ static void take_rest(lua_State *L, struct tc_request_box *box, struct tc_part *
     }
 }
 
-/* A part that fails for a picture's address that is not even asked. */
-static void refuse_address(lua_State *L, int state, struct tc_part *part, const char *url,
-                           const char *why)
+/* A picture's address that is not even asked. */
+static void refuse_address(lua_State *L, int state, const char *url, const char *why)
 {
+    lua_getfield(L, state, "refused");
     tc_push_error(L, TC_BAD_RESPONSE, NULL, "%s", why);
     name_address(L, url);
-    keep(L, state, "failures", part->position);
+    lua_rawseti(L, -2, (int)tc_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
 }
 
 /* Fetches the picture at `url`, which the answer of `part` points to, under `number`. */
@@ -565,7 +570,7 @@ static void fetch(lua_State *L, int index, int state, struct tc_part *part, cons
     if (!client->multi)
         wrong = "the client was closed";
     if (wrong) {
-        refuse_address(L, state, part, url, wrong);
+        refuse_address(L, state, url, wrong);
         return;
     }
     lua_getfield(L, state, "client");
@@ -587,50 +592,66 @@ static void fetch(lua_State *L, int index, int state, struct tc_part *part, cons
 }
 
 /* Takes one place of an answer, which is on top, and pops it: what the server says of the picture
- * is kept for it, and a picture that is elsewhere is fetched. */
-static void take_place(lua_State *L, int index, int state, struct tc_part *part)
+ * is kept for it, and a picture that is elsewhere is fetched. Returns its number, 0 for none. */
+static unsigned take_place(lua_State *L, int index, int state, struct tc_part *part)
 {
     struct tc_request_box *box = tc_request_box(L, index);
     int place = lua_gettop(L);
     lua_getfield(L, place, "url");
     lua_getfield(L, place, "number");
     const char *url = lua_tostring(L, place + 1);
-    unsigned images = part->request->envelope.image_count;
+    unsigned images = part->request->envelope.image_count, number = 0;
     unsigned which = (unsigned)lua_tonumber(L, place + 2);
     if (url && part->numbered == TC_ENVELOPE_IMAGES)
-        refuse_address(L, state, part, url, "there are too many images");
+        refuse_address(L, state, url, "there are too many images");
     else if (url || (which >= 1 && which <= images)) {
-        unsigned number = number_of(box, part, url ? part->numbered : which - 1);
+        number = number_of(box, part, url ? part->numbered : which - 1);
         lua_getfield(L, place, "item");
         keep(L, state, "items", number);
         if (url)
             fetch(L, index, state, part, url, number);
     }
     lua_settop(L, place - 1);
+    return number;
+}
+
+/* Takes the places of the list on top, and keeps their order: pictures that came along have earlier
+ * numbers than those that have to be fetched. */
+static void take_places(lua_State *L, int index, int state, struct tc_part *part)
+{
+    int places = lua_gettop(L), count = (int)tc_rawlen(L, places);
+    lua_newtable(L);
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, places, i);
+        unsigned number = take_place(L, index, state, part);
+        if (number) {
+            tc_pushwhole(L, number);
+            lua_rawseti(L, places + 1, (int)tc_rawlen(L, places + 1) + 1);
+        }
+    }
+    keep(L, state, "orders", part->position);
 }
 
 /* Reads the answer of a part that succeeded. False: an error table is on top. */
 static bool read_answer(lua_State *L, int index, int state, struct tc_part *part)
 {
-    const struct tc_request_box *box = tc_request_box(L, index);
+    struct tc_request_box *box = tc_request_box(L, index);
+    unsigned images = part->request->envelope.image_count;
     if (!tc_push_answer(L, part->request))
         return false;
     int answer = lua_gettop(L), places = answer + 1, refusal = answer + 2;
     tc_route(box->via)->read(L, answer);
     tc_tidy(L, answer);
-    int count = (int)tc_rawlen(L, places);
-    if (part->request->envelope.image_count)
-        (void)number_of(tc_request_box(L, index), part, part->request->envelope.image_count - 1);
-    else if (count == 0) {
+    if (images == 0 && tc_rawlen(L, places) == 0) {
         tc_push_no_image(L, part->request, answer, refusal);
         return false;
     }
+    if (images)
+        (void)number_of(box, part, images - 1);
     lua_pushvalue(L, answer);
     keep(L, state, "answers", part->position);
-    for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, places, i);
-        take_place(L, index, state, part);
-    }
+    lua_settop(L, places);
+    take_places(L, index, state, part);
     lua_settop(L, answer - 1);
     return true;
 }
@@ -659,7 +680,8 @@ static void note_end(lua_State *L, int index, int state, struct tc_part *part)
     bool well = !request->failure.kind;
     if (!well) {
         tc_push_failure(L, &request->failure, request);
-        if (part->of)
+        bool ours = request->failure.kind == TC_IO || request->failure.kind == TC_CANCELLED;
+        if (part->of && !ours)
             name_own_address(L, state, part);
     } else if (box->json) {
         well = read_json(L, state, part);

@@ -103,23 +103,55 @@ static void add_details(lua_State *L, int image, int item)
     }
 }
 
-/* Pushes the list of the pictures that are there, in the order of their numbers. */
+/* Appends the picture of a number to the list at `list`, if it is there and was not yet appended.
+ * The tables of the images and of what the server says of them are behind the list. */
+static void append_image(lua_State *L, int list, bool *done, unsigned number)
+{
+    if (done[number])
+        return;
+    done[number] = true;
+    lua_rawgeti(L, list + 1, (int)number);
+    lua_rawgeti(L, list + 2, (int)number);
+    int image = lua_gettop(L) - 1;
+    if (lua_istable(L, image) && lua_istable(L, image + 1))
+        add_details(L, image, image + 1);
+    lua_settop(L, image);
+    if (lua_istable(L, image))
+        lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
+    else
+        lua_pop(L, 1);
+}
+
+/* Appends the pictures of a part: first as its answer has them, then those that it only mentions.
+ */
+static void append_images(lua_State *L, int state, int list, bool *done, const struct tc_part *part)
+{
+    lua_getfield(L, state, "orders");
+    lua_rawgeti(L, -1, (int)part->position);
+    int order = lua_gettop(L), count = lua_istable(L, order) ? (int)tc_rawlen(L, order) : 0;
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, order, i);
+        unsigned number = (unsigned)lua_tonumber(L, -1);
+        lua_pop(L, 1);
+        append_image(L, list, done, number);
+    }
+    for (unsigned i = 0; i < part->numbered; i++)
+        append_image(L, list, done, part->numbers[i]);
+    lua_settop(L, order - 2);
+}
+
+/* Pushes the list of the pictures that are there. */
 static void push_images(lua_State *L, const struct tc_request_box *box, int state)
 {
     lua_newtable(L);
     int list = lua_gettop(L);
     lua_getfield(L, state, "images");
     lua_getfield(L, state, "items");
-    for (unsigned number = 1; number <= box->last_number; number++) {
-        lua_rawgeti(L, list + 1, (int)number);
-        lua_rawgeti(L, list + 2, (int)number);
-        if (lua_istable(L, -2) && lua_istable(L, -1))
-            add_details(L, list + 3, list + 4);
-        lua_pop(L, 1);
-        if (lua_istable(L, -1))
-            lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
-        lua_settop(L, list + 2);
-    }
+    bool *done = lua_newuserdata(L, box->last_number + 1);
+    memset(done, 0, box->last_number + 1);
+    for (const struct tc_part *part = box->parts; part; part = part->next)
+        if (!part->of) /* what one was to fetch has its place in another */
+            append_images(L, state, list, done, part);
     lua_settop(L, list);
 }
 
@@ -344,6 +376,12 @@ static void push_failures(lua_State *L, const struct tc_request_box *box, int st
             append(L, list);
         else
             lua_pop(L, 1);
+    }
+    lua_getfield(L, state, "refused");
+    int refused = lua_gettop(L), count = (int)tc_rawlen(L, refused);
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, refused, i);
+        append(L, list);
     }
     lua_settop(L, list);
 }

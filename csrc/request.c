@@ -409,6 +409,8 @@ static void input_failed(struct tc_request *request)
     enum tc_kind kind = kinds[request->envelope.error];
     if (request->envelope.error)
         tc_envelope_describe(&request->envelope, text, sizeof(text));
+    else
+        request->envelope.images[0]->bytes.size = 0; /* to reach nobody */
     tc_failure_set(&failure, kind ? kind : TC_BAD_RESPONSE, "%s", text);
     abort_with(request, &failure);
 }
@@ -750,14 +752,19 @@ static void judge_answer(struct tc_request *request)
     tc_failure_from_answer(&request->failure, &answer);
 }
 
+/* The end of a picture: of what is no picture there is none. */
+static bool finish_picture(struct tc_envelope *envelope)
+{
+    bool unknown = envelope->image_count && !envelope->images[0]->signature.mime;
+    return !unknown && tc_envelope_finish_picture(envelope);
+}
+
 /* A success has the whole document. A document that speaks of an error and has no picture is none.
  */
 static void judge_success(struct tc_request *request)
 {
     struct tc_envelope *envelope = &request->envelope;
-    bool whole = request->picture
-                     ? tc_envelope_finish_picture(envelope) && envelope->images[0]->signature.mime
-                     : tc_envelope_finish(envelope);
+    bool whole = request->picture ? finish_picture(envelope) : tc_envelope_finish(envelope);
     if (!whole) {
         input_failed(request);
         return;
