@@ -523,13 +523,17 @@ static void name_address(lua_State *L, const char *url)
     lua_setfield(L, -2, "maybe_billed");
 }
 
-/* The same for a part that was to fetch. */
-static void name_own_address(lua_State *L, int state, const struct tc_part *part)
+/* The same for a part that was to fetch, unless it was ended from here. */
+static void add_address(lua_State *L, int state, const struct tc_part *part)
 {
+    enum tc_kind kind = part->request->failure.kind;
     lua_getfield(L, state, "urls");
     lua_rawgeti(L, -1, (int)part->position);
     lua_pushvalue(L, -3);
-    name_address(L, lua_isstring(L, -2) ? lua_tostring(L, -2) : part->request->url);
+    if (kind != TC_IO && kind != TC_CANCELLED)
+        name_address(L, lua_isstring(L, -2) ? lua_tostring(L, -2) : part->request->url);
+    lua_pushboolean(L, 1); /* the answer that it belongs to was */
+    lua_setfield(L, -2, "maybe_billed");
     lua_pop(L, 3);
 }
 
@@ -680,9 +684,8 @@ static void note_end(lua_State *L, int index, int state, struct tc_part *part)
     bool well = !request->failure.kind;
     if (!well) {
         tc_push_failure(L, &request->failure, request);
-        bool ours = request->failure.kind == TC_IO || request->failure.kind == TC_CANCELLED;
-        if (part->of && !ours)
-            name_own_address(L, state, part);
+        if (part->of)
+            add_address(L, state, part);
     } else if (box->json) {
         well = read_json(L, state, part);
     } else if (!part->of) {
