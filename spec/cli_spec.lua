@@ -374,6 +374,116 @@ describe("thucchien", function()
             assert.are.same({ "fog-1.png", "fog-2.png" }, files())
         end)
 
+        describe("asks a model that talks", function()
+            it("by --via, and says on standard error what it said", function()
+                local status, out, err = run "generate x --via chat --model emulate/several -o fox"
+                assert.are.equal(0, status)
+                assert.is_truthy(out:find "^fox%.png  96x96  [^\n]+\nfox%-2%.png  96x96  [^\n]+\n$", out)
+                assert.is_truthy(err:find "%w[^\n]*\n$", err)
+                assert.is_falsy(err:find("thucchien: ", 1, true))
+            end)
+
+            it("and puts that into the object of --json alone", function()
+                local _, out, err = run "generate x --via chat --model emulate/several -o fox --json"
+                assert.are.equal("", err)
+                local report = cjson.decode(out)
+                assert.are.equal("string", type(report.text))
+                assert.are.equal("stop", report.finish_reason)
+                assert.is_nil(report.warnings)
+                assert.is_nil(report.errors)
+            end)
+
+            it("as often as it takes for -n, and saves each picture as it comes", function()
+                local status, out = run "generate x -n 6 --model gemini-2.5-flash-image --aspect-ratio 4:3 -o fox"
+                assert.are.equal(0, status)
+                assert.are.same({ "fox-1.png", "fox-2.png", "fox-3.png", "fox-4.png", "fox-5.png", "fox-6.png" },
+                    files())
+                for number = 1, 6 do
+                    local width, height = out:match(("fox%%-%d%%.png  (%%d+)x(%%d+)  "):format(number))
+                    assert.is_true(math.abs(width / height - 4 / 3) < 0.05)
+                end
+            end)
+
+            it("by Gemini's own route", function()
+                assert.are.equal(0, (run "generate x --via gemini --model gemini-2.5-flash-image -o fox"))
+                assert.are.same({ "fox.png" }, files())
+            end)
+
+            it("and shows its words where there is no picture", function()
+                local status, out, err = run "generate x --via chat --model emulate/text"
+                assert.are.equal(1, status)
+                assert.are.equal("", out)
+                assert_one_line(err, "no_image: the model answered in words alone: ")
+            end)
+        end)
+
+        describe("--image", function()
+            it("draws from pictures, each a file", function()
+                run "generate 'a red fox' -o a"
+                run "generate 'a blue heron' -o b"
+                local one, two = " --image a.png", " --image a.png --image ./b.png"
+                local draw = "generate 'a walk' --model gemini-2.5-flash-image -o "
+                assert.are.equal(0, (run(draw .. "without")))
+                assert.are.equal(0, (run(draw .. "one" .. one)))
+                assert.are.equal(0, (run(draw .. "two" .. two)))
+                assert.is_false(picture "without.png" == picture "one.png")
+                assert.is_false(picture "one.png" == picture "two.png")
+            end)
+
+            it("is read before anything is sent", function()
+                local nowhere = { env = { THUCCHIEN_BASE_URL = NOWHERE } }
+                write(directory .. "/words.png", "not a picture")
+                for file, problem in pairs {
+                    ["missing.png"] = "cannot read 'missing%.png': No such file",
+                    ["words.png"] = "'words%.png' is no picture",
+                    ["."] = "'%.'.* [Ii]s a directory",
+                } do
+                    local status, out, err = run("generate x --via chat --image " .. file, nowhere)
+                    assert.are.equal(1, status)
+                    assert.are.equal("", out)
+                    assert_one_line(err, "invalid_request: .*" .. problem)
+                end
+                local status, _, err = run("generate x --image words.png", nowhere)
+                assert.are.equal(1, status)
+                assert_one_line(err, "'images': model 'imagen%-4' is asked via 'images', which does not take it")
+            end)
+        end)
+
+        describe("when some of several requests fail", function()
+            -- One that fails is not tried again: it may have been billed.
+            local failing = "generate x -n 2 --via chat -o fox --model emulate/plain-500/1"
+
+            it("saves the pictures that came, and fails with each error", function()
+                local status, out, err = run(failing)
+                assert.are.equal(1, status)
+                assert.are.equal(1, #files())
+                local _, lines = out:gsub("fox%-%d%.png  1024x1024  [^\n]+\n", "")
+                assert.are.equal(1, lines)
+                assert.is_truthy(err:find "thucchien: server_error: [^\n]+\n", err)
+                assert.is_truthy(err:find("thucchien: 2 images were asked for, 1 came\n", 1, true), err)
+            end)
+
+            it("lists the errors in the object of --json", function()
+                local status, out = run(failing .. " --json --aspect-ratio 1:1")
+                assert.are.equal(1, status)
+                local report = cjson.decode(out)
+                assert.are.equal(1, #report.images)
+                assert.are.equal(1, #report.errors)
+                assert.are.equal("server_error", report.errors[1].kind)
+                assert.are.same({ "2 images were asked for, 1 came" }, report.warnings)
+            end)
+        end)
+
+        it("tells the address of a picture that could not be fetched", function()
+            local status, out, err = run "generate x --model emulate/url-404"
+            assert.are.equal(1, status)
+            assert.are.equal("", out)
+            assert_one_line(err, "cannot fetch http://127%.0%.0%.1:%d+/.*; the picture's address is http://127[^ ]+\n$")
+            local report = cjson.decode((select(2, run "generate x --model emulate/url-404 --json")))
+            assert.are.equal(emulator.url, report.error.url:sub(1, #emulator.url))
+            assert.is_true(report.error.maybe_billed)
+        end)
+
         describe("at Ctrl-C", function()
             --- Interrupts a shell's loop around the command, as a terminal does, once `ready` is true.
             local function interrupt(arguments, ready)
@@ -483,6 +593,12 @@ describe("thucchien", function()
                 { "generate x --model emulate/401 --json" },
                 { "generate x --model emulate/expired-key --json" }, -- repeats it whole
                 { "generate x --base-url nonsense" },
+                { "generate x -n 2 --model gemini-2.5-flash-image -o c --json" },
+                { "generate x --model emulate/url-404 --json" },
+                { "key" },
+                { "key --json" },
+                { "models --json" },
+                { "key", { env = { THUCCHIEN_API_KEY = "a-" .. KEY:sub(4) } } },
                 { "generate x --base-url " .. NOWHERE },
                 { "generate x --json", { env = { THUCCHIEN_API_KEY = "a-" .. KEY:sub(4) } } },
                 { "generate x --json", { env = { THUCCHIEN_API_KEY = KEY .. "\n" } } },
@@ -542,6 +658,73 @@ describe("thucchien", function()
         end)
     end)
 
+    describe("key", function()
+        it("shows spend, budget, limits and expiry as a table", function()
+            local status, out, err = run "key"
+            assert.are.equal("", err)
+            assert.are.equal(0, status)
+            for label, pattern in pairs {
+                key = "sk%-%.%.%." .. KEY:sub(-4), spend = "%$%d+%.%d%d%d%d", budget = "none of its own",
+                expires = "never", limits = "200 requests a minute", models = "all",
+            } do
+                assert.is_truthy(("\n" .. out):find(("\n%s +%s\n"):format(label, pattern)), out)
+            end
+            assert.is_truthy(out:find("\n         20 requests a minute to imagen-4\n", 1, true), out)
+        end)
+
+        it("tells what is left of a budget, and when it begins anew", function()
+            local poor = require("spec.support.emulator").start { args = { "--budget", "0.05" } }
+            finally(function()
+                poor:stop()
+            end)
+            local with = { env = { THUCCHIEN_BASE_URL = poor.url } }
+            run("generate x", with)
+            local _, out = run("key", with)
+            assert.is_truthy(out:find("\nspend    $0.0400\n", 1, true), out)
+            assert.is_truthy(out:find "\nbudget   %$0%.0500, %$0%.0100 left, anew at %d+%-%d%d%-%d%d %d%d:%d%d UTC\n", out)
+            run("generate y", with) -- what was spent exceeds the budget
+            _, out = run("key", with)
+            assert.is_truthy(out:find(", $0.0000 left, ", 1, true), out)
+        end)
+
+        it("prints all that the gateway tells with --json", function()
+            local status, out = run "key --json"
+            assert.are.equal(0, status)
+            local info = cjson.decode(out)
+            assert.are.equal("number", type(info.spend))
+            assert.are.equal(200, info.rpm_limit)
+            assert.are.equal(20, info.metadata.model_rpm_limit["imagen-4"])
+            assert.is_nil(info.max_budget)
+        end)
+
+        it("fails in one line, and with an object", function()
+            local status, out, err = run("key --json --base-url " .. NOWHERE)
+            assert.are.equal(1, status)
+            assert.are.equal("connection", cjson.decode(out).error.kind)
+            assert_one_line(err, "connection: ")
+            status, out, err = run("key", { env = { THUCCHIEN_API_KEY = false } })
+            assert.are.equal(1, status)
+            assert.are.equal("", out)
+            assert_one_line(err, "THUCCHIEN_API_KEY")
+        end)
+    end)
+
+    describe("models", function()
+        it("prints one name a line", function()
+            local status, out, err = run "models"
+            assert.are.equal("", err)
+            assert.are.equal(0, status)
+            assert.is_truthy(("\n" .. out):find("\nimagen-4\n", 1, true), out)
+            assert.is_truthy(out:find("\ngemini-2.5-flash-image\n", 1, true), out)
+            assert.is_falsy(out:find(" ", 1, true))
+        end)
+
+        it("prints the gateway's list with --json", function()
+            local list = cjson.decode((select(2, run "models --json")))
+            assert.are.equal("imagen-4", list[1].id)
+        end)
+    end)
+
     describe("with wrong usage", function()
         local cases = {
             { "", "a command is required" },
@@ -560,6 +743,10 @@ describe("thucchien", function()
             { "generate x -o -", "-o takes a file or a directory, got '-' (standard output is /dev/stdout)" },
             { "generate x -o ''", "-o takes a file or a directory" },
             { "generate x --json -n 0", "-n takes a whole number" },
+            { "generate x --via pigeon", "argument for option '--via' must be one of 'images', 'chat', 'gemini'" },
+            { "generate x --image ''", "--image takes a text that is not empty" },
+            { "key mine", "too many arguments" },
+            { "models --force", "unknown option '--force'" },
             { "emulator --port 65536", "--port takes a number from 0 to 65535" },
             { "emulator --delay -1", "unknown option '-1'" },
             { "emulator --delay=-1", "--delay takes" },
@@ -584,9 +771,11 @@ describe("thucchien", function()
 
     it("shows help", function()
         local expected = {
-            ["--help"] = { "generate", "emulator", "THUCCHIEN_API_KEY" },
+            ["--help"] = { "generate", "key", "models", "emulator", "THUCCHIEN_API_KEY" },
             ["generate --help"] = { "-o FILE", "-n N", "--size", "--aspect-ratio", "--model",
-                "--base-url", "--timeout", "--json", "--force" },
+                "--base-url", "--timeout", "--json", "--force", "--via", "--image FILE" },
+            ["key --help"] = { "budget", "--json", "--base-url" },
+            ["models --help"] = { "--json", "--base-url" },
             ["emulator --help"] = { "--port", "--host", "--images", "--delay", "--stop-on-eof",
                 "emulate/429", "emulate/slow", "emulate/truncated" },
         }

@@ -17,6 +17,10 @@ local EXAMPLES = {
         prints = { "a%-lighthouse%-1%.png\n.*a%-lighthouse%-2%.png\n" },
         saves = { "a-lighthouse-1.png", "a-lighthouse-2.png", "a-fishing-boat-1.png", "a-fishing-boat-2.png" },
     },
+    ["strip.lua"] = {
+        prints = { "panel%-1%.png\n.*panel%-4%.png\n$" },
+        saves = { "panel-1.png", "panel-2.png", "panel-3.png", "panel-4.png" },
+    },
     ["libuv.lua"] = {
         needs = "luv",
         prints = { "a%-lighthouse%.png\n", "the clock went on\n$" },

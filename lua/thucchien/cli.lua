@@ -34,6 +34,11 @@ local function warn(message)
     io.stderr:write("thucchien: ", one_line(message), "\n")
 end
 
+--- The gateway's or a model's text, without what a terminal might obey.
+local function harmless(text)
+    return (text:gsub("\194[\128-\159]", ""):gsub("[%z\1-\8\11-\31\127]", ""))
+end
+
 --- Writes to standard output, or to `stream`. Returns whether it is there: a full disk shows only
 --- when the buffer is emptied.
 local function put(text, stream)
@@ -463,7 +468,7 @@ end
 
 local ERROR_FIELDS = {
     "kind", "message", "status", "code", "type", "param", "request_id", "retry_after", "attempts",
-    "maybe_billed",
+    "maybe_billed", "url",
 }
 
 --- The part of an error that a program can use, as plain data.
@@ -485,8 +490,11 @@ end
 --- The line for a request that failed, with what can be had of it nevertheless.
 local function complaint(err, places, asked)
     local parts = { tostring(err) }
+    if err.url then -- the message has it cut
+        parts[#parts + 1] = "the picture's address is " .. harmless(err.url)
+    end
     if #places > 0 then
-        parts[2] = ("%d of %d pictures saved: %s"):format(#places, asked, table.concat(places, ", "))
+        parts[#parts + 1] = ("%d of %d pictures saved: %s"):format(#places, asked, table.concat(places, ", "))
     end
     if err.interrupted and err.maybe_billed then
         parts[#parts + 1] = "the request may be billed"
@@ -494,13 +502,25 @@ local function complaint(err, places, asked)
     return table.concat(parts, "; ")
 end
 
---- Reports that `generate` failed without a picture, and returns the exit status.
+--- Reports that a command failed and has nothing to show, and returns the exit status.
 local function fail(err, as_json)
     warn(complaint(err, {}))
     if as_json then
         put(encode_json({ error = error_record(err) }))
     end
     return exit_status(err)
+end
+
+--- Plain data of a list, or nil where there is nothing in it: cjson takes an empty one for an object.
+local function records_of(list, record)
+    if not list or #list == 0 then
+        return nil
+    end
+    local records = {}
+    for index, value in ipairs(list) do
+        records[index] = record and record(value) or value
+    end
+    return records
 end
 
 local function report_record(response, images, places, problem)
@@ -522,13 +542,17 @@ local function report_record(response, images, places, problem)
         request_id = response.request_id,
         attempts = response.attempts,
         timing = response.timing,
+        text = response.text,
+        finish_reason = response.finish_reason,
         images = records,
+        warnings = records_of(response.warnings),
+        errors = records_of(response.errors, error_record),
         error = problem and error_record(problem) or nil,
     }
 end
 
---- What standard error is told of the pictures and of the request.
-local function warn_of(images, keeper, err, asked)
+--- What standard error is told of the pictures and of the requests.
+local function warn_of(response, images, keeper, err, asked)
     local places = {}
     for _, image in ipairs(images) do
         local place = keeper.places[image]
@@ -542,8 +566,19 @@ local function warn_of(images, keeper, err, asked)
     end
     if err then
         warn(complaint(err, places, math.max(asked, #images)))
-    elseif #images < asked then
-        warn(("%d of %d pictures came"):format(#images, asked))
+    end
+    for _, failed in ipairs(response.errors or {}) do
+        warn(complaint(failed, {}))
+    end
+    for _, warning in ipairs(response.warnings or {}) do
+        warn(warning)
+    end
+end
+
+--- What the model said beside its pictures. It is no part of what a script reads.
+local function tell_text(response, options)
+    if response.text and not options.json then
+        io.stderr:write(harmless(response.text), "\n")
     end
 end
 
@@ -564,18 +599,101 @@ end
 --- leaves the pictures that were whole: they are paid for, and saved like others.
 local function report(response, err, keeper, target, options)
     local images = (response or err).data
+    response = response or {}
     for index, image in ipairs(images) do
         keeper.keep(image, index) -- those that an interrupt kept from it
     end
-    warn_of(images, keeper, err, options.n or 1)
+    tell_text(response, options)
+    warn_of(response, images, keeper, err, options.n or 1)
     -- A picture in standard output stays exact to the byte.
     local stream = (target.path == "/dev/stdout" or target.path == "/dev/fd/1") and io.stderr or io.stdout
-    local text = report_text(response or {}, images, keeper, err, options.json)
+    local text = report_text(response, images, keeper, err, options.json)
     local told = text == "" or put(text, stream)
     if err then
         return exit_status(err)
     end
-    return told and #keeper.problems == 0 and 0 or 1
+    return told and #keeper.problems == 0 and not response.errors and 0 or 1
+end
+
+-- ---- the account -------------------------------------------------------------------------------
+
+local function dollars(amount)
+    return ("$%.4f"):format(amount)
+end
+
+--- "2026-11-24T04:53:34.000000+00:00" without what nobody wants to read.
+local function readable_date(text)
+    local day, minute, zone = text:match("^(%d+%-%d+%-%d+)T(%d+:%d+)[%d:.]*(.*)$")
+    if not day then
+        return text
+    end
+    return ("%s %s %s"):format(day, minute, (zone == "+00:00" or zone == "Z") and "UTC" or zone)
+end
+
+--- The numbers of a table by name, sorted: { { "imagen-4", 20 }, ... }.
+local function sorted_pairs(numbers)
+    local list = {}
+    for name, number in pairs(numbers or {}) do
+        list[#list + 1] = { name, number }
+    end
+    table.sort(list, function(a, b)
+        return a[1] < b[1]
+    end)
+    return list
+end
+
+local function describe_budget(info)
+    if not info.max_budget then
+        return "none of its own"
+    end
+    local text = ("%s, %s left"):format(dollars(info.max_budget),
+        dollars(math.max(info.max_budget - (info.spend or 0), 0)))
+    return info.budget_reset_at and text .. ", anew at " .. readable_date(info.budget_reset_at) or text
+end
+
+local function describe_limits(info)
+    local limits = {}
+    local function add(number, what)
+        if number then
+            limits[#limits + 1] = ("%s %s"):format(tostring(number), what)
+        end
+    end
+    add(info.rpm_limit, "requests a minute")
+    add(info.max_parallel_requests, "requests at once")
+    add(info.tpm_limit, "tokens a minute")
+    for _, limit in ipairs(sorted_pairs(info.metadata and info.metadata.model_rpm_limit)) do
+        add(limit[2], "requests a minute to " .. limit[1])
+    end
+    return limits
+end
+
+--- What /key/info tells, as lines for a reader. Nearly every field of it may be absent.
+local function describe_key(info)
+    local lines = {}
+    local function add(label, text)
+        if text then
+            lines[#lines + 1] = ("%-7s  %s"):format(label, harmless(text))
+        end
+    end
+    add("key", info.key_name)
+    add("alias", info.key_alias)
+    add("spend", info.spend and dollars(info.spend))
+    add("budget", describe_budget(info))
+    add("expires", info.expires and readable_date(info.expires) or "never")
+    add("blocked", info.blocked and "yes")
+    for index, limit in ipairs(describe_limits(info)) do
+        add(index == 1 and "limits" or "", limit)
+    end
+    add("models", info.models and info.models[1] and table.concat(info.models, ", ") or "all")
+    return table.concat(lines, "\n")
+end
+
+local function describe_models(list)
+    local names = {}
+    for index, model in ipairs(list) do
+        names[index] = harmless(tostring(model.id))
+    end
+    return table.concat(names, "\n")
 end
 
 -- ---- commands ----------------------------------------------------------------------------------
@@ -595,6 +713,15 @@ local function load_module()
     return nil, ("the C module 'thucchien' does not load in %s: %s"):format(this_lua, module)
 end
 
+--- A client as the options say, or nil and an error.
+local function connect(options)
+    local thucchien, missing = load_module()
+    if not thucchien then
+        return nil, failure("error", missing)
+    end
+    return thucchien.new({ base_url = options.base_url, timeout = options.timeout })
+end
+
 --- A prompt that somebody types. Ctrl-C ends cat, and with it a read that some Luas would take up again.
 local function ask_for_prompt()
     warn("type the prompt, end with Ctrl-D")
@@ -612,6 +739,15 @@ local function read_prompt(argument)
     return (text:gsub("\r?\n$", ""))
 end
 
+--- The pictures of --image as params take them. The module reads the files before it sends anything.
+local function find_references(paths)
+    local references = {}
+    for index, path in ipairs(paths) do
+        references[index] = { path = path }
+    end
+    return references[1] and references
+end
+
 local commands = {}
 
 function commands.generate(options)
@@ -622,14 +758,7 @@ function commands.generate(options)
         return fail(failure("io", problem), options.json)
     end
 
-    local thucchien, missing = load_module()
-    if not thucchien then
-        return fail(failure("error", missing), options.json)
-    end
-    local client, refusal = thucchien.new({
-        base_url = options.base_url,
-        timeout = options.timeout,
-    })
+    local client, refusal = connect(options)
     if not client then
         return fail(refusal, options.json)
     end
@@ -641,6 +770,8 @@ function commands.generate(options)
         size = options.size,
         aspect_ratio = options.aspect_ratio,
         model = options.model,
+        via = options.via,
+        images = find_references(options.references),
         on_image = keeper.take,
     })
     if not request then
@@ -652,6 +783,28 @@ function commands.generate(options)
         return fail(err, options.json)
     end
     return report(response, err, keeper, target, options)
+end
+
+--- Asks the gateway by `method`, and prints what `describe_answer` or cjson makes of the answer.
+local function ask(options, method, describe_answer)
+    local client, refusal = connect(options)
+    if not client then
+        return fail(refusal, options.json)
+    end
+    local answer, err = client[method](client)
+    client:close()
+    if not answer then
+        return fail(err, options.json)
+    end
+    return put(options.json and encode_json(answer) or describe_answer(answer)) and 0 or 1
+end
+
+function commands.key(options)
+    return ask(options, "key_info", describe_key)
+end
+
+function commands.models(options)
+    return ask(options, "models", describe_models)
 end
 
 function commands.emulator(options)
@@ -734,6 +887,14 @@ local function add_help(command, prepare)
     end)
 end
 
+local function add_gateway_options(command)
+    command:option("--base-url", "Address of the gateway (default $THUCCHIEN_BASE_URL, "
+        .. "or https://api.thucchien.ai).")
+        :argname("U"):convert(some_text("--base-url"))
+    command:option("--timeout", "Seconds that one attempt may take (default 300).")
+        :argname("S"):convert(number_between(1e-3, 1e6, "--timeout takes seconds"))
+end
+
 local function add_generate(parser)
     local command = parser:command("generate", "Make pictures from a prompt and save them.")
     add_help(command)
@@ -749,13 +910,28 @@ local function add_generate(parser)
         :argname("R"):convert(some_text("--aspect-ratio"))
     command:option("--model", "Model (default imagen-4).")
         :argname("M"):convert(some_text("--model"))
-    command:option("--base-url", "Address of the gateway (default $THUCCHIEN_BASE_URL, "
-        .. "or https://api.thucchien.ai).")
-        :argname("U"):convert(some_text("--base-url"))
-    command:option("--timeout", "Seconds that one attempt may take (default 300).")
-        :argname("S"):convert(number_between(1e-3, 1e6, "--timeout takes seconds"))
+    command:option("--via", "Route to ask the model by (default: the one for the model).")
+        :choices({ "images", "chat", "gemini" })
+    command:option("--image", "A picture to draw from; may be given again. For models that are "
+        .. "asked via chat or gemini.")
+        :argname("FILE"):target("references"):count("*"):convert(some_text("--image"))
+    add_gateway_options(command)
     command:flag("--json", "Print one JSON object instead of text.")
     command:flag("--force", "Overwrite files that exist.")
+end
+
+local function add_key(parser)
+    local command = parser:command("key", "Show what the key has spent, its budget and its limits.")
+    add_help(command)
+    add_gateway_options(command)
+    command:flag("--json", "Print what the gateway tells as one JSON object.")
+end
+
+local function add_models(parser)
+    local command = parser:command("models", "List the models that the key may use, one a line.")
+    add_help(command)
+    add_gateway_options(command)
+    command:flag("--json", "Print the gateway's list as JSON.")
 end
 
 local function add_emulator(parser)
@@ -786,6 +962,8 @@ local function build_parser(argparse)
     add_help(parser)
     parser:flag("--version", "Show the version and exit."):action(show_version)
     add_generate(parser)
+    add_key(parser)
+    add_models(parser)
     add_emulator(parser)
     function parser.error(at, message)
         leave(2, nil, ("%s\nthucchien: %s\n"):format(at:get_usage(), message))

@@ -51,6 +51,7 @@ local thucchien = {}
 ---@field maybe_billed? boolean true when the request left and no refusal came back
 ---@field body? string the first 4 KiB of the answer
 ---@field data? thucchien.image[] the pictures that were whole before it failed
+---@field url? string where a picture is that could not be fetched; it is paid for
 
 ---@class thucchien.options
 ---@field api_key? string|fun(): string default: `$THUCCHIEN_API_KEY`
@@ -74,10 +75,20 @@ local thucchien = {}
 --- means that the picture is whole. Returning nil (or false) and a message ends the request.
 ---@alias thucchien.sink fun(index: integer, chunk?: string): any, string?
 
+--- A picture to draw from: its bytes, a file, or an image of a response.
+---@alias thucchien.reference string|{ path: string }|thucchien.image
+
+--- The way to a picture: `/images/generations`, `/chat/completions`, or Google's own route.
+---@alias thucchien.via "images"|"chat"|"gemini"
+
 ---@class thucchien.params
----@field prompt string UTF-8, not empty, sent as it is
+---@field prompt? string UTF-8, not empty, sent as it is; required unless there are `messages`
 ---@field model? string
----@field n? integer how many pictures, default 1
+---@field via? thucchien.via default: what the model's name calls for
+---@field n? integer how many pictures, default 1; several requests where a model makes fewer at once
+---@field images? thucchien.reference[] pictures to draw from, for chat and gemini
+---@field history? thucchien.response[] earlier responses, oldest first: their prompts and pictures go along
+---@field messages? table[] for chat: the caller's own conversation, instead of prompt, images and history
 ---@field size? thucchien.size
 ---@field aspect_ratio? thucchien.aspect_ratio wins over `size`
 ---@field quality? string
@@ -127,6 +138,7 @@ local thucchien = {}
 ---@field width? integer pixels
 ---@field height? integer pixels
 ---@field revised_prompt? string the prompt as the model refined it
+---@field url? string where it was fetched from
 local image = {}
 
 --- Writes the picture. A path without an extension gets the true one. Readers of the path see the
@@ -145,6 +157,11 @@ function image:save(path) end
 ---@class thucchien.response
 ---@field created? integer Unix time
 ---@field data thucchien.image[] may hold fewer pictures than you asked for
+---@field warnings string[] what was asked for and is visibly not there; often empty
+---@field errors? thucchien.error[] where some of several requests failed
+---@field text? string what the model said beside the pictures
+---@field finish_reason? string why the model stopped
+---@field prompt? string what was asked
 ---@field model string
 ---@field usage? table
 ---@field request_id? string
@@ -167,6 +184,57 @@ function client:generate(params) end
 ---@return thucchien.request? request
 ---@return thucchien.error? err
 function client:submit(params, done) end
+
+--- What the gateway knows of the key. Nearly every field may be absent.
+---@class thucchien.key_info
+---@field key_name? string "sk-...abcd"
+---@field key_alias? string
+---@field spend? number US dollars; lags behind
+---@field max_budget? number US dollars; nil: none of its own
+---@field budget_duration? string
+---@field budget_reset_at? string ISO 8601
+---@field expires? string ISO 8601
+---@field models? string[] empty: all
+---@field rpm_limit? integer requests a minute
+---@field tpm_limit? integer tokens a minute
+---@field max_parallel_requests? integer
+---@field blocked? boolean
+---@field metadata? table `model_rpm_limit` and others
+
+---@class thucchien.model
+---@field id string
+---@field object? string
+---@field created? integer
+---@field owned_by? string
+
+---@class thucchien.call
+---@field path string from the gateway's root on: "/key/info"
+---@field method? "GET"|"POST"|"PUT"|"PATCH"|"DELETE" default: POST with a body, else GET
+---@field body? table|string a table, or JSON
+---@field field? string a table of the answer that is wanted
+---@field extra_headers? table<string, string>
+---@field timeout? number
+---@field max_retries? integer
+---@field retry? thucchien.retry
+
+--- Spend, budget and limits of the key. With `done` it returns a request at once.
+---@param done? fun(info?: thucchien.key_info, err?: thucchien.error) called from `poll`, once
+---@return (thucchien.key_info|thucchien.request)? info
+---@return thucchien.error? err
+function client:key_info(done) end
+
+--- The models that the key may use. With `done` it returns a request at once.
+---@param done? fun(models?: thucchien.model[], err?: thucchien.error) called from `poll`, once
+---@return (thucchien.model[]|thucchien.request)? models
+---@return thucchien.error? err
+function client:models(done) end
+
+--- Any JSON route of the gateway. With `done` it returns a request at once.
+---@param request thucchien.call
+---@param done? fun(answer?: table, err?: thucchien.error) called from `poll`, once
+---@return (table|thucchien.request)? answer
+---@return thucchien.error? err
+function client:call(request, done) end
 
 --- Moves everything on and calls back. An error that a function of the caller's raised is raised here, after
 --- all others were called.
