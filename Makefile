@@ -110,6 +110,9 @@ $(OUT)/c/%: spec/c/%.c $(SPLITTER:csrc/%.c=$(OUT)/obj/%.o) | deps-test
 	$(if $(V),,@echo "  CC $@")
 	$(Q)$(COMPILE) -Icsrc -MMD -MP $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lcmocka
 
+# Of the engine, but it needs no libcurl.
+$(OUT)/c/test_address: $(OUT)/obj/address.o
+
 $(OUT)/c/replay_%: spec/fuzz/fuzz_%.c spec/fuzz/replay.c $(SPLITTER:csrc/%.c=$(OUT)/obj/%.o) | deps-test
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC $@")

@@ -67,14 +67,13 @@ static bool is_private4(const unsigned char *address)
 
 static bool is_private6(const unsigned char *address)
 {
-    static const struct block global = {{0x20}, 3}, nat64 = {{0x00, 0x64, 0xff, 0x9b}, 32};
-    static const struct block six_to_four = {{0x20, 0x02}, 16};
+    static const struct block global = {{0x20}, 3}, six_to_four = {{0x20, 0x02}, 16};
     for (size_t i = 0; i < COUNT(embeddings); i++)
         if (!memcmp(address, embeddings[i], sizeof(embeddings[i])))
             return is_private4(address + sizeof(embeddings[i]));
     if (is_in(address, &six_to_four))
         return is_private4(address + 2);
-    return !is_in(address, &global) && !is_in(address, &nat64);
+    return !is_in(address, &global);
 }
 
 bool tc_address_is_private(const struct sockaddr *address)

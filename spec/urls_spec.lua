@@ -420,7 +420,7 @@ end)
 
 describe("fetching ends", function()
     it("with cancel, which keeps what has come", function()
-        local calls, request = 0, nil
+        local calls, request = 0, nil -- luacheck: ignore 311
         request = assert(client:submit(ask({ 1, address(2, { hold = 3, id = "slow" }) }), function()
             calls = calls + 1
         end))
