@@ -113,6 +113,9 @@ $(OUT)/c/%: spec/c/%.c $(SPLITTER:csrc/%.c=$(OUT)/obj/%.o) | deps-test
 # Of the engine, but it needs no libcurl.
 $(OUT)/c/test_address: $(OUT)/obj/address.o
 
+# Compares with Lua 5.4 and its lua-cjson, whichever Lua the rest is for.
+$(OUT)/c/replay_whole: INCLUDES :=
+
 $(OUT)/c/replay_%: spec/fuzz/fuzz_%.c spec/fuzz/replay.c $(SPLITTER:csrc/%.c=$(OUT)/obj/%.o) | deps-test
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC $@")

@@ -3,8 +3,9 @@
 #
 # Runs the C unit tests, then the specs under each Lua, and ends with the sum of both on a line by
 # itself: "N passed, N failed", with ", N skipped" when there are. The status is 0 only if something
-# ran and nothing failed. One Lua shows what it prints as it comes; several run side by side, JOBS at
-# a time, and each shows it when it has ended.
+# ran and nothing failed. Several Luas run side by side, JOBS at a time, and so do two halves of the
+# specs where there is one Lua only; each shows what it printed when it has ended. Picked specs show
+# it as it comes.
 #
 # BUILD and VARIANT say where the modules are ($BUILD/$VARIANT<lua>/thucchien.so); SPEC picks spec
 # files; RUN is what runs the C tests, an emulator of another processor. A directory bin beside a
@@ -47,13 +48,20 @@ run_c_test() {
     add $(($(count '^ok ' "$log") - skips)) "$(count '^not ok ' "$log")" "$skips" "$status"
 }
 
+# The specs of one part of several: the largest files are dealt out first.
+part() { # PART PARTS
+    # shellcheck disable=SC2012  # the names are ours
+    ls -S spec/*_spec.lua | awk -v part="$1" -v parts="$2" 'NR % parts == part'
+}
+
+# run_specs LUA PART PARTS
 run_specs() (
     local out=$PWD/$BUILD/$VARIANT${1##*/}
     export LUA=$1 LUA_PATH="$PWD/lua/?.lua;$PWD/?.lua;;" LUA_CPATH="$out/?.so;;"
     if [ -d "$out/bin" ]; then export PATH=$out/bin:$PATH LUA=${1##*/}; fi
     # Straight under the Lua to be tested: the busted command would start it through a shell.
     # shellcheck disable=SC2086  # SPEC may name several files; those in spec/hosts have targets of their own
-    "$LUA" .ci/busted.lua --output=plainTerminal ${SPEC:-spec/*_spec.lua}
+    "$LUA" .ci/busted.lua --output=plainTerminal ${SPEC:-$(part "$2" "$3")}
 )
 
 # busted sums up as "5 successes / 1 failure / 0 errors / 2 pending : 0.2 seconds".
@@ -66,23 +74,30 @@ add_specs() { # LOG STATUS
     add "$1" $(($2 + $3)) "$4" "$status"
 }
 
-run_one() {
+run_picked() {
     local status=0
     echo "== specs on $1"
-    run_specs "$1" 2>&1 | tee "$logs/specs" || status=${PIPESTATUS[0]}
+    run_specs "$1" 0 1 2>&1 | tee "$logs/specs" || status=${PIPESTATUS[0]}
     add_specs "$logs/specs" "$status"
 }
 
+# run_side_by_side PARTS LUA...
 run_side_by_side() {
-    local luas=("$@") pids=() next=0 oldest status
+    local parts=$1 luas=() pids=() next=0 oldest status lua i
+    shift
+    for lua in "$@"; do
+        for ((i = 0; i < parts; i++)); do luas+=("$lua $i $parts"); done
+    done
+    set -- "${luas[@]}"
     for ((oldest = 0; oldest < $#; oldest++)); do
         for (( ; next < $# && next < oldest + JOBS; next++)); do
-            run_specs "${luas[next]}" >"$logs/$next" 2>&1 &
+            # shellcheck disable=SC2086  # a Lua and its part
+            run_specs ${luas[next]} >"$logs/$next" 2>&1 &
             pids[next]=$!
         done
         status=0
         wait "${pids[oldest]}" || status=$?
-        echo "== specs on ${luas[oldest]}"
+        echo "== specs on ${luas[oldest]%% *}"
         cat "$logs/$oldest"
         add_specs "$logs/$oldest" "$status"
     done
@@ -93,7 +108,13 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
     shift
 done
 shift
-if [ $# = 1 ]; then run_one "$1"; else run_side_by_side "$@"; fi
+if [ $# != 1 ]; then
+    run_side_by_side 1 "$@"
+elif [ -n "${SPEC:-}" ]; then
+    run_picked "$1"
+else
+    run_side_by_side 2 "$1"
+fi
 
 echo
 echo "$passed passed, $failed failed$([ "$skipped" = 0 ] || echo ", $skipped skipped")"

@@ -587,6 +587,7 @@ static void fetch(lua_State *L, int index, int state, struct tc_part *part, cons
             tc_request_cancel(request);
         tc_request_release(request);
         luaL_error(L, "not enough memory");
+        return; /* which it never does */
     }
     added->of = part;
     added->request = request;
