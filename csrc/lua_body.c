@@ -15,10 +15,18 @@
 
 /* ---- pictures that go along ---- */
 
+/* May the value at `index` have been meant as a file's name? */
+static bool is_short_text(lua_State *L, int index)
+{
+    size_t size = 0;
+    const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &size) : NULL;
+    return text && size < 200 && !tc_utf8_error(text, size);
+}
+
 static bool no_picture(lua_State *L, const char *name, int index)
 {
     const char *got = tc_push_quoted(L, index);
-    if (lua_type(L, index) == LUA_TSTRING && tc_rawlen(L, index) < 200)
+    if (is_short_text(L, index))
         tc_push_error(
             L, TC_INVALID_REQUEST, name,
             "field '%s': a picture's bytes (PNG, JPEG, WebP or GIF) expected, got %s (for "
@@ -140,16 +148,31 @@ static void append(lua_State *L, int list)
     lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
 }
 
-/* Appends the pictures of the list on top to the turn at `turn`, and pops it. `format` makes a
- * picture's name of its number. */
-static bool append_pictures(lua_State *L, int turn, const char *format, int number)
+/* Is the table at `index` a list and nothing else? What stands beside one would be left out of a
+ * request that is paid for: all there is, in `images = { path = "a.png" }`. */
+static bool check_list(lua_State *L, int index, const char *name)
+{
+    size_t count = 0;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+        count++;
+    if (count == tc_rawlen(L, index)) /* whoever reads it finds the holes that are left */
+        return true;
+    tc_push_error(L, TC_INVALID_REQUEST, name,
+                  "field '%s': a list expected, without names and holes: { first, second }", name);
+    return false;
+}
+
+/* Appends the pictures of the list on top, which is the field `name`, to the turn at `turn`, and
+ * pops it. */
+static bool append_pictures(lua_State *L, int turn, const char *name)
 {
     int list = lua_gettop(L), count = (int)tc_rawlen(L, list);
+    if (!check_list(L, list, name))
+        return false;
     for (int i = 1; i <= count; i++) {
-        const char *name =
-            number ? lua_pushfstring(L, format, number, i) : lua_pushfstring(L, format, i);
+        const char *place = lua_pushfstring(L, "%s[%d]", name, i);
         lua_rawgeti(L, list, i);
-        if (!push_picture(L, name))
+        if (!push_picture(L, place))
             return false;
         append(L, turn);
         lua_pop(L, 1);
@@ -210,7 +233,9 @@ static bool append_response(lua_State *L, int turns, int next, int number)
     begin_turn(L, "user");
     lua_replace(L, next);
     lua_settop(L, response + 2);
-    bool well = append_pictures(L, next, "history[%d].data[%d]", number);
+    const char *name = lua_pushfstring(L, "history[%d].data", number);
+    lua_insert(L, -2);
+    bool well = append_pictures(L, next, name);
     if (well)
         lua_settop(L, response);
     return well;
@@ -223,6 +248,8 @@ bool tc_push_turns(lua_State *L, int params)
     begin_turn(L, "user");
     lua_getfield(L, params, "history");
     int history = lua_gettop(L), count = lua_istable(L, history) ? (int)tc_rawlen(L, history) : 0;
+    if (lua_istable(L, history) && !check_list(L, history, "history"))
+        return false;
     for (int i = 1; i <= count; i++) {
         lua_rawgeti(L, history, i);
         if (!append_response(L, turns, turn, i))
@@ -232,7 +259,7 @@ bool tc_push_turns(lua_State *L, int params)
     lua_getfield(L, params, "images");
     if (!lua_istable(L, -1))
         lua_pop(L, 1);
-    else if (!append_pictures(L, turn, "images[%d]", 0))
+    else if (!append_pictures(L, turn, "images"))
         return false;
     lua_getfield(L, params, "prompt");
     append(L, turn);

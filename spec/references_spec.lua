@@ -242,6 +242,7 @@ describe("references that are none", function()
         { "a path as a string", "$/a.png", "(for a file: { path = '$/a.png' })" },
         { "other bytes", ("x"):rep(5000), "got other bytes" },
         { "no bytes", "", "got ''" },
+        { "the first bytes of a picture", "\137PNG\r\n\26", "got other bytes" },
         { "a number", 5, "expected, got 5" },
         { "true", true, "got a boolean" },
         { "an empty table", {}, "a table without bytes or path" },
@@ -363,4 +364,43 @@ describe("history", function()
             assert.equal(0, mirrors.count(mirror, id))
         end)
     end
+end)
+
+describe("a list that is none is refused, as what stands beside it would not be sent:", function()
+    local saved = { bytes = PNG, size = #PNG }
+    local drawn = { prompt = "x", data = { saved } }
+    local cases = {
+        { "a path", { images = { path = "a.png" } }, "images" },
+        { "an image", { images = saved }, "images" },
+        { "a name beside pictures", { images = { PNG, cover = PNG } }, "images" },
+        { "a hole", { images = { [1] = PNG, [3] = PNG } }, "images" },
+        { "a list that begins with 0", { images = { [0] = PNG, PNG } }, "images" },
+        { "a response", { history = drawn }, "history" },
+        { "a name beside responses", { history = { drawn, last = drawn } }, "history" },
+        { "an image of a response", { history = { { prompt = "x", data = saved } } }, "history[1].data" },
+    }
+    for number, case in ipairs(cases) do
+        on_both(case[1], function(via)
+            local id = ("no-list-%d-%s"):format(number, via)
+            local response, err = client:generate(ask(via, case[2], { id = id }))
+            assert.is_nil(response)
+            assert.same({ "invalid_request", case[3] }, { err.kind, err.param })
+            assert.matches("field '" .. case[3] .. "': a list expected", err.message, 1, true)
+            assert.equal(0, mirrors.count(mirror, id))
+        end)
+    end
+
+    on_both("nil among pictures or responses", function(via)
+        for i, params in ipairs { { images = { PNG, nil, PNG, x = PNG } }, { history = { drawn, nil, drawn, x = drawn } } } do
+            local id = ("no-list-nil-%d-%s"):format(i, via)
+            local response, err = client:generate(ask(via, params, { id = id }))
+            assert.is_nil(response)
+            assert.equal("invalid_request", err.kind)
+            assert.equal(0, mirrors.count(mirror, id))
+        end
+    end)
+
+    on_both("but an empty one is none", function(via)
+        assert.same({ { role = "user", { text = "a" } } }, turns_sent(via, { prompt = "a", images = {}, history = {} }))
+    end)
 end)
