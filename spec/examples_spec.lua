@@ -53,13 +53,13 @@ describe("examples", function()
     end)
 
     -- Returns whether the program succeeded, and what it printed.
-    local function run(name, url)
+    local function run(name, url, arguments)
         local environment = table.concat({
             "THUCCHIEN_BASE_URL=" .. command.quote(url or emulator.url), "THUCCHIEN_API_KEY=sk-examples",
             "LUA_PATH=" .. command.quote(root .. "/lua/?.lua;" .. package.path), "LUA_CPATH=" .. command.quote(package.cpath),
         }, " ")
-        local result = os.execute(("cd %s && %s %s %s >output 2>&1 </dev/null"):format(
-            command.quote(directory), environment, lua, command.quote(root .. "/examples/" .. name)))
+        local result = os.execute(("cd %s && %s %s %s %s >output 2>&1 </dev/null"):format(
+            command.quote(directory), environment, lua, command.quote(root .. "/examples/" .. name), arguments or ""))
         return result == true or result == 0, command.read(directory .. "/output")
     end
 
@@ -79,6 +79,24 @@ describe("examples", function()
             end
         end)
     end
+
+    it("has a strip that shows its panels in a row, and begins with a picture where one is given", function()
+        assert.is_true(run "strip.lua")
+        local page, first = command.read(directory .. "/strip.html"), command.read(directory .. "/panel-1.png")
+        for panel = 1, 4 do
+            assert.matches('<img src="panel%-' .. panel .. '%.png" alt="[^"]+"', page)
+        end
+        local ok, output = run("strip.lua", nil, ". panel-2.png")
+        assert.is_true(ok, output)
+        assert.is_true(first ~= command.read(directory .. "/panel-1.png"), "the picture changed nothing")
+    end)
+
+    it("has a strip that says which picture is not there, and draws nothing", function()
+        local ok, output = run("strip.lua", nil, ". none.png")
+        assert.is_false(ok)
+        assert.matches("cannot read 'none%.png'", output)
+        assert.is_nil(command.read(directory .. "/panel-1.png"))
+    end)
 
     it("says what went wrong in one line, and with its status", function()
         for _, name in ipairs { "blocking.lua", "many_at_once.lua" } do

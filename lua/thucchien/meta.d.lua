@@ -1,5 +1,5 @@
 ---@meta thucchien
--- luacheck: ignore 212 241
+-- luacheck: ignore 212 241 631
 
 --- Pictures from the AI Thực Chiến gateway. The module is the C library `thucchien`; this file only
 --- tells lua-language-server what is in it.
@@ -9,7 +9,7 @@
 local thucchien = {}
 
 ---@alias thucchien.size "1024x1024"|"1536x1024"|"1024x1536"|string
----@alias thucchien.aspect_ratio "1:1"|"3:4"|"4:3"|"16:9"|"9:16"|string
+---@alias thucchien.aspect_ratio "1:1"|"3:4"|"4:3"|"16:9"|"9:16"|"21:9"|"3:2"|"2:3"|"5:4"|"4:5"|string
 
 --- What a failed request may do:
 --- - "safe": retries only what was certainly not billed
@@ -217,24 +217,28 @@ function client:submit(params, done) end
 ---@field max_retries? integer
 ---@field retry? thucchien.retry
 
---- Spend, budget and limits of the key. With `done` it returns a request at once.
----@param done? fun(info?: thucchien.key_info, err?: thucchien.error) called from `poll`, once
----@return (thucchien.key_info|thucchien.request)? info
----@return thucchien.error? err
-function client:key_info(done) end
+---@alias thucchien.key_info_done fun(info?: thucchien.key_info, err?: thucchien.error)
+---@alias thucchien.models_done fun(models?: thucchien.model[], err?: thucchien.error)
+---@alias thucchien.call_done fun(answer?: table, err?: thucchien.error)
 
---- The models that the key may use. With `done` it returns a request at once.
----@param done? fun(models?: thucchien.model[], err?: thucchien.error) called from `poll`, once
----@return (thucchien.model[]|thucchien.request)? models
+--- Spend, budget and limits of the key. With `done`, which `poll` calls once, it returns a request at once.
+---@overload fun(self: thucchien.client, done: thucchien.key_info_done): thucchien.request?, thucchien.error?
+---@return thucchien.key_info? info
 ---@return thucchien.error? err
-function client:models(done) end
+function client:key_info() end
 
---- Any JSON route of the gateway. With `done` it returns a request at once.
+--- The models that the key may use. With `done`, which `poll` calls once, it returns a request at once.
+---@overload fun(self: thucchien.client, done: thucchien.models_done): thucchien.request?, thucchien.error?
+---@return thucchien.model[]? models
+---@return thucchien.error? err
+function client:models() end
+
+--- Any JSON route of the gateway. With `done`, which `poll` calls once, it returns a request at once.
+---@overload fun(self: thucchien.client, request: thucchien.call, done: thucchien.call_done): thucchien.request?, thucchien.error?
 ---@param request thucchien.call
----@param done? fun(answer?: table, err?: thucchien.error) called from `poll`, once
----@return (table|thucchien.request)? answer
+---@return table? answer
 ---@return thucchien.error? err
-function client:call(request, done) end
+function client:call(request) end
 
 --- Moves everything on and calls back. An error that a function of the caller's raised is raised here, after
 --- all others were called.
