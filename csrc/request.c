@@ -609,7 +609,8 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
 /* A proxy looks names up itself: its own address is not the server's. */
 static void guard_addresses(CURL *easy, struct tc_request *request)
 {
-    if (!request->picture || request->trusted || tc_client_is_proxied(request->client))
+    const struct tc_client *client = request->client;
+    if (!request->picture || request->trusted || client->local || tc_client_is_proxied(client))
         return;
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
