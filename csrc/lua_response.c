@@ -157,24 +157,43 @@ static void push_images(lua_State *L, const struct tc_request_box *box, int stat
 
 /* ---- several answers as one ---- */
 
-/* Adds the numbers of the table on top to those of the one at `sums`. */
-static void add_numbers(lua_State *L, int sums)
+static void add_numbers(lua_State *L, int sums, int more);
+
+static void push_sum(lua_State *L, int a, int b)
 {
-    int more = lua_gettop(L);
-    for (lua_pushnil(L); lua_next(L, more); lua_pop(L, 1)) {
-        lua_pushvalue(L, -2);
-        lua_rawget(L, sums);
-        if (lua_type(L, -1) == LUA_TNUMBER && lua_type(L, -2) == LUA_TNUMBER) {
-            double sum = lua_tonumber(L, -1) + lua_tonumber(L, -2);
-            lua_pushvalue(L, -3);
-            if (tc_is_whole(sum))
-                tc_pushwhole(L, sum);
-            else
-                lua_pushnumber(L, sum);
-            lua_rawset(L, sums);
-        }
-        lua_pop(L, 1);
+    double sum = lua_tonumber(L, a) + lua_tonumber(L, b);
+    if (tc_is_whole(sum))
+        tc_pushwhole(L, sum);
+    else
+        lua_pushnumber(L, sum);
+}
+
+/* Adds the value on top to what the table at `sums` has under the key below it, and pops it. */
+static void add_value(lua_State *L, int sums)
+{
+    int value = lua_gettop(L), key = value - 1, sum = value + 1;
+    lua_pushvalue(L, key);
+    lua_rawget(L, sums);
+    if (lua_istable(L, sum) && lua_istable(L, value)) {
+        add_numbers(L, sum, value);
+    } else if (lua_type(L, sum) == LUA_TNUMBER && lua_type(L, value) == LUA_TNUMBER) {
+        lua_pushvalue(L, key);
+        push_sum(L, sum, value);
+        lua_rawset(L, sums);
+    } else if (lua_isnil(L, sum)) {
+        lua_pushvalue(L, key);
+        lua_pushvalue(L, value);
+        lua_rawset(L, sums);
     }
+    lua_settop(L, key);
+}
+
+/* Adds the numbers of the table at `more` to those of the one at `sums`, all the way down. */
+static void add_numbers(lua_State *L, int sums, int more)
+{
+    tc_checkstack(L, 8);
+    for (lua_pushnil(L); lua_next(L, more);)
+        add_value(L, sums);
 }
 
 /* Adds what the answer on top says to the response: its words, and what it used. */
@@ -191,10 +210,14 @@ static void add_answer(lua_State *L, int response)
     if (lua_isstring(L, -1))
         lua_setfield(L, response, "text");
     lua_settop(L, answer);
-    lua_getfield(L, response, "usage");
     lua_getfield(L, answer, "usage");
-    if (lua_istable(L, -1) && lua_istable(L, -2))
-        add_numbers(L, answer + 1);
+    lua_getfield(L, response, "usage");
+    if (lua_istable(L, -1) && lua_istable(L, -2)) {
+        add_numbers(L, answer + 2, answer + 1);
+    } else if (lua_istable(L, -2)) {
+        lua_pushvalue(L, -2);
+        lua_setfield(L, response, "usage");
+    }
     lua_settop(L, answer);
 }
 

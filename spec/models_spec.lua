@@ -168,6 +168,18 @@ describe("more pictures than a model makes at once", function()
         assert.equal(20, response.usage.total_tokens)
         own:close()
     end)
+
+    it("sum up their use all the way down, whichever of them tells of it", function()
+        local function used(usage)
+            return { body = (routes.answer("chat", { routes.base64(1) }):gsub('"usage":%b{}', '"usage":' .. usage)) }
+        end
+        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 1 })
+        local response = assert(own:generate(ask("used", { used "null", used '{"all":1,"of":{"text":1,"half":0.5},"tier":"a"}',
+            used '{"all":2,"of":{"text":5,"half":0.5,"image":7},"tier":"b","of_that":[3],"no":null}', used "5" })))
+        own:close()
+        assert.same({ all = 3, of = { text = 6, half = 1, image = 7 }, tier = "a", of_that = { 3 } }, response.usage)
+        assert.equal("1", tostring(response.usage.of.half))
+    end)
 end)
 
 describe("warnings", function()
