@@ -422,7 +422,19 @@ static bool is_lost(lua_State *L, const struct tc_request_box *box, int state, i
     return failed;
 }
 
-/* Pushes the error that tells why all has failed: the cause's, or the first of the list. */
+/* May any of its requests have to be paid for? One with a success is. */
+static bool may_be_billed(const struct tc_request_box *box)
+{
+    for (const struct tc_part *part = box->parts; part; part = part->next) {
+        const struct tc_failure *failure = &part->request->failure;
+        if (!part->of && (!failure->kind || failure->maybe_billed))
+            return true;
+    }
+    return false;
+}
+
+/* Pushes the error that tells why all has failed: the cause's, or the first of the list. That of
+ * one request speaks for all: what another of them may cost is not hidden. */
 static void push_cause(lua_State *L, const struct tc_request_box *box, int state, int failures)
 {
     const struct tc_part *cause = box->cause ? box->cause : box->parts;
@@ -435,6 +447,10 @@ static void push_cause(lua_State *L, const struct tc_request_box *box, int state
     if (lua_isnil(L, -1)) { /* it was ended while its answer was read */
         lua_pop(L, 1);
         tc_push_failure(L, &cause->request->failure, cause->request);
+    }
+    if (may_be_billed(box)) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "maybe_billed");
     }
     lua_replace(L, -2);
 }

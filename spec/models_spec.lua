@@ -2,6 +2,7 @@
 
 local cjson = require "cjson"
 local thucchien = require "thucchien"
+local daemon = require "spec.support.daemon"
 local mirrors = require "spec.support.mirror"
 local routes = require "spec.support.routes"
 
@@ -149,6 +150,66 @@ describe("more pictures than a model makes at once", function()
         assert.equal(1, #err.data)
         client:poll()
         assert.equal(1, calls)
+    end)
+
+    it("may be billed if one of the requests may", function()
+        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 1, retry = "none" })
+        local LOST = { pieces = {} }
+        for id, case in pairs {
+            refused = { { REFUSED, REFUSED }, "invalid_request", false }, lost = { { REFUSED, LOST }, "invalid_request", true },
+            lost_first = { { LOST, REFUSED }, "connection", true },
+            nothing = { { REFUSED, { body = '{"choices":[]}' } }, "invalid_request", true },
+        } do
+            local _, err = own:generate(ask("billed-" .. id, case[1]))
+            assert.same({ case[2], case[3] }, { err.kind, err.maybe_billed })
+        end
+        own:close()
+    end)
+
+    it("may be billed when the first has come and the rest is cancelled in the queue", function()
+        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 1 })
+        local request
+        request = assert(own:submit(ask("billed-cancel", { chat(1), chat(2) }, { on_image = function() request:cancel() end })))
+        local _, err = request:wait()
+        own:close()
+        assert.same({ "cancelled", true, 1 }, { err.kind, err.maybe_billed, #err.data })
+        assert.equal(1, mirrors.count(mirror, "billed-cancel"))
+    end)
+
+    it("keep their numbers, whichever is the first to come", function()
+        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 2 })
+        local numbers, came = {}, {}
+        -- Two at a time: the third comes before the one that is held, which is the first or the second.
+        local response = assert(own:generate(ask("numbers", { chat(1, { hold = 0.2 }), chat(2), chat(3) }, {
+            on_image = function(image, number)
+                numbers[#numbers + 1], came[number] = number, image.bytes
+            end })))
+        own:close()
+        assert.equal(3, numbers[2])
+        for i, image in ipairs(response.data) do
+            assert.equal(came[i], image.bytes)
+        end
+        assert.equal(routes.bytes(3), came[3])
+    end)
+
+    it("are saved and streamed by their numbers, without those that failed", function()
+        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 1, retry = "none" })
+        local directory = daemon.directory()
+        local response = assert(own:generate(ask("save", { chat(1), REFUSED, chat(3) }, { save = directory .. "/a" })))
+        local paths, chunks = {}, {}
+        for i, image in ipairs(response.data) do
+            local file = assert(io.open(image.path, "rb"))
+            paths[i] = { image.path:sub(#directory + 2), #file:read "*a" }
+            file:close()
+        end
+        assert(own:generate(ask("sink", { REFUSED, chat(2), chat(3) }, { sink = function(number, chunk)
+            chunks[#chunks + 1] = number .. (chunk and ":" .. #chunk or "")
+            return true
+        end })))
+        own:close()
+        daemon.remove(directory)
+        assert.same({ { "a.png", 27 }, { "a-3.png", 33 } }, paths)
+        assert.same({ "2:30", "2", "3:33", "3" }, chunks)
     end)
 
     it("end with what a function of the caller's raises", function()
