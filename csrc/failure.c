@@ -297,7 +297,6 @@ bool tc_failure_in_body(const struct tc_buffer *texts)
     return texts[MESSAGE].size || texts[ERROR].size;
 }
 
-/* The best sentence of an answer, into `room`. Returns where in it. */
 /* Where a message is itself a document like those of errors, as Google's are behind the gateway:
  * puts the message of that into its place. */
 static char *unwrap_document(char *message, size_t size)
@@ -315,6 +314,7 @@ static char *unwrap_document(char *message, size_t size)
     return message;
 }
 
+/* The best sentence of an answer, into `room`. Returns where in it. */
 static const char *find_message(const struct tc_answer *answer, char *room, size_t size)
 {
     static const unsigned places[] = {MESSAGE, ERROR, 5, 6, 7, 8, 9};
