@@ -184,6 +184,51 @@ describe("an answer", function()
     end)
 end)
 
+-- Behind the gateway's Gemini route, a Google error is the text of the gateway's.
+describe("Google's error inside the gateway's", function()
+    local function google(message, code, status)
+        return ('{\n  "error": {\n    "code": %d,\n    "message": %s,\n    "status": "%s",\n    "details": [{"@type": "x", '
+            .. '"message": "not this"}]\n  }\n}\n'):format(code, message, status)
+    end
+
+    -- name, status, what the gateway's message is, kind, message
+    local cases = {
+        { "a wrong argument", 400, google('"Invalid value at \'a.b\'"', 400, "INVALID_ARGUMENT"), "invalid_request", "Invalid value at 'a.b'" },
+        { "escapes and lines", 400, google([["a \u00e9 \"b\"\nc"]], 400, "INVALID_ARGUMENT"), "invalid_request", 'a é "b" c' },
+        { "a quota", 429, google('"Resource has been exhausted (e.g. check quota)."', 429, "RESOURCE_EXHAUSTED"), "rate_limit",
+            "Resource has been exhausted (e.g. check quota)" },
+        { "the gateway's own key", 400, google('"API key not valid. Please pass a valid API key."', 400, "INVALID_ARGUMENT"),
+            "server_error", "API key not valid. Please pass a valid API key" },
+        { "a model that is not there", 404, google('"models/x is not found for API version v1beta"', 404, "NOT_FOUND"),
+            "invalid_request", "models/x is not found for API version v1beta" },
+        { "an overload", 503, google('"The model is overloaded."', 503, "UNAVAILABLE"), "server_error", "The model is overloaded" },
+        { "the key of whoever asks", 400, google('"bad key ' .. KEY .. '"', 400, "X"), "invalid_request", "bad key sk-...cdef" },
+        { "half of it", 400, google('"half"', 400, "X"):sub(1, -20), "invalid_request", "half" },
+        { "no message in it", 400, '{"error":{"code":400}}', "invalid_request", '{"error":{"code":400}}' },
+        { "a message that is null", 400, '{"error":{"message":null}}', "invalid_request", '{"error":{"message":null}}' },
+        { "braces, but no document", 400, "{model} is missing", "invalid_request", "{model} is missing" },
+    }
+    for _, case in ipairs(cases) do
+        it("is read: " .. case[1], function()
+            local _, err = ask { status = case[2], body = litellm(case[3], "None", "None", tostring(case[2])) }
+            assert.same({ case[4], case[5], case[2], case[2] }, { err.kind, err.message, err.status, err.code })
+            assert.is_nil(err.type)
+            assert.is_nil(err.param)
+        end)
+    end
+
+    it("is read where it comes as it is, too", function()
+        local _, err = ask { status = 400, body = google('"Invalid value"', 400, "INVALID_ARGUMENT") }
+        assert.same({ "invalid_request", "Invalid value", 400 }, { err.kind, err.message, err.code })
+    end)
+
+    it("is cut where it is long", function()
+        local _, err = ask { status = 400, body = litellm(google('"' .. ("a "):rep(10000) .. '"', 400, "X")) }
+        assert.matches("^a a a .*%.%.%.$", err.message)
+        assert.is_true(#err.message < 512)
+    end)
+end)
+
 describe("the line of an error", function()
     it("says that it may be billed, and what to do", function()
         local _, err = ask { body = "x" }

@@ -137,6 +137,9 @@ local sections = {
         emulated("404", "The model is not there any more"),
         { what = "The path is wrong", at = "emulator", path = "/v2/openai" },
         answered("The route takes no POST", { status = 405, body = '{"detail":"Method Not Allowed"}' }),
+        answered("Google's refusal, inside the gateway's (Gemini)", { status = 400, body = '{"error":{"message":"{\\n  \\"error\\": '
+            .. '{\\"code\\": 400, \\"message\\": \\"Invalid value at \'contents\'\\", \\"status\\": \\"INVALID_ARGUMENT\\"}}",'
+            .. '"type":"None","param":"None","code":"400"}}' }, { params = { via = "gemini" } }),
         emulated("413", "The request is too large for a web server on the way"),
         emulated("422", "A field is missing"),
         emulated("detail-list", "422, with a list of two reasons"),
