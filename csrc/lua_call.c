@@ -67,6 +67,8 @@ static bool make_body(lua_State *L, int index, struct tc_order *order)
                       luaL_typename(L, body));
         return false;
     }
+    if (!tc_value_check(L, body, "body"))
+        return false;
     lua_newtable(L);
     if (lua_istable(L, body) && !tc_push_encoded(L, body))
         return false;

@@ -132,6 +132,11 @@ static bool check_value(lua_State *L, int index, const char *name, int depth)
     return true;
 }
 
+bool tc_value_check(lua_State *L, int index, const char *name)
+{
+    return check_value(L, index, name, 0);
+}
+
 static bool has_field(lua_State *L, int params, const char *name)
 {
     lua_getfield(L, params, name);

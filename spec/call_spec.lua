@@ -146,6 +146,32 @@ describe("client:call", function()
         assert.error_matches(function() client:call({ path = "/x" }, 5) end, "function expected")
     end)
 
+    it("refuses a body that would not arrive as it is", function()
+        local circle = {}
+        circle.circle = circle
+        for _, case in ipairs {
+            { { a = "\255" }, "valid UTF%-8" }, { { ["\255"] = 1 }, "valid UTF%-8" }, { '{"a":"\255"}', "valid UTF%-8" },
+            { { a = { 2 ^ 62 } }, "more digits" }, { circle, "nested deeper" },
+        } do
+            local answer, err = client:call { path = "/x", body = case[1] }
+            assert.is_nil(answer)
+            assert.same({ "invalid_request", "body" }, { err.kind, err.param })
+            assert.matches(case[2], err.message)
+        end
+        assert.matches("cannot be sent as JSON", select(2, client:call { path = "/x", body = { print } }).message)
+    end)
+
+    it("tries again what changes nothing, and nothing that may have been done", function()
+        for _, method in ipairs { "POST", "PUT", "PATCH", "DELETE" } do
+            local id = "changes-" .. method
+            local _, err = client:call { method = method, path = path { id = id, answers = { { pieces = {} }, { body = "{}" } } } }
+            assert.same({ "connection", true }, { err.kind, err.maybe_billed })
+            assert.equal(1, mirrors.count(mirror, id))
+        end
+        assert(client:call { method = "GET", path = path { id = "changes-GET", answers = { { pieces = {} }, { body = "{}" } } } })
+        assert.equal(2, mirrors.count(mirror, "changes-GET"))
+    end)
+
     it("tries what costs nothing again, and nothing else", function()
         local good = { body = '{"well":true}' }
         local bad = { { status = 500, body = "" }, { pieces = {}, reset = true }, { status = 503, body = "" } }
