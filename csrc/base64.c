@@ -29,7 +29,7 @@
 /* clang-format on */
 
 #define SEXTET(v) (v)
-static const unsigned char sextet_of[256] = ALPHABET(SEXTET);
+const unsigned char tc_base64_sextets[256] = ALPHABET(SEXTET);
 
 /*
  * What the four characters of a group add to its three bytes, the first byte lowest:
@@ -61,8 +61,8 @@ static unsigned char *put_group(unsigned char *out, uint32_t bits)
 static const unsigned char *fill_group(struct tc_base64 *decoder, const unsigned char *in,
                                        const unsigned char *end, unsigned char **out)
 {
-    while (in < end && sextet_of[*in] != X) {
-        decoder->bits = decoder->bits << 6 | sextet_of[*in++];
+    while (in < end && tc_base64_sextets[*in] != X) {
+        decoder->bits = decoder->bits << 6 | tc_base64_sextets[*in++];
         if (++decoder->sextets == 4) {
             *out = put_group(*out, decoder->bits);
             decoder->sextets = 0;
@@ -188,7 +188,7 @@ size_t tc_base64_decode(struct tc_base64 *decoder, const char *in, size_t size, 
             taken += decode_groups(from + taken, (size_t)(end - from) - taken, to + taken / 4 * 3);
             from += taken;
             to += taken / 4 * 3;
-            while (from < end && sextet_of[*from] != X)
+            while (from < end && tc_base64_sextets[*from] != X)
                 from = fill_group(decoder, from, end, &to);
         }
     }
@@ -198,7 +198,7 @@ size_t tc_base64_decode(struct tc_base64 *decoder, const char *in, size_t size, 
 
 bool tc_base64_has(unsigned char character)
 {
-    return sextet_of[character] != X;
+    return tc_base64_sextets[character] != X;
 }
 
 static bool is_space(unsigned char character)
@@ -211,8 +211,8 @@ enum tc_base64_error tc_base64_odd(struct tc_base64 *decoder, unsigned char char
     if (is_space(character))
         return TC_BASE64_OK;
     if (character != '=')
-        return decoder->padding && sextet_of[character] != X ? TC_BASE64_PADDING
-                                                             : TC_BASE64_CHARACTER;
+        return decoder->padding && tc_base64_sextets[character] != X ? TC_BASE64_PADDING
+                                                                     : TC_BASE64_CHARACTER;
     if (decoder->sextets < 2 || decoder->sextets + decoder->padding >= 4)
         return TC_BASE64_PADDING;
     decoder->padding++;
@@ -257,14 +257,15 @@ const char *tc_base64_error_text(enum tc_base64_error error)
 
 /* ---- encoding ---- */
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const char tc_base64_alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static void put_characters(char *out, uint32_t bits)
 {
-    out[0] = alphabet[bits >> 18];
-    out[1] = alphabet[bits >> 12 & 63];
-    out[2] = alphabet[bits >> 6 & 63];
-    out[3] = alphabet[bits & 63];
+    out[0] = tc_base64_alphabet[bits >> 18];
+    out[1] = tc_base64_alphabet[bits >> 12 & 63];
+    out[2] = tc_base64_alphabet[bits >> 6 & 63];
+    out[3] = tc_base64_alphabet[bits & 63];
 }
 
 /* One or two bytes, and padding for what is missing. */

@@ -2,11 +2,14 @@
  * base64 (RFC 4648, section 4), decoded as it arrives and encoded as it leaves.
  *
  * The decoder's policy for everything odd, the same wherever a chunk ends and whichever path
- * decodes: white space (space, \t, \n, \f, \r)   skipped padding right when it is there ("QQ==",
- * "QUI="); may be absent one sextet too few ("QUJDR")          TC_BASE64_TRUNCATED bits left over
- * that are not zero      TC_BASE64_TRAILING_BITS ("QR==": a damaged end) more base64 behind padding
- * TC_BASE64_PADDING, as is padding in the wrong place any other character, '-' and '_' too
- * TC_BASE64_CHARACTER
+ * decodes:
+ *
+ * - White space (space, \t, \n, \f, \r) is skipped.
+ * - Padding may be absent. Where it is there it must be right ("QQ==", "QUI="), with nothing but
+ *   white space behind it: else it is TC_BASE64_PADDING.
+ * - One sextet too few ("QUJDR") is TC_BASE64_TRUNCATED.
+ * - Bits left over that are not zero ("QR==") show a damaged end: TC_BASE64_TRAILING_BITS.
+ * - Any other character, '-' and '_' too, is TC_BASE64_CHARACTER.
  */
 #ifndef TC_BASE64_H
 #define TC_BASE64_H
@@ -77,6 +80,11 @@ bool tc_base64_take_path(enum tc_base64_path path);
 
 /* "avx2" */
 const char *tc_base64_path_name(void);
+
+/* For the paths: the value of each character, above 63 for those outside the alphabet; and the 64
+ * characters. */
+extern const unsigned char tc_base64_sextets[256];
+extern const char tc_base64_alphabet[];
 
 /*
  * For base64.c: decode whole blocks at `in` until one holds a character outside the alphabet or too

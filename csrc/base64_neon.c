@@ -12,21 +12,6 @@
 #if defined(__aarch64__) && defined(__ARM_NEON)
 #include <arm_neon.h>
 
-/* clang-format off */
-#define X 255
-static const uint8_t lower_half[64] = { /* 00 to 3f */
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,
-    X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  X,  62, X,  X,  X,  63,
-    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, X,  X,  X,  X,  X,  X};
-static const uint8_t upper_half[64] = { /* 40 to 7f */
-    X,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14,
-    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, X,  X,  X,  X,  X,
-    X,  26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
-    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, X,  X,  X,  X,  X};
-#undef X
-/* clang-format on */
-
 static inline uint8x16x4_t load_table(const uint8_t *half)
 {
     uint8x16x4_t table = {
@@ -45,7 +30,8 @@ static inline uint8x16_t look_up(uint8x16x4_t lower, uint8x16x4_t upper, uint8x1
 
 size_t tc_base64_blocks_neon(const unsigned char *in, size_t size, unsigned char *out)
 {
-    const uint8x16x4_t lower = load_table(lower_half), upper = load_table(upper_half);
+    const uint8x16x4_t lower = load_table(tc_base64_sextets);
+    const uint8x16x4_t upper = load_table(tc_base64_sextets + 64);
     size_t taken = 0;
     for (; size - taken >= 64; taken += 64, out += 48) {
         uint8x16x4_t block = vld4q_u8(in + taken);
@@ -63,12 +49,9 @@ size_t tc_base64_blocks_neon(const unsigned char *in, size_t size, unsigned char
     return taken;
 }
 
-static const uint8_t alphabet[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 size_t tc_base64_encode_blocks_neon(const unsigned char *in, size_t size, char *out)
 {
-    const uint8x16x4_t table = load_table(alphabet);
+    const uint8x16x4_t table = load_table((const uint8_t *)tc_base64_alphabet);
     const uint8x16_t sextet = vdupq_n_u8(63);
     size_t taken = 0;
     for (; size - taken >= 48; taken += 48, out += 64) {
