@@ -331,6 +331,23 @@ void tc_request_set_waited(lua_State *L, int index, bool waited);
 /* Cancels the request at `index`, of which nobody wants to hear any more. */
 void tc_request_abandon(lua_State *L, int index);
 
+/* ---- lua_room.c ---- */
+
+/* Memory of Lua's allocator for a string to come. All zero is none. */
+struct tc_room {
+    char *block;
+    size_t size, touched; /* bytes; of them, those that are ready */
+};
+
+/*
+ * Gets room for a string of `size` bytes ready, as far as that goes in a quarter of a millisecond.
+ * Returns whether it is: if not, call again later.
+ */
+bool tc_room_make(lua_State *L, struct tc_room *room, size_t size);
+
+/* Gives the room back to the allocator, ready or not. */
+void tc_room_give_back(lua_State *L, struct tc_room *room);
+
 /* ---- lua_image.c ---- */
 
 void tc_register_image(lua_State *L);

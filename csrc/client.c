@@ -145,13 +145,9 @@ static void unlink_request(struct tc_client *client, struct tc_request *request)
 
 /* ---- turns and news ---- */
 
-/* Bytes of a turn: half a millisecond's worth where they come in. libcurl by itself goes on
- * as long as there are any, megabytes. */
-enum { TURN = 256 * 1024 };
-
 void tc_client_begin_turn(struct tc_client *client)
 {
-    client->turn_left = TURN;
+    client->turn_left = TC_TURN;
 }
 
 void tc_client_use_turn(struct tc_client *client, size_t bytes)
@@ -167,6 +163,12 @@ void tc_client_tell(struct tc_client *client, struct tc_request *request)
     request->next_ready = NULL;
     *(client->last_ready ? &client->last_ready->next_ready : &client->first_ready) = request;
     client->last_ready = request;
+}
+
+size_t tc_client_next_size(const struct tc_client *client)
+{
+    const struct tc_request *request = client->first_ready;
+    return request && !request->envelope.streaming ? tc_request_held(request) : 0;
 }
 
 struct tc_request *tc_client_take_ready(struct tc_client *client)
@@ -526,7 +528,6 @@ void tc_client_action(struct tc_client *client, intptr_t socket, int events)
     struct pipe_guard guard;
     if (!client->active || !client->multi)
         return;
-    tc_client_begin_turn(client);
     begin_serving(client);
     guard_pipe(&guard);
     bool well = tc_loop_action(&client->loop, client->multi, socket, events);

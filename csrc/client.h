@@ -101,10 +101,15 @@ void tc_client_release(struct tc_client *client);
 struct tc_request *tc_client_submit(struct tc_client *client,
                                     const struct tc_request_options *options);
 
+/* Bytes of a turn: half a millisecond's worth where they come in. libcurl by itself goes on as long
+ * as there are any, megabytes. */
+enum { TC_TURN = 256 * 1024 };
+
 /*
  * Begins a turn for a host that may not wait, a game's frame say. Its time goes into bytes, those
  * that are received and decoded and those of the pictures that are handed out alike. So a turn has
- * a number of them, and tc_client_take_ready and tc_client_poll(client, 0) share it.
+ * a number of them, which tc_client_take_ready, tc_client_poll(client, 0) and tc_client_action
+ * share.
  */
 void tc_client_begin_turn(struct tc_client *client);
 
@@ -130,7 +135,11 @@ double tc_client_timer(const struct tc_client *client);
  * gets a reference, and the turn pays for the pictures. */
 struct tc_request *tc_client_take_ready(struct tc_client *client);
 
-/* For requests: the turn pays for so many bytes. */
+/* Bytes of the pictures that tc_client_take_ready would hand out as they are; 0 for those that are
+ * streamed, or when there is no news. */
+size_t tc_client_next_size(const struct tc_client *client);
+
+/* The turn pays for so many bytes. */
 void tc_client_use_turn(struct tc_client *client, size_t bytes);
 
 /* For requests: has news. */

@@ -30,6 +30,7 @@ struct client_box {
     char *api_key;            /* NULL: the environment's, or a function's */
     struct tc_defaults defaults;
     double timer; /* when the driver was told to call back; below 0: never; NaN: tell it anew */
+    struct tc_room room; /* for the string of the next picture */
 };
 
 static struct client_box *check_client(lua_State *L, int index)
@@ -463,10 +464,23 @@ static bool hand_out(lua_State *L, int lent, int request, struct tc_part *part, 
     return true;
 }
 
-/* May news be handed out now? All may, but in a `frame`, which has a turn's bytes for them. */
-static bool has_news(const struct client_box *box, bool frame)
+/* Has the frame the time to hand out what is next? If not, it has spent some of it on getting
+ * ready.
+ */
+static bool has_time(lua_State *L, struct client_box *box)
 {
-    return box->client && box->client->first_ready && (!frame || box->client->turn_left);
+    if (!box->client->turn_left)
+        return false;
+    bool ready = tc_room_make(L, &box->room, tc_client_next_size(box->client));
+    if (!ready)
+        tc_client_use_turn(box->client, TC_TURN / 2);
+    return ready;
+}
+
+/* May news be handed out now? All may, but in a `frame`, which has a turn's bytes for them. */
+static bool has_news(lua_State *L, struct client_box *box, bool frame)
+{
+    return box->client && box->client->first_ready && (!frame || has_time(L, box));
 }
 
 /*
@@ -479,8 +493,9 @@ static bool deliver(lua_State *L, struct client_box *box, int lent, bool frame)
     struct tc_request *news;
     bool any = false;
     tc_checkstack(L, 10);
-    while (has_news(box, frame)) {
+    while (has_news(L, box, frame)) {
         sync_sockets(L, box, lent);
+        tc_room_give_back(L, &box->room);
         news = tc_client_take_ready(box->client);
         if (!news)
             break;
@@ -581,16 +596,21 @@ static void poll_for(lua_State *L, struct client_box *box, int lent, double seco
 }
 
 /*
- * A poll that does not wait. A picture that was whole before comes first, and then nothing more may
- * be received: to make its string costs as much as a whole turn's bytes. Small answers are received
- * and handed out at once.
+ * Begins what must not take longer than a turn. A picture that was whole before comes first, and
+ * then a poll receives nothing more: to make its string costs as much as a whole turn's bytes.
  */
-static void poll_frame(lua_State *L, struct client_box *box, int lent)
+static void begin_frame(lua_State *L, struct client_box *box, int lent)
 {
     if (!box->client)
         return;
     tc_client_begin_turn(box->client);
     deliver(L, box, lent, true);
+}
+
+/* A poll that does not wait. Small answers are received and handed out at once. */
+static void poll_frame(lua_State *L, struct client_box *box, int lent)
+{
+    begin_frame(L, box, lent);
     if (box->client)
         tc_client_poll(box->client, 0);
     deliver(L, box, lent, true);
@@ -632,9 +652,10 @@ static int client_action(lua_State *L)
     tc_getuservalue(L, 1);
     if (timer)
         box->timer = NAN; /* it has gone off; whatever comes next is news */
+    begin_frame(L, box, 2);
     if (box->client)
         tc_client_action(box->client, socket, events);
-    deliver(L, box, 2, false);
+    deliver(L, box, 2, true);
     sync_driver(L, box, 2);
     raise_kept(L, 2);
     tc_pushwhole(L, box->client ? tc_client_pending(box->client) : 0);
@@ -785,6 +806,7 @@ static int client_close(lua_State *L)
     if (!is_open(box))
         return 0;
     tc_client_close(box->client);
+    tc_room_give_back(L, &box->room);
     tc_client_sync(L, 1);
     return 0;
 }
@@ -795,6 +817,7 @@ static int client_gc(lua_State *L)
     struct tc_client *client = box->client;
     box->client = NULL;
     tc_client_free(client);
+    tc_room_give_back(L, &box->room);
     wipe_key(box);
     return 0;
 }

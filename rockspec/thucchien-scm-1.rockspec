@@ -57,6 +57,7 @@ build = {
             "csrc/lua_params.c",
             "csrc/lua_request.c",
             "csrc/lua_response.c",
+            "csrc/lua_room.c",
             "csrc/lua_routes.c",
             "csrc/number.c",
             "csrc/reader.c",

@@ -221,6 +221,27 @@ describe("poll", function()
         assert.equal(1, most)
     end)
 
+    -- A frame or two go by until there is room for its string.
+    it("has a very large picture when it is closed right before that is handed out", function()
+        local SIZE = 6000000
+        local large = PICTURE:gsub("QUJD", ("QUJD"):rep(SIZE / 3))
+        for _, finish in ipairs { "close", "poll" } do
+            local own, images = new(), nil
+            local request = own:submit(params { body = large }, function(response, err)
+                assert.is_nil(images)
+                images = response and response.data or err.data
+            end)
+            local deadline = system.monotime() + 10
+            repeat
+                own:poll()
+                local received, total = request:progress()
+            until images or (total and received == total) or system.monotime() > deadline
+            own[finish](own)
+            run(own)
+            assert.equal(SIZE, #images[1].bytes)
+        end
+    end)
+
     it("hands out small ones at once, and what one poll had to leave in any other way of driving", function()
         local large = PICTURE:gsub("QUJD", ("QUJD"):rep(100000))
         local function submit(answer, count)
@@ -625,6 +646,45 @@ describe("a driver", function()
         end
         assert.equal("ABC", response.data[1].bytes)
         assert.same({}, record.watched)
+        assert.is_nil(record.timer)
+    end)
+
+    it("takes one large picture at a time", function()
+        local COUNT = 8
+        local large = PICTURE:gsub("QUJD", ("QUJD"):rep(100000))
+        local record = attach_recorder(client)
+        local pictures, most, done = 0, 0, 0
+        local function act(...)
+            local before = pictures
+            client:action(...)
+            most = math.max(most, pictures - before)
+        end
+        for _ = 1, COUNT do
+            client:submit(params({ hold = 0.2, body = large }, {
+                on_image = function()
+                    pictures = pictures + 1
+                end,
+            }), function(response, err)
+                assert(response, err)
+                done = done + 1
+            end)
+        end
+        local deadline = system.monotime() + 10
+        while done < COUNT and system.monotime() < deadline do
+            if record.timer then
+                act()
+            end
+            local sockets = {}
+            for socket, events in pairs(record.watched) do
+                sockets[socket] = events
+            end
+            for socket, events in pairs(sockets) do
+                act(socket, events:find "r" and "r" or events)
+            end
+            system.sleep(0.005)
+        end
+        assert.same({ COUNT, COUNT, 1 }, { pictures, done, most })
+        act()
         assert.is_nil(record.timer)
     end)
 
