@@ -303,7 +303,7 @@ asan-nvim: deps-test-nvim build $(NVIM_VENV)/ready ## the same with ASan and UBS
 
 # ---- measure it ---------------------------------------------------------------------------------
 
-BENCH_TOOLS := $(addprefix $(BUILD)/bench/bin/,measure floor poll ready)
+BENCH_TOOLS := $(addprefix $(BUILD)/bench/bin/,measure floor least poll ready)
 
 # ROUNDS and PEERS=no are bench/run's: see bench/README.md.
 bench: deps-bench build $(BENCH_TOOLS) ## what an answer costs: here, at least, and with other clients
@@ -321,6 +321,10 @@ bench-instructions: deps-bench-instructions build ## instructions a byte, counte
 $(BUILD)/bench/bin/measure: bench/measure.c
 $(BUILD)/bench/bin/floor: bench/clients/floor.c
 $(BUILD)/bench/bin/ready: bench/clients/ready.c
+# With Lua 5.4, whichever Lua the rest is for.
+$(BUILD)/bench/bin/least: INCLUDES := -I/usr/include/lua5.4
+$(BUILD)/bench/bin/least: CURL_LIBS := $(CURL_LIBS) -llua5.4
+$(BUILD)/bench/bin/least: bench/clients/least.c $(filter $(OUT)/obj/base64%,$(OBJECTS))
 $(BUILD)/bench/bin/poll: bench/poll.c $(filter-out $(BINDING:csrc/%.c=$(OUT)/obj/%.o),$(OBJECTS))
 
 $(BENCH_TOOLS): | deps-build

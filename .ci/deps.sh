@@ -41,7 +41,7 @@ packages() {
     squid) echo "squid openssl" ;;
     nvim) echo "neovim python3-venv" ;;
     nginx) echo "nginx-light|nginx|nginx-core|nginx-full|nginx-extras openssl python3" ;;
-    peers) echo "curl jq lua-socket python3-requests" ;;
+    peers) echo "curl jq liblua5.4-dev lua-socket python3-requests" ;;
     callgrind) echo valgrind ;;
     neon) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libcmocka-dev:arm64" ;;
     *) echo "deps.sh: no group '$1'" >&2 && exit 2 ;;
