@@ -30,8 +30,11 @@ static void *free_bytes(void *unused, void *bytes, size_t size, size_t zero)
     return NULL;
 }
 
-/* The bytes as a Lua string: the very buffer, which Lua frees when the string is collected, or if
- * it cannot make one. */
+/*
+ * The bytes as a Lua string: the very buffer, which Lua frees when the string is collected, or if
+ * it cannot make one. The collector does not count such memory, so it is told: it would let dozens
+ * of pictures pile up that nobody holds any more.
+ */
 static void push_bytes(lua_State *L, struct tc_buffer *bytes)
 {
     char *text = tc_realloc(bytes->data, bytes->size + 1); /* with a zero behind, nothing spare */
@@ -41,6 +44,8 @@ static void push_bytes(lua_State *L, struct tc_buffer *bytes)
     *bytes = (struct tc_buffer){NULL, 0, 0};
     text[size] = '\0';
     lua_pushexternalstring(L, text, size, free_bytes, NULL);
+    if (lua_gc(L, LUA_GCISRUNNING))
+        lua_gc(L, LUA_GCSTEP, size);
 }
 #else
 /* The bytes as a Lua string: a copy, as Lua before 5.5 knows no other way. */

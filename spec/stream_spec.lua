@@ -425,9 +425,9 @@ describe("save", function()
         assert.equal(0, mirrors.count(mirror, "no-place"))
         assert.matches("none/dusk", err.message)
         for _, path in ipairs { "", directory .. "/", "a\0b" } do
-            _, err = generate({ save = path }, {})
-            assert.equal("invalid_request", err.kind)
-            assert.equal("save", err.param)
+            local _, refusal = generate({ save = path }, {})
+            assert.equal("invalid_request", refusal.kind)
+            assert.equal("save", refusal.param)
         end
     end)
 

@@ -190,8 +190,8 @@ local function read_request(connection)
         return nil
     end
     local request = { line = line:gsub("\r$", ""), headers = {}, raw = {} }
-    for header in connection:lines "*l" do
-        header = header:gsub("\r$", "")
+    for text in connection:lines "*l" do
+        local header = text:gsub("\r$", "")
         if header == "" then
             break
         end
