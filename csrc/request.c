@@ -101,8 +101,9 @@ static bool set_headers(struct tc_request *request, const struct tc_request_opti
     const char *const *own = options->headers;
     bool added = add_credentials(&headers, options->credentials, request->key) &&
                  add_header(&headers, "Expect:"); /* no wait for a 100 before the body */
-    if (added && request->body)
-        added = add_header(&headers, "Content-Type: application/json");
+    if (added) /* without a value libcurl sends none, not even one of its own */
+        added = add_header(&headers,
+                           request->body ? "Content-Type: application/json" : "Content-Type:");
     for (const char *const *line = own; added && *line && !request->picture; line++)
         added = add_header(&headers, *line);
     for (; added && common && !request->picture; common = common->next)
@@ -674,6 +675,15 @@ static void set_body(CURL *easy, struct tc_request *request)
         curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
 }
 
+/* Some servers refuse a POST that does not say that its body is empty. */
+static void set_no_body(CURL *easy, const struct tc_request *request)
+{
+    if (!strcmp(request->method, "GET") || !strcmp(request->method, "DELETE"))
+        return;
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
+}
+
 static void set_callbacks(CURL *easy, struct tc_request *request)
 {
     curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
@@ -723,6 +733,8 @@ bool tc_request_prepare(struct tc_request *request)
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
     if (request->body)
         set_body(easy, request);
+    else
+        set_no_body(easy, request);
     /* These copy what they are given, so they can fail. */
     return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent) == CURLE_OK &&
@@ -765,6 +777,8 @@ static bool finish_picture(struct tc_envelope *envelope)
 static void judge_success(struct tc_request *request)
 {
     struct tc_envelope *envelope = &request->envelope;
+    if (request->status == 204 && !request->received) /* no content: nothing is missing */
+        (void)tc_envelope_feed(envelope, "{}", 2);
     bool whole = request->picture ? finish_picture(envelope) : tc_envelope_finish(envelope);
     if (!whole) {
         input_failed(request);

@@ -114,7 +114,7 @@ describe("client:call", function()
 
     it("sends GET without a body, and POST or what was asked for with one", function()
         for _, case in ipairs {
-            { {}, "GET", "" }, { { method = "DELETE" }, "DELETE", "" }, { { body = { keys = { "a" } } }, "POST", '{"keys":["a"]}' },
+            { {}, "GET", "" }, { { method = "DELETE" }, "DELETE", "" }, { { method = "POST" }, "POST", "" }, { { body = { keys = { "a" } } }, "POST", '{"keys":["a"]}' },
             { { body = '{"raw":1}' }, "POST", '{"raw":1}' }, { { body = { a = 1 }, method = "PUT" }, "PUT", '{"a":1}' },
         } do
             local request, method, body = case[1], case[2], case[3]
@@ -126,6 +126,8 @@ describe("client:call", function()
             assert.equal("Bearer " .. KEY, seen.headers.authorization)
             assert.equal("yes", seen.headers["x-mine"])
             assert.equal(body ~= "" and "application/json" or nil, seen.headers["content-type"])
+            local has_length = method ~= "GET" and method ~= "DELETE"
+            assert.equal(has_length and tostring(#body) or nil, seen.headers["content-length"])
         end
     end)
 
@@ -211,6 +213,24 @@ describe("client:call", function()
         own:poll()
         assert.same({ 1, "cancelled" }, { calls, kind })
         assert.is_nil((own:key_info()))
+    end)
+end)
+
+describe("an answer without content", function()
+    it("is an empty table", function()
+        assert.same({}, assert(client:call { path = path { pieces = { "HTTP/1.1 204 No Content\r\n\r\n" } } }))
+    end)
+
+    it("has no picture", function()
+        local _, err = client:generate {
+            prompt = "x", extra_body = { mirror = { pieces = { "HTTP/1.1 204 No Content\r\n\r\n" } } },
+        }
+        assert.equal("no_image", err.kind)
+    end)
+
+    it("is still cut short where it should have one", function()
+        local _, err = client:call { path = path { body = "" } }
+        assert.equal("bad_response", err.kind)
     end)
 end)
 

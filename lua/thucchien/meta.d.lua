@@ -233,7 +233,7 @@ function client:key_info() end
 ---@return thucchien.error? err
 function client:models() end
 
---- Any JSON route of the gateway. With `done`, which `poll` calls once, it returns a request at once.
+--- Any JSON route of the gateway; an answer without content (204) is an empty table. With `done`, which `poll` calls once, it returns a request at once.
 ---@overload fun(self: thucchien.client, request: thucchien.call, done: thucchien.call_done): thucchien.request?, thucchien.error?
 ---@param request thucchien.call
 ---@return table? answer
