@@ -194,7 +194,7 @@ test-all: build-all c-tests ## C unit tests once, specs on every Lua
 # ---- check it -----------------------------------------------------------------------------------
 
 LUA_FILES := $(wildcard lua spec examples bench plugin bin/thucchien $(wildcard rockspec/*.rockspec))
-C_FILES := $(wildcard csrc/*.[ch] spec/*/*.[ch] examples/*/*.[ch] bench/*.[ch])
+C_FILES := $(wildcard csrc/*.[ch] spec/*/*.[ch] examples/*/*.[ch] bench/*.[ch] bench/*/*.[ch])
 CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy
 LUACHECK ?= luacheck
@@ -319,12 +319,12 @@ bench-instructions: deps-bench-instructions build ## instructions a byte, counte
 	@LUA='$(LUA)' BUILD='$(BUILD)' bench/instructions $(if $(GATE),--gate)
 
 $(BUILD)/bench/bin/measure: bench/measure.c
-$(BUILD)/bench/bin/floor: bench/clients/floor.c
+$(BUILD)/bench/bin/floor: bench/clients/floor.c bench/clients/post.h
 $(BUILD)/bench/bin/ready: bench/clients/ready.c
 # With Lua 5.4, whichever Lua the rest is for.
 $(BUILD)/bench/bin/least: INCLUDES := -I/usr/include/lua5.4
 $(BUILD)/bench/bin/least: CURL_LIBS := $(CURL_LIBS) -llua5.4
-$(BUILD)/bench/bin/least: bench/clients/least.c $(filter $(OUT)/obj/base64%,$(OBJECTS))
+$(BUILD)/bench/bin/least: bench/clients/least.c bench/clients/post.h $(filter $(OUT)/obj/base64%,$(OBJECTS))
 $(BUILD)/bench/bin/poll: bench/poll.c $(filter-out $(BINDING:csrc/%.c=$(OUT)/obj/%.o),$(OBJECTS))
 
 $(BENCH_TOOLS): | deps-build

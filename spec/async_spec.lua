@@ -24,6 +24,25 @@ local function run(own, seconds)
     return polls
 end
 
+local LARGE = 300000 -- bytes: more than a turn has
+
+-- Submits requests for a large picture each, all of which arrive at about the same time. Returns what has come.
+local function submit_large(own, count)
+    local come = { pictures = 0, done = 0 }
+    for _ = 1, count do
+        own:submit(params({ hold = 0.2, body = PICTURE:gsub("QUJD", ("QUJD"):rep(LARGE / 3)) }, {
+            on_image = function(image)
+                assert.equal(LARGE, #image.bytes)
+                come.pictures = come.pictures + 1
+            end,
+        }), function(response, err)
+            assert(response, err)
+            come.done = come.done + 1
+        end)
+    end
+    return come
+end
+
 setup(function()
     mirror = mirrors.start()
 end)
@@ -195,29 +214,17 @@ describe("poll", function()
     end)
 
     it("hands out one large picture at a time if it may not wait, and counts the others", function()
-        local SIZE, COUNT = 300000, 12
-        local large = PICTURE:gsub("QUJD", ("QUJD"):rep(SIZE / 3))
-        local pictures, most, done, left = 0, 0, 0
-        for _ = 1, COUNT do
-            client:submit(params({ hold = 0.2, body = large }, {
-                on_image = function(image)
-                    assert.equal(SIZE, #image.bytes)
-                    pictures = pictures + 1
-                end,
-            }), function(response, err)
-                assert(response, err)
-                done = done + 1
-            end)
-        end
+        local COUNT = 12
+        local come, most, left = submit_large(client, COUNT), 0, nil
         local deadline = system.monotime() + 10
         repeat
-            local before = pictures
+            local before = come.pictures
             left = client:poll()
-            most = math.max(most, pictures - before)
-            assert.equal(COUNT - done, left)
-            system.sleep(pictures == before and 0.02 or 0) -- time for several to arrive
+            most = math.max(most, come.pictures - before)
+            assert.equal(COUNT - come.done, left)
+            system.sleep(come.pictures == before and 0.02 or 0) -- time for several to arrive
         until left == 0 or system.monotime() > deadline
-        assert.equal(COUNT, done)
+        assert.equal(COUNT, come.done)
         assert.equal(1, most)
     end)
 
@@ -651,26 +658,15 @@ describe("a driver", function()
 
     it("takes one large picture at a time", function()
         local COUNT = 8
-        local large = PICTURE:gsub("QUJD", ("QUJD"):rep(100000))
         local record = attach_recorder(client)
-        local pictures, most, done = 0, 0, 0
+        local come, most = submit_large(client, COUNT), 0
         local function act(...)
-            local before = pictures
+            local before = come.pictures
             client:action(...)
-            most = math.max(most, pictures - before)
-        end
-        for _ = 1, COUNT do
-            client:submit(params({ hold = 0.2, body = large }, {
-                on_image = function()
-                    pictures = pictures + 1
-                end,
-            }), function(response, err)
-                assert(response, err)
-                done = done + 1
-            end)
+            most = math.max(most, come.pictures - before)
         end
         local deadline = system.monotime() + 10
-        while done < COUNT and system.monotime() < deadline do
+        while come.done < COUNT and system.monotime() < deadline do
             if record.timer then
                 act()
             end
@@ -683,7 +679,7 @@ describe("a driver", function()
             end
             system.sleep(0.005)
         end
-        assert.same({ COUNT, COUNT, 1 }, { pictures, done, most })
+        assert.same({ COUNT, COUNT, 1 }, { come.pictures, come.done, most })
         act()
         assert.is_nil(record.timer)
     end)

@@ -7,15 +7,11 @@
  * quotation mark. With OUT the last pictures go to the files OUT/1, OUT/2, ...
  */
 #include "base64.h"
+#include "post.h"
 
-#include <curl/curl.h>
 #include <lauxlib.h>
 #include <malloc.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-static const char request[] = "{\"prompt\":\"x\",\"n\":4,\"model\":\"bench\"}";
 static const char begin[] = "b64_json\":\"";
 
 enum { CHUNK = 64 * 1024, STREAMED = 256 * 1024, LARGEST = 16 << 20 };
@@ -107,24 +103,6 @@ static size_t on_body(char *text, size_t one, size_t size, void *user)
     return size;
 }
 
-static CURL *prepare(const char *base, struct curl_slist *headers, struct reader *reader)
-{
-    char url[4096];
-    CURL *easy = curl_easy_init();
-    snprintf(url, sizeof(url), "%s/images/generations", base);
-    curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 100L * 1024);
-    if (getenv("BENCH_CA"))
-        curl_easy_setopt(easy, CURLOPT_CAINFO, getenv("BENCH_CA"));
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(easy, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, reader);
-    return easy;
-}
-
 int main(int argc, char **argv)
 {
     if (argc < 4) {
@@ -139,7 +117,8 @@ int main(int argc, char **argv)
         .L = luaL_newstate(), .streams = !strcmp(argv[1], "sink"), .bytes = malloc(LARGEST)};
     curl_global_init(CURL_GLOBAL_ALL);
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-    CURL *easy = prepare(argv[2], headers, &reader);
+    CURL *easy = post(argv[2], headers, on_body, &reader);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 100L * 1024);
     for (int i = 1; i <= count && code == CURLE_OK; i++) {
         lua_settop(reader.L, 0);
         lua_newtable(reader.L);
