@@ -215,7 +215,8 @@ describe("poll", function()
 
     it("hands out one large picture at a time if it may not wait, and counts the others", function()
         local COUNT = 12
-        local come, most, left = submit_large(client, COUNT), 0, nil
+        local come, most = submit_large(client, COUNT), 0
+        local left
         local deadline = system.monotime() + 10
         repeat
             local before = come.pictures
