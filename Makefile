@@ -273,9 +273,10 @@ fuzz: deps-fuzz ## libFuzzer on the splitter, SECONDS=60 each
 # ---- inside other programs ----------------------------------------------------------------------
 
 # The old file is unlinked first: a Neovim that runs may have it mapped.
-nvim: ## the plugin for Neovim: lua/thucchien.so
+nvim: ## the plugin for Neovim: lua/thucchien.so, and the tags of its help
 	@$(MAKE) --no-print-directory LUA=luajit build
 	@$(INSTALL) -m 755 $(BUILD)/luajit/thucchien.so lua/thucchien.so
+	@! command -v nvim >/dev/null || nvim --headless -u NONE -i NONE -c 'helptags doc' -c quit
 
 # A current Neovim, beside the system's.
 NVIM_VENV := $(BUILD)/nvim/venv
@@ -341,8 +342,8 @@ rockspec: deps-rockspec ## the rock: lint, build with luarocks, a picture from w
 host: deps-demo ## a C program with csrc/ compiled in by one compiler line
 	@LUA='$(LUA)' LUA_INCDIR='$(strip $(LUA_INCDIR))' BUILD='$(BUILD)' CC='$(CC)' .ci/host.sh
 
-clean: ## remove what was built
-	$(RM) -r $(BUILD) lua/thucchien.so doc/tags
+clean: ## remove what was built, by luarocks too
+	$(RM) -r $(BUILD) lua/thucchien.so doc/tags thucchien.so csrc/*.o
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

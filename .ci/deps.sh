@@ -39,7 +39,7 @@ packages() {
         fonts-dejavu-core" ;;
     tinyproxy) echo "tinyproxy bash" ;;
     squid) echo "squid openssl" ;;
-    nvim) echo "neovim python3-venv" ;;
+    nvim) echo "neovim python3-venv tmux" ;;
     nginx) echo "nginx-light|nginx|nginx-core|nginx-full|nginx-extras openssl python3" ;;
     peers) echo "curl jq liblua5.4-dev lua-socket python3-requests" ;;
     callgrind) echo valgrind ;;

@@ -355,11 +355,12 @@ end
 -- insert mode before it.
 local function cursor_place()
     local cursor = api.nvim_win_get_cursor(0)
-    local line = api.nvim_get_current_line()
+    local row = math.max(cursor[1], 1) - 1 -- commands of `nvim -c` run before there is a cursor
+    local line = api.nvim_buf_get_lines(0, row, row + 1, false)[1] or ""
     if api.nvim_get_mode().mode:sub(1, 1) == "i" then
-        return cursor[1] - 1, cursor[2]
+        return row, cursor[2]
     end
-    return cursor[1] - 1, after_character(line, cursor[2])
+    return row, after_character(line, cursor[2])
 end
 
 -- ---- a job --------------------------------------------------------------------------------------
@@ -415,32 +416,49 @@ local function params_for(job)
     return params
 end
 
--- Draws, and puts the links at a place in the current buffer.
+-- What a job needs before anything is sent, and paid: a client, a folder, a place in the text.
+---@param prompt string
 ---@param place { row: integer, column: integer, own_lines?: boolean }
----@return boolean started
-local function draw(prompt, place)
+---@return thucchien.nvim.job? job
+---@return thucchien.error|string|nil err
+local function prepare(prompt, place)
     local buffer = api.nvim_get_current_buf()
-    local own, err = plugin.client()
-    local folder, job, request
+    if not vim.bo[buffer].modifiable then
+        return nil, "this buffer cannot be changed (see :help 'modifiable'), so it has no place for a link"
+    end
+    local own, folder, err
+    own, err = plugin.client()
     if own then
         folder, err = find_folder(buffer)
     end
-    if folder then
-        job = { prompt = prompt, buffer = buffer, folder = folder, kept = {}, seen = {},
-            notified = uv.now(), client = own, own_lines = place.own_lines }
-        request, err = own:submit(params_for(job), function(response, failure)
+    if not folder then
+        return nil, err
+    end
+    -- At the start of a line the place moves with it, when lines are added above.
+    local stays = place.column > 0 and not place.own_lines
+    return { prompt = prompt, buffer = buffer, folder = folder, kept = {}, seen = {}, notified = uv.now(),
+        client = own, own_lines = place.own_lines, mark = mark_place(buffer, place.row, place.column, stays) }
+end
+
+-- Draws, and puts the links at a place in the current buffer.
+---@param prompt string
+---@param place { row: integer, column: integer, own_lines?: boolean }
+---@return boolean started
+local function draw(prompt, place)
+    local job, err = prepare(prompt, place)
+    if job then
+        job.request, err = job.client:submit(params_for(job), function(response, failure)
             finish(job, response, failure)
         end)
+        if not job.request then
+            unmark(job)
+        end
     end
-    if not request then
+    if err then
         local help = type(err) == "table" and err.kind == "authentication"
         notify(tostring(err) .. (help and " (see :help thucchien-key)" or ""), levels.ERROR)
         return false
     end
-    -- At the start of a line the place moves with it, when lines are added above.
-    local stays = place.column > 0 and not place.own_lines
-    job.request = request
-    job.mark = mark_place(buffer, place.row, place.column, stays)
     jobs[job] = true
     notify("drawing " .. shown(prompt))
     return true

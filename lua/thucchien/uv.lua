@@ -9,6 +9,8 @@
 
 local adapter = {}
 
+local TICK = 5 -- milliseconds between two looks at the sockets that are to become writable
+
 local function find_uv()
     if vim and (vim.uv or vim.loop) then
         return vim.uv or vim.loop
@@ -22,6 +24,14 @@ end
 
 local function at_once(callback)
     return callback
+end
+
+local function keys(set)
+    local list = {}
+    for key in pairs(set) do
+        list[#list + 1] = key
+    end
+    return list
 end
 
 local function close(handle)
@@ -38,45 +48,66 @@ end
 function adapter.attach(client, uv)
     uv = uv or find_uv()
     local schedule = vim and vim.schedule_wrap or at_once
-    local polls = {} -- socket -> { handle =, events = }
-    local timer
+    local readers = {} -- socket -> uv_poll_t
+    local writers = {} -- socket -> true
+    local ticker, timer
+
+    -- libuv takes a socket's error for a file that was closed meanwhile, and luv prints that, in Neovim over the
+    -- text. A connection that is refused is such an error. So libuv watches only what comes in; a socket that is to
+    -- become writable, as one that connects is, is looked at by the clock.
+    local tick = schedule(function()
+        for _, socket in ipairs(keys(writers)) do
+            if writers[socket] then
+                client:action(socket, "w")
+            end
+        end
+    end)
+
+    local function watch_writing(socket, wanted)
+        writers[socket] = wanted or nil
+        if not next(writers) then
+            close(ticker)
+            ticker = nil
+        elseif not ticker then
+            ticker = uv.new_timer()
+            ticker:start(TICK, TICK, tick)
+        end
+    end
 
     -- libuv reports a ready socket again and again until somebody reads from it, and in Neovim that happens
     -- later, outside the fast context. So a handle rests from its report until the client was told of it.
     local start
-    function start(poll, socket)
-        local act = schedule(function(failed, ready)
-            if polls[socket] ~= poll then
+    function start(reader, socket)
+        local act = schedule(function()
+            if readers[socket] ~= reader then
                 return -- forgotten in the meantime
             end
-            poll.resting = false
-            start(poll, socket)
-            client:action(socket, failed and poll.events or ready)
+            start(reader, socket)
+            client:action(socket, "r") -- if it has failed, libcurl finds out
         end)
-        poll.handle:start(poll.events, function(failed, ready)
-            poll.handle:stop()
-            poll.resting = true
-            act(failed, ready)
+        reader:start("r", function()
+            reader:stop()
+            act()
         end)
+    end
+
+    local function watch_reading(socket, wanted)
+        local reader = readers[socket]
+        if not wanted then
+            readers[socket] = nil
+            close(reader)
+        elseif not reader then
+            reader = assert(uv.new_socket_poll(socket))
+            readers[socket] = reader
+            start(reader, socket)
+        end
     end
 
     local driver = {}
 
     function driver.watch(socket, events)
-        local poll = polls[socket]
-        if not events then
-            polls[socket] = nil
-            close(poll and poll.handle)
-            return
-        end
-        if not poll then
-            poll = { handle = assert(uv.new_socket_poll(socket)) }
-            polls[socket] = poll
-        end
-        poll.events = events
-        if not poll.resting then
-            start(poll, socket)
-        end
+        watch_writing(socket, events and events:find "w" ~= nil)
+        watch_reading(socket, events and events:find "r" ~= nil)
     end
 
     local on_timer = schedule(function()

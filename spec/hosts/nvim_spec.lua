@@ -27,10 +27,14 @@ local function run(command)
     return tonumber(status), output
 end
 
+-- Nothing of the user's, but the plugin.
+local INIT = "-u NONE --cmd " .. quote("luafile " .. HERE .. "/spec/hosts/nvim/init.lua")
+local WITH_PLUGIN = INIT .. " -c 'runtime plugin/thucchien.lua'"
+
 local emulator, pictures, work
 
--- Starts a Neovim; returns its status, what it printed, and when it had ended.
-local function start(nvim, arguments)
+-- What begins a command: Neovim's environment, with all its directories below the temporary one.
+local function environment(url)
     local words = { "env", "-u", "LUA_PATH", "-u", "LUA_CPATH", "-u", "LD_PRELOAD" }
     local function set(name, value)
         words[#words + 1] = quote(name .. "=" .. value)
@@ -42,22 +46,68 @@ local function start(nvim, arguments)
     set("WORK", work .. "/text")
     set("PLUGIN", PLUGIN)
     set("PICTURE", pictures .. "/lighthouse.png")
-    set("THUCCHIEN_BASE_URL", emulator.url)
+    set("THUCCHIEN_BASE_URL", url or emulator.url)
     set("THUCCHIEN_API_KEY", KEY)
     set("no_proxy", "127.0.0.1")
     set("ASAN_OPTIONS", "detect_leaks=0")
     if os.getenv "NVIM_PRELOAD" then
         set("LD_PRELOAD", os.getenv "NVIM_PRELOAD")
     end
-    local command = ("%s timeout 60 %s --headless -i NONE %s </dev/null"):format(table.concat(words, " "),
-        quote(nvim), arguments)
+    return table.concat(words, " ")
+end
+
+-- Starts a Neovim; returns its status, what it printed, and when it had ended.
+local function start(nvim, arguments)
+    local command = ("%s timeout 60 %s --headless -i NONE %s </dev/null"):format(environment(), quote(nvim), arguments)
     local status, output = run(command)
     return status, output, system.monotime()
 end
 
+-- A Neovim on a terminal, tmux's, with a file in it.
+local terminal = {}
+terminal.__index = terminal
+
+function terminal.open(nvim, url)
+    local self = setmetatable({ tmux = "tmux -f /dev/null -S " .. quote(work .. "/tmux") .. " " }, terminal)
+    local path = work .. "/text/note.md"
+    local file = assert(io.open(path, "w"))
+    file:write "Before the picture.\n"
+    file:close()
+    local command = ("%s TERM=screen timeout --foreground 60 %s -i NONE -n %s -c %s %s 2>%s/errors"):format(environment(url), quote(nvim),
+        WITH_PLUGIN, quote 'lua require("thucchien.nvim").setup { client = { retry = "none" } }', path, work)
+    local status, output = run(("env -u TMUX %s new-session -d -x 100 -y 20 %s"):format(self.tmux, quote(command)))
+    assert(status == 0, output)
+    return self
+end
+
+function terminal:type(keys)
+    assert(run(self.tmux .. "send-keys " .. keys) == 0)
+end
+
+-- Waits until the screen has all the plain texts; returns it.
+function terminal:wait(...)
+    local deadline = system.monotime() + 20
+    local screen
+    repeat
+        system.sleep(0.05)
+        screen = select(2, run(self.tmux .. "capture-pane -p"))
+        local missing = 0
+        for _, text in ipairs { ... } do
+            missing = missing + (screen:find(text, 1, true) and 0 or 1)
+        end
+        if missing == 0 then
+            return screen
+        end
+    until system.monotime() > deadline
+    error("the screen does not have it:\n" .. screen)
+end
+
+function terminal:close()
+    run(self.tmux .. "kill-server")
+end
+
 local function run_case(nvim, name)
-    return start(nvim, ("-u NONE --cmd %s -c %s"):format(
-        quote("luafile " .. HERE .. "/spec/hosts/nvim/init.lua"), quote(("lua run_case(%q)"):format(name))))
+    return start(nvim, INIT .. " -c " .. quote(("lua run_case(%q)"):format(name)))
 end
 
 -- The Neovims that are there: { name, path }.
@@ -117,6 +167,45 @@ for _, editor in ipairs(editors) do
                 end
             end)
         end
+
+        describe("on a terminal", function()
+            if run "tmux -V" ~= 0 then
+                pending "needs tmux"
+                return
+            end
+
+            local screen
+
+            after_each(function()
+                screen:close()
+            end)
+
+            it("shows where it draws, and then the link", function()
+                screen = terminal.open(editor[2])
+                screen:wait "Before"
+                screen:type "'$:Thucchien a lighthouse at dusk' Enter"
+                local shown = screen:wait("Before the picture.![a lighthouse at dusk](a-lighthouse-at-dusk.png)",
+                    "text/a-lighthouse-at-dusk.png (")
+                assert.is_nil(shown:find("drawing", 1, true))
+            end)
+
+            -- luv's own messages would stand across the text until the next redraw.
+            it("has nothing printed over it when nobody is there", function()
+                screen = terminal.open(editor[2], "http://127.0.0.1:1")
+                screen:wait "Before"
+                screen:type "'$:Thucchien a lighthouse at dusk' Enter"
+                screen:wait("Before the picture.", "connection: ")
+                assert.is_nil(io.open(work .. "/errors"):read("*a"):find("EBADF", 1, true))
+            end)
+        end)
+
+        it("draws in a command of its command line, before there is a cursor", function()
+            local status, output = start(editor[2], ("%s %s/text/a.md -c 'Thucchien a kite' -c %s"):format(WITH_PLUGIN,
+                work, quote "lua vim.wait(10000, function() return require('thucchien.nvim').pending() == 0 end) vim.cmd 'wqa'"))
+            assert(status == 0, output)
+            assert.is_nil(output:find("Error", 1, true))
+            assert.equal("![a kite](a-kite.png)\n", io.open(work .. "/text/a.md"):read "*a")
+        end)
 
         it("is loaded from a directory of packages, as plugin managers do it", function()
             run(("mkdir -p %s/xdg/nvim/site/pack/x/start && ln -s %s %s/xdg/nvim/site/pack/x/start/thucchien"):format(

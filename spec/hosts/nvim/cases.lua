@@ -281,6 +281,16 @@ return {
         equal(0, plugin().pending())
     end },
 
+    { "asks for nothing in a buffer that cannot be changed", function()
+        local shown = setup()
+        edit({ "" }, 1, 0)
+        vim.bo.modifiable = false
+        vim.cmd "Thucchien a kite"
+        equal(0, plugin().pending())
+        equal(1, #shown)
+        matches("cannot be changed", shown[1][1])
+    end },
+
     { "keeps a picture whose folder went away", function()
         local messages = setup { folder = "going", params = slow(0.3) }
         edit({ "" }, 1, 0)
