@@ -325,24 +325,43 @@ describe("thucchien.uv", function()
         assert.is_nil(next(kept))
     end)
 
-    -- luv prints what a callback raises and ends the process, whoever raised it.
-    it("leaves errors of callbacks to luv", function()
+    -- Runs a program with a client at `url`, in a process of its own: has it ended well, and what it printed.
+    local function run_program(url, code)
         local script, log = os.tmpname(), os.tmpname()
         local file = assert(io.open(script, "w"))
         file:write(([[
-            local client = assert(require("thucchien").new { api_key = "sk-x", base_url = %q })
+            local client = assert(require("thucchien").new { api_key = "sk-x", base_url = %q, retry = "none" })
             require("thucchien.uv").attach(client)
-            client:submit({ prompt = "x", extra_body = { mirror = { body = %q } } }, function()
-                error("from the callback", 0)
-            end)
+            %s
             require("luv").run()
-        ]]):format(mirror.url, PICTURE))
+        ]]):format(url, code))
         file:close()
         local ok = os.execute(("cd '%s' && env -u LD_PRELOAD %s %s >%s 2>&1"):format(root, lua, script, log))
         local text = io.open(log):read "*a"
         os.remove(script)
         os.remove(log)
-        assert.is_false(ok == true or ok == 0)
+        return ok == true or ok == 0, text
+    end
+
+    -- luv prints what a callback raises and ends the process, whoever raised it.
+    it("leaves errors of callbacks to luv", function()
+        local ok, text = run_program(mirror.url, ([[
+            client:submit({ prompt = "x", extra_body = { mirror = { body = %q } } }, function()
+                error("from the callback", 0)
+            end)
+        ]]):format(PICTURE))
+        assert.is_false(ok)
         assert.matches("Uncaught Error: from the callback", text)
+    end)
+
+    -- libuv takes a socket's error for a file that was closed, which luv prints.
+    it("has nothing printed when a connection is refused", function()
+        local ok, text = run_program("http://127.0.0.1:1", [[
+            client:submit("x", function(_, err)
+                print(err.kind)
+            end)
+        ]])
+        assert.is_true(ok)
+        assert.equal("connection\n", text)
     end)
 end)
