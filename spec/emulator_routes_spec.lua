@@ -476,6 +476,10 @@ describe("the emulator's", function()
             assert.are.equal(401, get("/models", {}).status)
         end)
 
+        it("tells anybody that it is ready", function()
+            assert.are.equal("connected", cjson.decode(get("/health/readiness", {}).body).status)
+        end)
+
         it("tells a key what it has spent", function()
             local headers = { "Authorization: Bearer sk-account" }
             local body = cjson.decode(get("/key/info", headers).body)

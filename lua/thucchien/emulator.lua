@@ -103,6 +103,13 @@ local function route(method, path, handler, check, via)
     routes[path][method] = { handler = handler, check = check, via = via }
 end
 
+-- What LiteLLM says of itself to anybody who asks.
+local function readiness()
+    local answers, headers = require "thucchien.emulator.answers", require "thucchien.emulator.headers"
+    return answers.new(200, ('{"status":"connected","db":"connected","cache":null,"litellm_version":"%s",'
+        .. '"success_callbacks":[]}'):format(headers.LITELLM))
+end
+
 local function add_routes()
     local authentication = require "thucchien.emulator.authentication"
     local account = require "thucchien.emulator.account"
@@ -116,6 +123,7 @@ local function add_routes()
     end
     route("POST", "/gemini/*", require("thucchien.emulator.gemini").generate, authentication.check_google, "gemini")
     route("GET", "/key/info", account.info, check)
+    route("GET", "/health/readiness", readiness)
     route("GET", "/emulate/pictures/*", require("thucchien.emulator.urls").serve)
 end
 

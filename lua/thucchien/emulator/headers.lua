@@ -2,7 +2,7 @@
 
 local answers = require "thucchien.emulator.answers"
 
-local headers = {}
+local headers = { LITELLM = "1.79.1" }
 
 local MODEL_ID = "c6f4bb5d7d2d4c1f9a10a3be6de6d4a2a4f0a5f3a3a9f5d0c2ab3f0f4e7d9b18"
 
@@ -56,7 +56,7 @@ function headers.add(answer, request, call, cost)
     local function add(name, value) list[#list + 1] = { name, value } end
     local before = account:charge(request.key, cost)
     add("x-litellm-call-id", call_id(request, call.via))
-    add("x-litellm-version", "1.79.1")
+    add("x-litellm-version", headers.LITELLM)
     add_model(add, call, cost)
     add("x-litellm-key-rpm-limit", ("%d"):format((account:requests(request.key))))
     if account.budget then add("x-litellm-key-max-budget", answers.python_float(account.budget)) end
