@@ -266,6 +266,7 @@ struct tc_request_box {
     bool json;                       /* the result is an answer as it is */
     struct tc_request_options fetch; /* for pictures that an answer points to */
     uint64_t told;                   /* bytes that on_progress knows of */
+    double told_at;                  /* since when, tc_clock_now's seconds */
     const struct tc_part *cause;     /* with which the whole was ended from here, or NULL */
     bool stopped;                    /* no more of the user's functions are called */
     bool giving;                     /* one of them is being called: what comes has to wait */
@@ -360,7 +361,7 @@ bool tc_check_save(lua_State *L, int table);
 
 /*
  * Pushes `path` as picture `number` of a request is saved: numbered from the second on, and with
- * the extension `ext` (may be NULL) where it has none.
+ * the extension `ext` (may be NULL) where it has none. A device keeps its name.
  */
 const char *tc_push_path(lua_State *L, const char *path, const char *ext, unsigned number);
 

@@ -486,8 +486,6 @@ static enum tc_kind kind_of_transfer(int code, long status)
         return TC_NO_MEMORY;
     case CURLE_OPERATION_TIMEDOUT:
         return TC_TIMEOUT;
-    case CURLE_FILESIZE_EXCEEDED:
-        return TC_RESPONSE_TOO_LARGE;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:

@@ -93,6 +93,7 @@ bool tc_call_read(lua_State *L, int index, int lent, const struct tc_defaults *d
         return false;
     options->base = TC_BASE_ROOT;
     options->credentials = TC_BEARER;
+    options->may_be_empty = true;
     order->json = true;
     return true;
 }

@@ -436,6 +436,10 @@ static void call_for(lua_State *L, int lent, int request, struct tc_part *part,
     lua_pushlightuserdata(L, part);
     if (!lua_pcall(L, 2, 0, 0))
         return;
+    if (lua_isnil(L, -1)) { /* nil stands for no error below */
+        lua_pop(L, 1);
+        lua_pushliteral(L, "nil (the value of an error)");
+    }
     tc_request_stop(tc_request_box(L, request), part, TC_CANCELLED,
                     "a function of the caller's raised an error");
     if (tc_request_keep_error(L, request))

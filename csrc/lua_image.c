@@ -110,6 +110,10 @@ static int write_file(const char *path, const char *bytes, size_t size)
 
 const char *tc_push_path(lua_State *L, const char *path, const char *ext, unsigned number)
 {
+    if (tc_writer_is_device(path)) {
+        lua_pushstring(L, path);
+        return path;
+    }
     const char *base = base_name(path);
     const char *dot = has_extension(base) ? strrchr(base, '.') : base + strlen(base);
     lua_pushlstring(L, path, (size_t)(dot - path));
@@ -142,10 +146,10 @@ bool tc_check_save(lua_State *L, int table)
     lua_getfield(L, table, "save");
     if (!check_path(L, lua_gettop(L), TC_INVALID_REQUEST, "save"))
         return false;
-    const char *path = lua_tostring(L, -1);
-    int error = tc_writer_check(path);
+    const char *name = tc_push_path(L, lua_tostring(L, -1), "png", 1); /* most pictures are */
+    int error = tc_writer_check(name);
     if (error)
-        tc_push_error(L, TC_IO, "save", "cannot write '%s': %s", path, strerror(error));
+        tc_push_error(L, TC_IO, "save", "cannot write '%s': %s", name, strerror(error));
     return !error;
 }
 

@@ -247,6 +247,12 @@ void tc_request_stop(struct tc_request_box *box, struct tc_part *part, enum tc_k
             tc_request_cancel(other->request);
 }
 
+/* May functions of the user's be called for a part? One of them may have ended it. */
+static bool goes_on(const struct tc_request_box *box, const struct tc_part *part)
+{
+    return !box->stopped && part->request->failure.kind != TC_CANCELLED;
+}
+
 /* Ends the request, for what it brought could not be put away. */
 static void give_up(struct tc_request_box *box, struct tc_part *part, const char *message)
 {
@@ -296,24 +302,45 @@ static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, st
     for (size_t at = 0; at < size; at += chunk, chunks++)
         lua_pushlstring(L, bytes + at, size - at < chunk ? size - at : chunk);
     image->bytes.size = 0;
-    for (int i = 1; i <= chunks && !box->stopped; i++) {
+    for (int i = 1; i <= chunks && goes_on(box, part); i++) {
         lua_pushvalue(L, sink + i);
         call_sink(L, box, part, sink, number);
     }
     lua_settop(L, sink - 1);
 }
 
+/* Pushes the name of the file of a picture: of another number where that one cannot be written, for
+ * the picture is paid for. */
+static const char *push_file_name(lua_State *L, const char *path, struct tc_request_box *box,
+                                  struct tc_part *part, unsigned index)
+{
+    const char *ext = part->request->envelope.images[index]->signature.ext;
+    unsigned number = number_of(box, part, index), last = number + 100;
+    const char *name = tc_push_path(L, path, ext, number);
+    while (tc_writer_check(name) && number < last) {
+        lua_pop(L, 1);
+        number += TC_ENVELOPE_IMAGES;
+        name = tc_push_path(L, path, ext, number);
+    }
+    return name;
+}
+
 /* Takes the bytes to the file. */
-static void take_to_file(const char *path, struct tc_request_box *box, struct tc_part *part,
-                         unsigned index)
+static void take_to_file(lua_State *L, const char *path, struct tc_request_box *box,
+                         struct tc_part *part, unsigned index)
 {
     struct tc_image *image = part->request->envelope.images[index];
-    int error = part->writer.file ? 0 : tc_writer_open(&part->writer, path);
+    int error = 0, top = lua_gettop(L);
+    if (!part->writer.file) {
+        path = push_file_name(L, path, box, part, index);
+        error = tc_writer_open(&part->writer, path);
+    }
     if (!error)
         error = tc_writer_write(&part->writer, image->bytes.data, image->bytes.size);
     image->bytes.size = 0;
     if (error)
         cannot_write(box, part, path, error);
+    lua_settop(L, top);
 }
 
 static void take_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
@@ -322,7 +349,7 @@ static void take_bytes(lua_State *L, int state, struct tc_request_box *box, stru
     lua_getfield(L, state, "save");
     const char *path = lua_tostring(L, -1);
     if (path)
-        take_to_file(path, box, part, index);
+        take_to_file(L, path, box, part, index);
     else
         take_to_sink(L, state, box, part, index);
     lua_pop(L, 1);
@@ -332,14 +359,7 @@ static void take_bytes(lua_State *L, int state, struct tc_request_box *box, stru
 static void finish_file(lua_State *L, const char *path, struct tc_request_box *box,
                         struct tc_part *part, unsigned index)
 {
-    const char *ext = part->request->envelope.images[index]->signature.ext;
-    unsigned number = number_of(box, part, index), last = number + 100;
-    const char *final = tc_push_path(L, path, ext, number);
-    while (tc_writer_check(final) && number < last) { /* the picture is paid for */
-        lua_pop(L, 1);
-        number += TC_ENVELOPE_IMAGES;
-        final = tc_push_path(L, path, ext, number);
-    }
+    const char *final = push_file_name(L, path, box, part, index);
     int error = part->writer.file ? tc_writer_commit(&part->writer, final) : 0;
     if (error)
         cannot_write(box, part, final, error);
@@ -357,7 +377,7 @@ static void tell_image(lua_State *L, int state, struct tc_request_box *box, stru
     }
     lua_pop(L, 1);
     lua_getfield(L, state, "on_image");
-    if (lua_isfunction(L, -1) && !box->stopped) {
+    if (lua_isfunction(L, -1) && goes_on(box, part)) {
         lua_pushvalue(L, -2);
         tc_pushwhole(L, number);
         lua_call(L, 2, 0);
@@ -388,12 +408,22 @@ static void take_image(lua_State *L, int state, struct tc_request_box *box, stru
     lua_pop(L, 2);
 }
 
-/* The first picture that has something to give, or `image_count`. */
-static unsigned next_image(const struct tc_envelope *envelope)
+/* Has a picture under way bytes to give? Not before it is known what they are: a file's name
+ * depends on that, and what is no picture at all is to reach nobody. */
+static bool has_bytes(const struct tc_request *request, const struct tc_image *image)
 {
+    const struct tc_signature *signature = &image->signature;
+    bool known = signature->mime || (signature->settled && !request->picture);
+    return request->envelope.streaming && image->bytes.size && known;
+}
+
+/* The first picture that has something to give, or `image_count`. */
+static unsigned next_image(const struct tc_request *request)
+{
+    const struct tc_envelope *envelope = &request->envelope;
     for (unsigned i = 0; i < envelope->image_count; i++) {
         const struct tc_image *image = envelope->images[i];
-        if (image && (image->whole || (envelope->streaming && image->bytes.size)))
+        if (image && (image->whole || has_bytes(request, image)))
             return i;
     }
     return envelope->image_count;
@@ -424,15 +454,28 @@ static void push_bytes_received(lua_State *L, uint64_t received, uint64_t total)
         lua_pushnil(L);
 }
 
+/* Has all that was sent ended? There may be pictures to fetch. */
+static bool all_ended(const struct tc_request_box *box)
+{
+    for (const struct tc_part *part = box->parts; part; part = part->next)
+        if (part->request->state != TC_DONE)
+            return false;
+    return true;
+}
+
+/* Tells how much has come, now and then and at the end. */
 static void tell_progress(lua_State *L, int state, struct tc_request_box *box)
 {
+    double now = tc_clock_now();
     uint64_t total, received = received_bytes(box, &total);
+    bool due = now - box->told_at >= TC_PROGRESS_EVERY || all_ended(box);
     lua_getfield(L, state, "on_progress");
-    if (!lua_isfunction(L, -1) || received == box->told) {
+    if (!lua_isfunction(L, -1) || received == box->told || !due) {
         lua_pop(L, 1);
         return;
     }
     box->told = received;
+    box->told_at = now;
     push_bytes_received(L, received, total);
     lua_call(L, 2, 0);
 }
@@ -446,13 +489,13 @@ static int give_all(lua_State *L)
     struct tc_envelope *envelope = &part->request->envelope;
     unsigned i;
     tc_checkstack(L, 20 + MOST_CHUNKS);
-    while (!box->stopped && (i = next_image(envelope)) < envelope->image_count) {
+    while (goes_on(box, part) && (i = next_image(part->request)) < envelope->image_count) {
         if (envelope->streaming && envelope->images[i]->bytes.size)
             take_bytes(L, 2, box, part, i);
         else
             take_image(L, 2, box, part, i);
     }
-    if (!box->stopped)
+    if (goes_on(box, part))
         tell_progress(L, 2, box);
     return 0;
 }
@@ -695,6 +738,7 @@ static void note_end(lua_State *L, int index, int state, struct tc_part *part)
     if (!well)
         keep(L, state, "failures", part->position);
     lua_settop(L, top);
+    tc_envelope_free(&part->request->envelope); /* Lua has what was worth keeping */
 }
 
 /* ---- the result ---- */
@@ -961,6 +1005,7 @@ static void cancel_parts(struct tc_request_box *box)
         part = part->next;
     if (!box->cause)
         box->cause = part;
+    box->stopped = true;
     for (; part; part = part->next)
         tc_request_cancel(part->request);
 }

@@ -34,8 +34,6 @@ enum {
  */
 enum { KEPT = 512 * 1024 };
 
-static const double PROGRESS_EVERY = 0.05; /* seconds */
-
 /* NULL when memory is short. */
 static char *join(const char *first, const char *second)
 {
@@ -147,6 +145,7 @@ struct tc_request *tc_request_new(struct tc_client *client,
     request->retry = options->retry;
     request->unbilled = options->unbilled;
     request->picture = options->picture;
+    request->may_be_empty = options->may_be_empty;
     request->trusted = options->trusted;
     memcpy(request->rules, tc_failure_rules, sizeof(tc_failure_rules));
     if (options->rule_count)
@@ -461,7 +460,7 @@ static void tell_news(struct tc_request *request)
     bool news = has_to_give(request);
     if (request->progress && !news) {
         double now = tc_clock_now();
-        news = now - request->progress_told >= PROGRESS_EVERY;
+        news = now - request->progress_told >= TC_PROGRESS_EVERY;
         if (news)
             request->progress_told = now;
     }
@@ -522,6 +521,14 @@ static bool take_picture(struct tc_request *request, const char *bytes, size_t s
     return signature->mime || !signature->settled;
 }
 
+static void too_large(const struct tc_request *request, struct tc_failure *failure)
+{
+    tc_failure_set(failure, TC_RESPONSE_TOO_LARGE,
+                   "the answer is larger than max_response_bytes (%llu)",
+                   (unsigned long long)request->client->max_response_bytes);
+    failure->advice = "raise it, or ask for fewer pictures";
+}
+
 static size_t on_body(char *bytes, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
@@ -545,10 +552,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
     }
     if (request->received > client->max_response_bytes) {
         struct tc_failure failure;
-        tc_failure_set(&failure, TC_RESPONSE_TOO_LARGE,
-                       "the answer is larger than max_response_bytes (%llu)",
-                       (unsigned long long)client->max_response_bytes);
-        failure.advice = "raise it, or ask for fewer pictures";
+        too_large(request, &failure);
         abort_with(request, &failure);
         return 0;
     }
@@ -777,7 +781,7 @@ static bool finish_picture(struct tc_envelope *envelope)
 static void judge_success(struct tc_request *request)
 {
     struct tc_envelope *envelope = &request->envelope;
-    if (request->status == 204 && !request->received) /* no content: nothing is missing */
+    if (request->may_be_empty && request->status == 204 && !request->received)
         (void)tc_envelope_feed(envelope, "{}", 2);
     bool whole = request->picture ? finish_picture(envelope) : tc_envelope_finish(envelope);
     if (!whole) {
@@ -820,7 +824,11 @@ static void judge_transfer(struct tc_request *request, int code)
         tc_failure_set(&request->failure, TC_CONNECTION, "it is at a private address");
     else if (status >= 300)
         judge_answer(request);
-    else if (code != CURLE_OK)
+    else if (code == CURLE_FILESIZE_EXCEEDED) { /* it says so beforehand */
+        too_large(request, &request->failure);
+        request->failure.status = status;
+        request->failure.maybe_billed = true;
+    } else if (code != CURLE_OK)
         tc_failure_from_transfer(&request->failure, code, request->error_text, request->key,
                                  request->timing.sent > 0, status);
     else if (!status)
@@ -895,7 +903,10 @@ double tc_request_retry_wait(struct tc_request *request)
         request->retry == TC_RETRY_ALL || (request->unbilled && request->retry == TC_RETRY_SAFE);
     bool allowed = (failure->repeat == TC_REPEAT_SAFE && request->retry != TC_RETRY_NONE) ||
                    (failure->repeat == TC_REPEAT_RISKY && risky_allowed);
-    if (!allowed || request->attempts > request->max_retries || request->envelope.image_count)
+    /* Bytes that were paid for, or that somebody has already. */
+    bool has_some =
+        request->envelope.image_count && !(request->unbilled && !request->envelope.streaming);
+    if (!allowed || request->attempts > request->max_retries || has_some)
         return -1;
     if (failure->retry_after <= 0) /* "at once" is what an overloaded server does not mean */
         return backoff(request);

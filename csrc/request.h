@@ -47,6 +47,7 @@ struct tc_request_options {
     enum tc_credentials credentials;
     bool unbilled;        /* it costs nothing, so it may be sent again after any mishap */
     bool picture;         /* the answer is no JSON but one picture's bytes */
+    bool may_be_empty;    /* an answer without content (204) is an empty object */
     bool trusted;         /* a picture may be fetched from a private address too */
     struct tc_body *body; /* JSON, or NULL; what it points to stays until the request has ended */
     const char *api_key;
@@ -60,6 +61,9 @@ struct tc_request_options {
     bool streaming; /* pictures' bytes are taken away as they come: little is held at a time */
     bool progress;  /* being told of received bytes is wanted */
 };
+
+/* Seconds between two reports of received bytes, at least. */
+#define TC_PROGRESS_EVERY 0.05
 
 /* Moments of a request, tc_clock_now's seconds; 0 for what did not happen (yet). */
 struct tc_timing {
@@ -104,7 +108,7 @@ struct tc_request {
     char *method, *url, *key;
     struct tc_body *body;
     uint64_t body_position; /* of it, what libcurl has taken in this attempt */
-    bool unbilled, picture, trusted;
+    bool unbilled, picture, trusted, may_be_empty;
     bool at_private_address; /* the server that it was sent to */
     bool kept_away;          /* from a server, because that is at a private address */
     struct tc_rule rules[TC_RULES];

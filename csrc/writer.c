@@ -144,6 +144,11 @@ int tc_writer_open(struct tc_writer *writer, const char *path)
     return error;
 }
 
+bool tc_writer_is_device(const char *path)
+{
+    return !is_replaceable(path);
+}
+
 int tc_writer_check(const char *path)
 {
     struct tc_writer writer;

@@ -6,6 +6,7 @@
 #ifndef TC_WRITER_H
 #define TC_WRITER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -20,6 +21,9 @@ struct tc_writer {
  * directory. Returns 0 or an errno.
  */
 int tc_writer_open(struct tc_writer *writer, const char *path);
+
+/* Is it a device or a pipe? */
+bool tc_writer_is_device(const char *path);
 
 /* Could a file be put there, now? Nothing is left behind. Returns 0 or an errno. */
 int tc_writer_check(const char *path);

@@ -221,13 +221,6 @@ describe("an answer without content", function()
         assert.same({}, assert(client:call { path = path { pieces = { "HTTP/1.1 204 No Content\r\n\r\n" } } }))
     end)
 
-    it("has no picture", function()
-        local _, err = client:generate {
-            prompt = "x", extra_body = { mirror = { pieces = { "HTTP/1.1 204 No Content\r\n\r\n" } } },
-        }
-        assert.equal("no_image", err.kind)
-    end)
-
     it("is still cut short where it should have one", function()
         local _, err = client:call { path = path { body = "" } }
         assert.equal("bad_response", err.kind)

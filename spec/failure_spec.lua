@@ -258,6 +258,7 @@ describe("a caught broken answer", function()
         } do
             local _, err = own:generate { prompt = "x", extra_body = { mirror = answer } }
             assert.equal("response_too_large", err.kind)
+            assert.matches("larger than max_response_bytes %(1000%)", err.message)
         end
         assert(own:generate { prompt = "x", extra_body = { mirror = { body = PICTURE } } })
     end)

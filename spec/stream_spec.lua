@@ -102,6 +102,16 @@ describe("on_image", function()
         assert(generate({}, { body = '{"data":[' .. item(1) .. "]}" }))
     end)
 
+    it("ends the request when it raises nil, too", function()
+        local ok, err = pcall(generate, {
+            on_image = function()
+                error()
+            end,
+        }, { body = '{"data":[' .. item(1) .. "]}" })
+        assert.is_false(ok)
+        assert.matches("nil", err)
+    end)
+
     it("may use the client itself", function()
         local inner
         local response = assert(generate({
@@ -235,6 +245,37 @@ describe("on_progress", function()
         assert.is_true(#moments >= 3)
     end)
 
+    -- Pieces for a sink or a file, and pictures, are handed out far more often.
+    it("is called no oftener while much arrives", function()
+        local large = { before = '{"data":[{"b64_json":"' .. HEAD, body = "AAAA", times = 4000000 }
+        local small = { body = '{"data":[' .. item(1) .. (", " .. item(1)):rep(59) .. "]}" }
+        for _, case in ipairs {
+            { large, { sink = function() end } }, { large, { save = directory .. "/dusk" } }, { small, {} },
+        } do
+            local answer, params = case[1], case[2]
+            local calls, start = 0, system.monotime()
+            function params.on_progress()
+                calls = calls + 1
+            end
+            params.retry = "none"
+            generate(params, answer)
+            -- One more at the beginning, and one at the end.
+            assert.is_true(calls <= (system.monotime() - start) / 0.05 + 2, calls .. " calls")
+            assert.is_true(calls >= 1)
+        end
+    end)
+
+    it("knows no total of a compressed answer", function()
+        local calls = {}
+        assert(generate({
+            on_progress = function(received, total)
+                calls[#calls + 1] = { received, total }
+            end,
+        }, { body = '{"data":[' .. item(10000) .. "]}", gzip = true }))
+        assert.is_true(calls[#calls][1] > 40000)
+        assert.is_nil(calls[#calls][2])
+    end)
+
     it("ends the request when it raises", function()
         assert.error_matches(function()
             generate({
@@ -357,6 +398,57 @@ describe("a sink", function()
     end)
 end)
 
+describe("a request that one of its own functions ends", function()
+    -- A program may have closed the file that its sink writes to.
+    it("calls none of them any more, but tells its end", function()
+        local body = '{"data":[' .. item(1) .. "," .. item(200000) .. "," .. item(1) .. "]}"
+        for _, name in ipairs { "sink", "on_image" } do
+            for _, finish in ipairs { "cancel", "close" } do
+                local own = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef" })
+                local calls, kind, request = 0, nil, nil
+                local params = { prompt = "x", extra_body = { mirror = { body = body } } }
+                params[name] = function()
+                    calls = calls + 1
+                    local target = finish == "cancel" and request or own
+                    target[finish](target)
+                end
+                request = assert(own:submit(params, function(_, err)
+                    kind = err.kind
+                end))
+                local deadline = system.monotime() + 10
+                repeat until own:poll(0.1) == 0 or system.monotime() > deadline
+                assert.same({ 1, "cancelled" }, { calls, kind })
+                own:close()
+            end
+        end
+    end)
+end)
+
+describe("requests that failed", function()
+    local function resident()
+        local status = io.open "/proc/self/status"
+        local kibibytes = status and tonumber(status:read("*a"):match "VmRSS:%s*(%d+)")
+        local maps = status and io.open("/proc/self/maps"):read "*a"
+        return maps and not maps:find("libasan", 1, true) and kibibytes -- which keeps freed memory for long
+    end
+
+    it("do not hold what had come of a picture", function()
+        if not resident() then
+            pending "needs Linux, and no sanitizer"
+            return
+        end
+        local broken = { before = '{"data":[{"b64_json":"' .. HEAD, body = "AAAA", times = 2000000, close = true }
+        local held, start = {}, nil
+        for i = 1, 20 do
+            held[i] = assert(client:submit { prompt = "x", retry = "none", extra_body = { mirror = broken } })
+            local _, err = held[i]:wait()
+            assert.equal("bad_response", err.kind)
+            start = start or resident()
+        end
+        assert.is_true(resident() - start < 40000, (resident() - start) .. " KiB for 20 failures of 6 MB")
+    end)
+end)
+
 describe("save", function()
     it("streams pictures to files of their own type", function()
         local response = assert(generate({ save = directory .. "/dusk" },
@@ -368,6 +460,25 @@ describe("save", function()
         assert.equal(directory .. "/dusk-2.png", response.data[2].path)
         assert.is_nil(response.data[1].bytes)
         assert.same({ 2, 3 }, { response.data[1].width, response.data[1].height })
+    end)
+
+    it("goes where the file's whole name points to", function()
+        local answer = { body = '{"data":[' .. item(400000) .. "]}" }
+        assert(lfs.mkdir(directory .. "/season") and lfs.mkdir(directory .. "/elsewhere"))
+        local far = directory .. "/elsewhere/far.png"
+        assert(io.open(far, "w")):close()
+        assert(lfs.link("elsewhere/far.png", directory .. "/season.png", true))
+        local response = assert(generate({ save = directory .. "/season" }, answer))
+        assert.equal(directory .. "/season.png", response.data[1].path)
+        assert.equal("link", lfs.symlinkattributes(directory .. "/season.png", "mode"))
+        assert.is_true(command.read(far) == bytes_of(400000))
+        assert.same({ "far.png" }, command.names(directory .. "/elsewhere"))
+    end)
+
+    it("writes to a device as it is", function()
+        local response = assert(generate({ save = "/dev/null" }, { body = '{"data":[' .. item(9) .. "]}" }))
+        assert.equal("/dev/null", response.data[1].path)
+        assert.is_nil(lfs.attributes "/dev/null.png")
     end)
 
     it("keeps an extension, and numbers before it", function()
@@ -395,14 +506,20 @@ describe("save", function()
     end)
 
     it("leaves nothing when a function of the caller's raises", function()
-        pcall(generate, {
+        local begun
+        assert.is_false((pcall(generate, {
             save = directory .. "/dusk",
             on_progress = function(received)
-                if received > 300000 then
+                if received > 1300000 then
+                    begun = #command.names(directory)
                     error "enough"
                 end
             end,
-        }, { body = '{"data":[' .. item(4000000) .. "]}" })
+        }, {
+            pieces = { 'HTTP/1.1 200 OK\r\n\r\n{"data":[{"b64_json":"', base64(300000), base64(300000), '"}]}' },
+            pause = 0.1,
+        })))
+        assert.equal(1, begun)
         assert.same({}, command.names(directory))
     end)
 

@@ -199,6 +199,27 @@ describe("addresses", function()
         assert.equal(directory .. "/dusk-3.png", response.data[3].path)
     end)
 
+    it("have nothing for a sink before it is known that they are pictures", function()
+        local html = { pieces = { "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n", "<!doc", "type html>" .. (" "):rep(99) }, pause = 0.15 }
+        local got = {}
+        local _, err = generate({ mirrors.address(mirror, html) }, {
+            retry = "none",
+            on_progress = function() end,
+            sink = function(_, chunk)
+                got[#got + 1] = chunk
+            end,
+        })
+        assert.equal("bad_response", err.kind)
+        assert.same({}, got)
+    end)
+
+    it("are fetched again when they were cut, as that costs nothing", function()
+        local bytes = routes.bytes(5)
+        local url = mirrors.address(mirror, { id = "cut", answers = { { body = bytes, length = 9999, close = true }, { body = bytes } } })
+        assert.is_true(assert(generate { url }).data[1].bytes == bytes)
+        assert.equal(2, mirrors.count(mirror, "cut"))
+    end)
+
     it("count in on_progress", function()
         local last = 0
         assert(generate({ large(300024) }, {

@@ -31,9 +31,9 @@ local thucchien = {}
 ---| "connection" # no connection, or it broke
 ---| "tls" # the TLS handshake or the certificate check failed
 ---| "bad_response" # an answer that is cut short or malformed
----| "response_too_large" # more than `max_response_bytes`
+---| "response_too_large" # more than `max_response_bytes`, 64 pictures, 4 MiB beside them or 256 KiB of headers
 ---| "cancelled" # given up by the caller
----| "io" # a file could not be written
+---| "io" # a file could not be written, or a sink refused
 
 --- An error. `tostring(err)` is one line, without the key.
 ---@class thucchien.error
@@ -120,7 +120,7 @@ local thucchien = {}
 ---@field fallbacks? table
 ---@field mock_response? string
 ---@field on_image? fun(image: thucchien.image, index: integer) each picture as soon as it is whole
----@field on_progress? fun(received: integer, total?: integer) bytes of the answer, at most every 50 ms
+---@field on_progress? fun(received: integer, total?: integer) bytes of the answer, at most every 50 ms, and at the end
 ---@field sink? thucchien.sink takes the pictures' bytes as they come; then images have no `bytes`
 ---@field save? string writes pictures to files as they come; then images have a `path` and no `bytes`
 ---@field extra_body? table<string, any> merged into the body verbatim
