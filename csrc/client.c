@@ -273,9 +273,16 @@ static double next_start(const struct tc_client *client)
     return oldest > 0 ? oldest + WINDOW : 0;
 }
 
+/* One that waits for a function of the user's makes room for another: the function may wait for
+ * that. */
+static bool has_room(const struct tc_client *client)
+{
+    return client->running < client->max_concurrency + client->giving;
+}
+
 static bool may_start(const struct tc_client *client, double now)
 {
-    return client->running < client->max_concurrency && next_start(client) <= now;
+    return has_room(client) && next_start(client) <= now;
 }
 
 static void count_start(struct tc_client *client, double now)
@@ -456,7 +463,7 @@ static void end_serving(struct tc_client *client, bool well)
 /* The moment at which something of ours is due, or `until` if that is sooner. */
 static double next_moment(const struct tc_client *client, double until)
 {
-    bool room = client->running < client->max_concurrency;
+    bool room = has_room(client);
     double start = next_start(client);
     if (room && client->queued.first && start < until)
         until = start;

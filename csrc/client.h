@@ -56,6 +56,7 @@ struct tc_client {
     unsigned last_id;
     unsigned active;        /* requests that have not ended */
     unsigned running;       /* of those, in the multi handle */
+    unsigned giving;        /* of those, while a function of the user's takes what they brought */
     size_t turn_left;       /* bytes that this turn may still take in, or hand out */
     struct tc_buffer spare; /* a picture's buffer that the next one can use */
     struct tc_request_list queued, sending, retrying;

@@ -318,7 +318,7 @@ static void sync_timer(lua_State *L, struct client_box *box, int driver)
     if (left < 0)
         lua_pushnil(L);
     else
-        tc_pushwhole(L, left * 1000 + (left > 0 ? 1 : 0));
+        tc_pushwhole(L, floor(left * 1000) + (left > 0 ? 1 : 0));
     lua_call(L, 1, 0);
 }
 
@@ -557,8 +557,30 @@ static bool wait_slice(lua_State *L, struct client_box *box, int lent, double se
 {
     if (box->client)
         tc_client_poll(box->client, seconds < SLICE ? seconds : SLICE);
+    sync_driver(L, box, lent); /* a hook may end the wait */
     run_hooks(L);
     return deliver(L, box, lent, false);
+}
+
+/*
+ * Begins what must not take longer than a turn. A picture that was whole before comes first, and
+ * then a poll receives nothing more: to make its string costs as much as a whole turn's bytes.
+ */
+static void begin_frame(lua_State *L, struct client_box *box, int lent)
+{
+    if (!box->client)
+        return;
+    tc_client_begin_turn(box->client);
+    deliver(L, box, lent, true);
+}
+
+/* A poll that does not wait. Small answers are received and handed out at once. */
+static void poll_frame(lua_State *L, struct client_box *box, int lent)
+{
+    begin_frame(L, box, lent);
+    if (box->client)
+        tc_client_poll(box->client, 0);
+    deliver(L, box, lent, true);
 }
 
 /* Drives the client (1) until the request (2) has ended, or until the moment (3). */
@@ -568,11 +590,14 @@ static int wait_for(lua_State *L)
     const struct tc_request_box *request = tc_request_box(L, 2);
     double until = lua_tonumber(L, 3), left = until - tc_clock_now();
     tc_getuservalue(L, 1);
+    if (left <= 0)
+        poll_frame(L, box, 4);
     while (!tc_request_is_over(request) && left > 0) {
         wait_slice(L, box, 4, left);
         left = until - tc_clock_now();
     }
-    deliver(L, box, 4, false);
+    if (left > 0)
+        deliver(L, box, 4, false);
     sync_driver(L, box, 4);
     return 0;
 }
@@ -597,27 +622,6 @@ static void poll_for(lua_State *L, struct client_box *box, int lent, double seco
     double left = seconds, until = tc_clock_now() + seconds;
     while (!wait_slice(L, box, lent, left) && left > 0 && box->client && box->client->active)
         left = until - tc_clock_now();
-}
-
-/*
- * Begins what must not take longer than a turn. A picture that was whole before comes first, and
- * then a poll receives nothing more: to make its string costs as much as a whole turn's bytes.
- */
-static void begin_frame(lua_State *L, struct client_box *box, int lent)
-{
-    if (!box->client)
-        return;
-    tc_client_begin_turn(box->client);
-    deliver(L, box, lent, true);
-}
-
-/* A poll that does not wait. Small answers are received and handed out at once. */
-static void poll_frame(lua_State *L, struct client_box *box, int lent)
-{
-    begin_frame(L, box, lent);
-    if (box->client)
-        tc_client_poll(box->client, 0);
-    deliver(L, box, lent, true);
 }
 
 /* client:poll([seconds]) -> active */

@@ -520,13 +520,16 @@ static void collect(lua_State *L, int index, struct tc_part *part)
     struct tc_request_box *box = tc_request_box(L, index);
     if (box->giving || box->stopped)
         return;
+    unsigned giving = part->request->easy != NULL;
     box->giving = true;
+    part->request->client->giving += giving;
     lua_pushcfunction(L, give_all);
     lua_pushvalue(L, index);
     tc_getuservalue(L, index);
     lua_pushlightuserdata(L, part);
     int status = lua_pcall(L, 3, 0, 0);
     box->giving = false;
+    part->request->client->giving -= giving;
     tell_put_off(box);
     if (status)
         lua_error(L);
@@ -859,6 +862,27 @@ bool tc_request_has_waiter(lua_State *L, int index)
     return has;
 }
 
+/* Is the coroutine suspended by await, and not in a yield of its own? It may have called await
+ * where it could not yield, inside table.sort say, and have gone on with the error. */
+static bool is_in_await(lua_State *L, lua_State *thread)
+{
+    bool found = false;
+    lua_Debug frame;
+    if (lua_status(thread) != LUA_YIELD || !lua_checkstack(thread, 1))
+        return false;
+    luaL_getmetatable(L, TC_REQUEST);
+    lua_getfield(L, -1, "__index");
+    lua_getfield(L, -1, "await");
+    for (int level = 0; level < 2 && !found && lua_getstack(thread, level, &frame); level++) {
+        lua_getinfo(thread, "f", &frame);
+        lua_xmove(thread, L, 1);
+        found = lua_rawequal(L, -1, -2);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 3);
+    return found;
+}
+
 int tc_request_resume_waiter(lua_State *L)
 {
     int results;
@@ -876,7 +900,7 @@ int tc_request_resume_waiter(lua_State *L)
         return 0;
     }
     lua_State *thread = lua_tothread(L, 4);
-    if (!thread || lua_status(thread) != LUA_YIELD) /* somebody else resumed it meanwhile */
+    if (!thread || !is_in_await(L, thread)) /* somebody else resumed it meanwhile */
         return 0;
     int status = tc_resume(thread, L, 0, &results);
     if (status == LUA_YIELD || status == 0) {

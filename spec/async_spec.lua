@@ -312,6 +312,22 @@ describe("poll", function()
         assert.same({ "first", "second", "ABC", "cancelled" }, log)
     end)
 
+    -- The request whose function runs cannot go on meanwhile: it must not keep its place from the others.
+    it("lets on_image generate when one request may run at a time", function()
+        local own, inner = new { max_concurrency = 1, timeout = 5 }, nil
+        local response = assert(own:generate(params({
+            pieces = { "HTTP/1.1 200 OK\r\n\r\n", '{"data":[{"b64_json":"QUJD"},', '{"b64_json":"QUJE"}]}' }, pause = 0.2,
+        }, {
+            on_image = function(_, index)
+                if index == 1 then
+                    inner = assert(own:generate(params())).data[1].bytes
+                end
+            end,
+        })))
+        assert.same({ 2, "ABC" }, { #response.data, inner })
+        own:close()
+    end)
+
     it("lets a callback close the client", function()
         local log = {}
         client:submit(params(), function()
@@ -424,6 +440,17 @@ describe("wait", function()
         assert(request:wait())
     end)
 
+    it("of no time moves it on all the same", function()
+        local request = assert(client:submit(slow(0.1)))
+        local deadline = system.monotime() + 5
+        local response, err
+        repeat
+            response, err = request:wait(0)
+            system.sleep(0.005)
+        until response or err.kind ~= "timeout" or system.monotime() > deadline
+        assert.equal("ABC", response and response.data[1].bytes)
+    end)
+
     it("raises what a function of this request raised", function()
         local request = client:submit(params(nil, {
             on_image = function()
@@ -525,6 +552,25 @@ describe("await", function()
         end
         run(client)
         assert.is_truthy(response)
+    end)
+
+    it("has no hold on a coroutine that could not wait, and went on", function()
+        local request = assert(client:submit(slow(0.1)))
+        local resumed
+        local thread = coroutine.create(function()
+            local list = { 2, 1 }
+            local ok = pcall(table.sort, list, function(a, b)
+                request:await() -- no Lua yields here
+                return a < b
+            end)
+            assert(not ok)
+            resumed = { coroutine.yield "mine" }
+        end)
+        assert.same({ true, "mine" }, { coroutine.resume(thread) })
+        run(client)
+        assert.is_nil(resumed)
+        assert(coroutine.resume(thread, "by me"))
+        assert.same({ "by me" }, resumed)
     end)
 
     it("hands errors of the coroutine to poll", function()
@@ -708,6 +754,25 @@ describe("a driver", function()
         client:action()
         assert.equal("cancelled", kind)
         assert.is_nil(record.timer)
+    end)
+
+    it("knows the sockets of others after a wait that was interrupted", function()
+        local record = attach_recorder(client)
+        client:submit(slow(0.5))
+        local start = system.monotime()
+        debug.sethook(function()
+            if system.monotime() - start > 0.2 then
+                debug.sethook()
+                error("interrupted", 0)
+            end
+        end, "c")
+        local ok, err = pcall(client.generate, client, slow(5))
+        debug.sethook()
+        assert.same({ false, "interrupted" }, { ok, err })
+        assert.is_truthy(next(record.watched))
+        assert.is_truthy(record.timer)
+        client:set_driver(nil)
+        run(client)
     end)
 
     it("can be taken away", function()
