@@ -42,6 +42,7 @@ local SHOWN_LENGTH = 30 -- of a prompt in a message: one that wraps makes Neovim
 ---@field kept { path: string, link: string, image: thucchien.image }[] what is saved
 ---@field seen table<integer, true> the indices of the pictures that have come
 ---@field notified number when its progress was last told, uv.now()
+---@field clock userdata a timer, until something comes
 ---@field cancelled? boolean
 
 ---@class thucchien.nvim.folder
@@ -85,9 +86,26 @@ end
 -- Tells how far a job is, unless something was told of it just now.
 local function notify_progress(job, format, ...)
     local now = uv.now()
-    if now - job.notified >= PROGRESS_MILLISECONDS then
+    if now - job.notified >= PROGRESS_MILLISECONDS - 50 then
         job.notified = now
         notify(format:format(...))
+    end
+end
+
+-- Tells how long a job has waited, as long as nothing comes: a model draws for half a minute.
+local function start_clock(job)
+    job.clock = uv.new_timer()
+    job.clock:start(PROGRESS_MILLISECONDS, PROGRESS_MILLISECONDS, vim.schedule_wrap(function()
+        local received, _, seconds = job.request:progress()
+        if jobs[job] and received == 0 then
+            notify_progress(job, "%d s: %s", math.floor(seconds + 0.5), shown(job.prompt))
+        end
+    end))
+end
+
+local function stop_clock(job)
+    if job.clock and not job.clock:is_closing() then
+        job.clock:close()
     end
 end
 
@@ -143,6 +161,7 @@ end
 function plugin.close()
     for job in pairs(jobs) do
         job.cancelled = true
+        stop_clock(job)
         job.client:close()
     end
     if client then
@@ -386,6 +405,7 @@ end
 
 local function finish(job, response, err)
     jobs[job] = nil
+    stop_clock(job)
     for index, image in ipairs((response or err).data or {}) do
         keep(job, image, index)
     end
@@ -460,6 +480,7 @@ local function draw(prompt, place)
         return false
     end
     jobs[job] = true
+    start_clock(job)
     notify("drawing " .. shown(prompt))
     return true
 end

@@ -41,7 +41,8 @@ local function close(handle)
 end
 
 ---Lets libuv drive the client from now on; the functions of its requests are called from libuv's loop. Closing
----the client lets go of all handles. Returns a function that detaches earlier than that.
+---the client lets go of all handles; the loop has to turn once after that, or some luv crash at the program's end.
+---Returns a function that detaches earlier than that.
 ---@param client thucchien.client
 ---@param uv? table  # vim.uv, vim.loop or luv; found by itself if not given
 ---@return fun() detach
@@ -55,7 +56,9 @@ function adapter.attach(client, uv)
     -- libuv takes a socket's error for a file that was closed meanwhile, and luv prints that, in Neovim over the
     -- text. A connection that is refused is such an error. So libuv watches only what comes in; a socket that is to
     -- become writable, as one that connects is, is looked at by the clock.
+    local ticking = false -- a busy editor gets one tick at a time
     local tick = schedule(function()
+        ticking = false
         for _, socket in ipairs(keys(writers)) do
             if writers[socket] then
                 client:action(socket, "w")
@@ -70,7 +73,12 @@ function adapter.attach(client, uv)
             ticker = nil
         elseif not ticker then
             ticker = uv.new_timer()
-            ticker:start(TICK, TICK, tick)
+            ticker:start(TICK, TICK, function()
+                if not ticking then
+                    ticking = true
+                    tick()
+                end
+            end)
         end
     end
 

@@ -239,6 +239,14 @@ return {
         assert(longest < 250e6, "the loop was held for " .. longest / 1e6 .. " ms")
     end },
 
+    { "tells how long it has waited", function()
+        local shown = setup { params = slow(3) }
+        edit({ "" }, 1, 0)
+        vim.cmd "Thucchien a kite"
+        await_all()
+        matches("^thucchien: 2 s: a kite$", shown[2][1])
+    end },
+
     { "cancels by :Thucchien!", function()
         local messages = setup { params = slow(30) }
         edit({ "" }, 1, 0)
