@@ -318,7 +318,7 @@ static void sync_timer(lua_State *L, struct client_box *box, int driver)
     if (left < 0)
         lua_pushnil(L);
     else
-        tc_pushwhole(L, floor(left * 1000) + (left > 0 ? 1 : 0));
+        tc_pushwhole(L, (int64_t)(left * 1000) + (left > 0 ? 1 : 0));
     lua_call(L, 1, 0);
 }
 

@@ -74,6 +74,15 @@ describe("the C host", function()
         assert.is_true(tonumber(output:match "(%d+) frames\n$") > 3, output)
     end)
 
+    it("is clean with the address sanitizer", function()
+        local flags = " -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -o asan"
+        local status, output = shell((COMPILE:gsub(" %-o host", flags)))
+        assert.equal(0, status, output)
+        status, output = shell "./asan 'a bridge in fog' clean"
+        assert.equal(0, status, output)
+        assert.is_truthy(lfs.attributes(directory .. "/clean.png"))
+    end)
+
     it("says what went wrong, with its status", function()
         local status, output = shell("./host x", "http://127.0.0.1:1")
         assert.equal(1, status)
