@@ -521,12 +521,12 @@ static void collect(lua_State *L, int index, struct tc_part *part)
     if (box->giving || box->stopped)
         return;
     unsigned giving = part->request->easy != NULL;
-    box->giving = true;
-    part->request->client->giving += giving;
     lua_pushcfunction(L, give_all);
     lua_pushvalue(L, index);
     tc_getuservalue(L, index);
     lua_pushlightuserdata(L, part);
+    box->giving = true;
+    part->request->client->giving += giving;
     int status = lua_pcall(L, 3, 0, 0);
     box->giving = false;
     part->request->client->giving -= giving;
