@@ -437,7 +437,7 @@ describe("requests that failed", function()
             pending "needs Linux, and no sanitizer"
             return
         end
-        local broken = { before = '{"data":[{"b64_json":"' .. HEAD, body = "AAAA", times = 2000000, close = true }
+        local broken = { before = '{"data":[{"b64_json":"' .. HEAD, body = "AAAA", times = 2000000 }
         local held, start = {}, nil
         for i = 1, 20 do
             held[i] = assert(client:submit { prompt = "x", retry = "none", extra_body = { mirror = broken } })
