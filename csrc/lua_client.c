@@ -468,9 +468,7 @@ static bool hand_out(lua_State *L, int lent, int request, struct tc_part *part, 
     return true;
 }
 
-/* Has the frame the time to hand out what is next? If not, it has spent some of it on getting
- * ready.
- */
+/* Has the frame the time to hand out what is next? If not, it has spent some on getting ready. */
 static bool has_time(lua_State *L, struct client_box *box)
 {
     if (!box->client->turn_left)
