@@ -13,6 +13,7 @@
 #include "address.h"
 #include "alloc.h"
 #include "clock.h"
+#include "sigpipe.h"
 
 #include <curl/curl.h>
 #include <math.h>
@@ -24,7 +25,6 @@
 #include <windows.h>
 #else
 #include <pthread.h>
-#include <signal.h>
 #endif
 
 /* ---- the process ---- */
@@ -55,60 +55,6 @@ static void set_up_once(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, set_up);
-}
-#endif
-
-/*
- * TLS libraries write to sockets in ways that raise SIGPIPE when the other side has gone, which
- * ends a process that does not expect it. The signal is kept off this thread while libcurl runs; a
- * host's own handler, and a SIGPIPE that was pending before, stay as they were.
- */
-#ifdef _WIN32
-struct pipe_guard {
-    int unused;
-};
-
-static void guard_pipe(struct pipe_guard *guard)
-{
-    guard->unused = 0;
-}
-
-static void unguard_pipe(const struct pipe_guard *guard)
-{
-    (void)guard;
-}
-#else
-struct pipe_guard {
-    sigset_t old_mask;
-    bool was_pending;
-};
-
-static bool pipe_is_pending(void)
-{
-    sigset_t pending;
-    sigpending(&pending);
-    return sigismember(&pending, SIGPIPE) == 1;
-}
-
-static void guard_pipe(struct pipe_guard *guard)
-{
-    sigset_t pipe_only;
-    sigemptyset(&pipe_only);
-    sigaddset(&pipe_only, SIGPIPE);
-    guard->was_pending = pipe_is_pending();
-    pthread_sigmask(SIG_BLOCK, &pipe_only, &guard->old_mask);
-}
-
-static void unguard_pipe(const struct pipe_guard *guard)
-{
-    if (!guard->was_pending && pipe_is_pending()) {
-        sigset_t pipe_only;
-        int signal_number;
-        sigemptyset(&pipe_only);
-        sigaddset(&pipe_only, SIGPIPE);
-        sigwait(&pipe_only, &signal_number);
-    }
-    pthread_sigmask(SIG_SETMASK, &guard->old_mask, NULL);
 }
 #endif
 
@@ -191,13 +137,13 @@ struct tc_request *tc_client_take_ready(struct tc_client *client)
 /* Takes the attempt's handle out of libcurl's hands, if there is one. */
 static void stop_attempt(struct tc_client *client, struct tc_request *request)
 {
-    struct pipe_guard guard;
+    struct tc_sigpipe guard;
     if (!request->easy)
         return;
-    guard_pipe(&guard);
+    tc_sigpipe_block(&guard);
     curl_multi_remove_handle(client->multi, request->easy);
     tc_request_drop_attempt(request);
-    unguard_pipe(&guard);
+    tc_sigpipe_restore(&guard);
     client->running--;
 }
 
@@ -240,10 +186,10 @@ enum { SOCKETS = 4 };
 /* May close connections that were kept for long. */
 static bool add_handle(struct tc_client *client, CURL *easy)
 {
-    struct pipe_guard guard;
-    guard_pipe(&guard);
+    struct tc_sigpipe guard;
+    tc_sigpipe_block(&guard);
     bool added = curl_multi_add_handle(client->multi, easy) == CURLM_OK;
-    unguard_pipe(&guard);
+    tc_sigpipe_restore(&guard);
     return added;
 }
 
@@ -377,10 +323,10 @@ static void collect_ended(struct tc_client *client)
 
 static void resume(struct tc_client *client, struct tc_request *request)
 {
-    struct pipe_guard guard;
-    guard_pipe(&guard);
+    struct tc_sigpipe guard;
+    tc_sigpipe_block(&guard);
     int code = tc_request_resume(request);
-    unguard_pipe(&guard);
+    tc_sigpipe_restore(&guard);
     if (code == CURLE_OK)
         return;
     tc_request_judge(request, code);
@@ -416,10 +362,10 @@ static void cancel_all(struct tc_request_list *list)
 /* Which closes the connections that were kept. */
 static void clean_up(struct tc_client *client)
 {
-    struct pipe_guard guard;
-    guard_pipe(&guard);
+    struct tc_sigpipe guard;
+    tc_sigpipe_block(&guard);
     curl_multi_cleanup(client->multi);
-    unguard_pipe(&guard);
+    tc_sigpipe_restore(&guard);
     client->multi = NULL;
 }
 
@@ -492,12 +438,12 @@ static bool has_work(const struct tc_client *client)
 /* Waits at most `seconds` and serves what is ready. False as tc_loop_serve. */
 static bool serve(struct tc_client *client, double seconds)
 {
-    struct pipe_guard guard;
+    struct tc_sigpipe guard;
     if (!client->turn_left || !tc_loop_wait(&client->loop, seconds))
         return true;
-    guard_pipe(&guard);
+    tc_sigpipe_block(&guard);
     bool well = tc_loop_serve(&client->loop, client->multi, &client->turn_left);
-    unguard_pipe(&guard);
+    tc_sigpipe_restore(&guard);
     return well;
 }
 
@@ -532,13 +478,13 @@ void tc_client_poll(struct tc_client *client, double seconds)
 
 void tc_client_action(struct tc_client *client, intptr_t socket, int events)
 {
-    struct pipe_guard guard;
+    struct tc_sigpipe guard;
     if (!client->active || !client->multi)
         return;
     begin_serving(client);
-    guard_pipe(&guard);
+    tc_sigpipe_block(&guard);
     bool well = tc_loop_action(&client->loop, client->multi, socket, events);
-    unguard_pipe(&guard);
+    tc_sigpipe_restore(&guard);
     end_serving(client, well);
 }
 

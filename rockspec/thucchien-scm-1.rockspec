@@ -63,6 +63,7 @@ build = {
             "csrc/reader.c",
             "csrc/request.c",
             "csrc/scan.c",
+            "csrc/sigpipe.c",
             "csrc/thucchien.c",
             "csrc/writer.c",
          },
