@@ -69,7 +69,7 @@ LUA_MODULES := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
 
 # The splitter is what is neither binding nor engine. Its unit tests link it and nothing else.
 BINDING := $(filter csrc/thucchien.c csrc/lua_%.c,$(SOURCES))
-ENGINE := $(filter $(patsubst %,csrc/%.c,address client failure loop request),$(SOURCES))
+ENGINE := $(filter $(patsubst %,csrc/%.c,address client failure loop proxy request),$(SOURCES))
 SPLITTER := $(filter-out $(BINDING) $(ENGINE),$(SOURCES))
 C_TESTS := $(patsubst spec/c/%.c,$(OUT)/c/%,$(sort $(wildcard spec/c/test_*.c)))
 
@@ -112,6 +112,7 @@ $(OUT)/c/%: spec/c/%.c $(SPLITTER:csrc/%.c=$(OUT)/obj/%.o) | deps-test
 
 # Of the engine, but it needs no libcurl.
 $(OUT)/c/test_address: $(OUT)/obj/address.o
+$(OUT)/c/test_proxy: $(OUT)/obj/address.o $(OUT)/obj/proxy.o
 
 # Compares with Lua 5.4 and its lua-cjson, whichever Lua the rest is for.
 $(OUT)/c/replay_whole: INCLUDES :=

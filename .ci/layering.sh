@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Checks the layers of csrc/ by what each file includes.
 #
-#   binding   thucchien.c binding.h lua_*          the only files that include Lua's headers
-#   engine    address client failure loop request  the only ones that include libcurl's
-#   splitter  all the rest                         the C library, intrinsics, and each other
+#   binding   thucchien.c binding.h lua_*    the only files that include Lua's headers
+#   engine    address client failure loop proxy request
+#                                            the only ones that include libcurl's
+#   splitter  all the rest                   the C library, intrinsics, and each other
 #
 # A layer includes its own headers and those below, never one above. Since that holds for every
 # file, nothing is reached through another header either.
@@ -13,7 +14,7 @@ cd "$(dirname "$0")/../csrc"
 layer() {
     case $1 in
     thucchien.c | binding.h | lua_*.[ch]) echo binding ;;
-    address.[ch] | client.[ch] | loop.[ch] | request.[ch] | failure.[ch]) echo engine ;;
+    address.[ch] | client.[ch] | loop.[ch] | proxy.[ch] | request.[ch] | failure.[ch]) echo engine ;;
     *) echo splitter ;;
     esac
 }

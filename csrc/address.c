@@ -7,6 +7,7 @@
 
 #include "address.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -47,14 +48,19 @@ static const unsigned char embeddings[][12] = {
     {0},
 };
 
-static bool is_in(const unsigned char *address, const struct block *block)
+static bool begins_alike(const unsigned char *a, const unsigned char *b, unsigned bits)
 {
-    for (unsigned bit = 0; bit < block->bits; bit++) {
+    for (unsigned bit = 0; bit < bits; bit++) {
         unsigned char mask = (unsigned char)(0x80U >> bit % 8);
-        if ((address[bit / 8] & mask) != (block->start[bit / 8] & mask))
+        if ((a[bit / 8] & mask) != (b[bit / 8] & mask))
             return false;
     }
     return true;
+}
+
+static bool is_in(const unsigned char *address, const struct block *block)
+{
+    return begins_alike(address, block->start, block->bits);
 }
 
 static bool is_private4(const unsigned char *address)
@@ -91,17 +97,81 @@ bool tc_address_is_private(const struct sockaddr *address)
     return true;
 }
 
-bool tc_address_text_is_private(const char *text)
+/* Reads the first `size` characters of a text. Returns the address's bytes: 4, 16, or 0 for none.
+ */
+static unsigned parse(const char *text, size_t size, unsigned char *address)
 {
     char bare[64];
-    unsigned char address[16];
-    text += *text == '[';
-    size_t size = strcspn(text, "]%"); /* a zone does not count */
-    if (size >= sizeof(bare))
-        return false;
-    memcpy(bare, text, size);
-    bare[size] = '\0';
+    if (size && *text == '[')
+        text++, size--;
+    size_t end = 0;
+    while (end < size && text[end] != ']' && text[end] != '%') /* a zone does not count */
+        end++;
+    if (end && text[end - 1] == '.') /* "127.0.0.1." is what it is without its dot */
+        end--;
+    if (end >= sizeof(bare))
+        return 0;
+    memcpy(bare, text, end);
+    bare[end] = '\0';
     if (inet_pton(AF_INET, bare, address) == 1)
-        return is_private4(address);
-    return inet_pton(AF_INET6, bare, address) == 1 && is_private6(address);
+        return 4;
+    return inet_pton(AF_INET6, bare, address) == 1 ? 16 : 0;
+}
+
+bool tc_address_text_is_private(const char *text)
+{
+    unsigned char address[16];
+    unsigned bytes = parse(text, strlen(text), address);
+    return bytes == 4    ? is_private4(address)
+           : bytes == 16 ? is_private6(address)
+                         : tc_address_text_is_loopback(text);
+}
+
+static bool equals(const char *text, const char *lower, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (tolower((unsigned char)text[i]) != lower[i])
+            return false;
+    return true;
+}
+
+static bool is_localhost(const char *name)
+{
+    static const char localhost[] = "localhost";
+    const size_t least = sizeof(localhost) - 1;
+    size_t size = strlen(name);
+    if (size && name[size - 1] == '.')
+        size--;
+    bool alone = size == least || (size > least && name[size - least - 1] == '.');
+    return alone && equals(name + size - least, localhost, least);
+}
+
+bool tc_address_text_is_loopback(const char *text)
+{
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff}, one[16] = {[15] = 1};
+    unsigned char address[16];
+    unsigned bytes = parse(text, strlen(text), address);
+    if (bytes == 16)
+        return !memcmp(address, one, sizeof(one)) ||
+               (!memcmp(address, mapped, sizeof(mapped)) && address[sizeof(mapped)] == 127);
+    return bytes == 4 ? address[0] == 127 : is_localhost(text);
+}
+
+bool tc_address_text_is_in(const char *text, const char *block, size_t size)
+{
+    unsigned char address[16], start[16];
+    const char *slash = memchr(block, '/', size);
+    size_t digits = slash ? (size_t)(slash - block) : size;
+    unsigned bytes = parse(text, strlen(text), address);
+    if (!bytes || parse(block, digits, start) != bytes)
+        return false;
+    unsigned bits = 0;
+    for (size_t i = digits + 1; i < size; i++) {
+        if (!isdigit((unsigned char)block[i]) || bits > 128)
+            return false;
+        bits = bits * 10 + (unsigned)(block[i] - '0');
+    }
+    if (digits + 1 >= size) /* an address alone, or nothing behind the slash */
+        bits = bytes * 8;
+    return bits <= bytes * 8 && begins_alike(address, start, bits);
 }

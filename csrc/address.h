@@ -6,6 +6,7 @@
 #define TC_ADDRESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct sockaddr;
 
@@ -14,7 +15,14 @@ struct sockaddr;
  * private. */
 bool tc_address_is_private(const struct sockaddr *address);
 
-/* The same for an address in text, with or without brackets; false for a name. */
+/* The same for the host of a URL, an address with or without brackets; false for a name, unless
+ * that is one of this machine's own. */
 bool tc_address_text_is_private(const char *text);
+
+/* Is the host of a URL this machine: a loopback address, or a name that RFC 6761 keeps for it? */
+bool tc_address_text_is_loopback(const char *text);
+
+/* Is the address `text` in `block`, "10.0.0.0/8" or an address alone, of `size` characters? */
+bool tc_address_text_is_in(const char *text, const char *block, size_t size);
 
 #endif

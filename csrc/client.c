@@ -13,6 +13,7 @@
 #include "address.h"
 #include "alloc.h"
 #include "clock.h"
+#include "proxy.h"
 #include "sigpipe.h"
 
 #include <curl/curl.h>
@@ -530,26 +531,16 @@ struct tc_request *tc_client_submit(struct tc_client *client,
 
 /* ---- life ---- */
 
-static bool is_loopback(const char *host)
+/* The host of a URL as libcurl will look it up: letters of other scripts may spell "localhost" or
+ * digits. To be freed with curl_free. */
+static CURLUcode get_host(CURLU *url, char **host)
 {
-    size_t size = strlen(host);
-    bool is_address = strspn(host, "0123456789.") == size; /* not 127.0.0.1.example.com */
-    return !strcmp(host, "localhost") || (is_address && !strncmp(host, "127.", 4)) ||
-           !strcmp(host, "[::1]") || (size > 10 && !strcmp(host + size - 10, ".localhost"));
-}
-
-/* Is it on this machine, and plain http? Then no proxy of the environment's is to see it. False: no
- * memory. */
-static bool find_place(CURLU *url, bool *local, bool *direct)
-{
-    char *scheme = NULL, *host = NULL;
-    bool well = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-                curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK;
-    *local = well && is_loopback(host);
-    *direct = *local && !strcmp(scheme, "http");
-    curl_free(scheme);
-    curl_free(host);
-    return well;
+#ifdef CURLU_PUNYCODE /* 7.88 */
+    CURLUcode code = curl_url_get(url, CURLUPART_HOST, host, CURLU_PUNYCODE);
+    if (code == CURLUE_OK || code == CURLUE_OUT_OF_MEMORY)
+        return code;
+#endif
+    return curl_url_get(url, CURLUPART_HOST, host, 0);
 }
 
 static CURLUcode has_part(CURLU *url, CURLUPart part)
@@ -579,10 +570,11 @@ struct allowance {
 static const char *check_place(const char *scheme, const char *host,
                                const struct allowance *allowed)
 {
-    bool http_allowed = allowed->http_anywhere || (allowed->http_here && is_loopback(host));
+    bool http_allowed =
+        allowed->http_anywhere || (allowed->http_here && tc_address_text_is_loopback(host));
     if (!strcmp(scheme, "http") && !http_allowed)
         return allowed->no_http;
-    if (!allowed->private_address && (is_loopback(host) || tc_address_text_is_private(host)))
+    if (!allowed->private_address && tc_address_text_is_private(host))
         return "it is at a private address";
     return NULL;
 }
@@ -594,7 +586,7 @@ static const char *check_parts(CURLU *url, const struct allowance *allowed)
     if (!wrong && strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
         wrong = "only https and http are spoken";
     if (!wrong)
-        wrong = wrong_code(curl_url_get(url, CURLUPART_HOST, &host, 0));
+        wrong = wrong_code(get_host(url, &host));
     if (!wrong)
         wrong = check_place(scheme, host, allowed);
     curl_free(scheme);
@@ -640,21 +632,33 @@ const char *tc_client_check_picture_url(const struct tc_client *client, const ch
     return check_url(url, &allowed);
 }
 
-/* Does the environment name a proxy for https? */
-static bool has_proxy_variable(void)
+/* The proxy for a place, or NULL. Plain http to this machine is no business of the environment's.
+ */
+static const char *proxy_for(const struct tc_client *client, const char *scheme, const char *host)
 {
-    static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const char *value = getenv(names[i]);
-        if (value && *value)
-            return true;
-    }
-    return false;
+    const char *proxy = client->proxy;
+    if (!proxy && (strcmp(scheme, "http") != 0 || !tc_address_text_is_loopback(host)))
+        proxy = tc_proxy_of_environment(scheme);
+    return proxy && !tc_proxy_is_exempt(host) ? proxy : NULL;
 }
 
-bool tc_client_is_proxied(const struct tc_client *client)
+bool tc_client_find_proxy(const struct tc_client *client, const char *url, const char **proxy)
 {
-    return client->proxy ? *client->proxy != '\0' : !client->direct && has_proxy_variable();
+    char *scheme = NULL, *host = NULL;
+    CURLU *parts = curl_url();
+    CURLUcode code = CURLUE_OUT_OF_MEMORY;
+    if (parts)
+        code = curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
+    if (code == CURLUE_OK)
+        code = curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0);
+    if (code == CURLUE_OK)
+        code = get_host(parts, &host);
+    /* Of a URL that is none libcurl will say so itself. */
+    *proxy = code == CURLUE_OK ? proxy_for(client, scheme, host) : NULL;
+    curl_free(scheme);
+    curl_free(host);
+    curl_url_cleanup(parts);
+    return code != CURLUE_OUT_OF_MEMORY;
 }
 
 /* libcurl's own bundle, where the caller names none: NULL when there is none to be named. */
@@ -701,13 +705,17 @@ static void trim_slashes(char *url)
 /* False when memory is short. */
 static bool set_base_url(struct tc_client *client)
 {
+    char *host = NULL;
     CURLU *url = curl_url();
     bool well = url && client->base_url &&
                 curl_url_set(url, CURLUPART_URL, client->base_url, 0) == CURLUE_OK &&
-                find_place(url, &client->local, &client->direct);
-    curl_url_cleanup(url);
-    if (well)
+                get_host(url, &host) == CURLUE_OK;
+    if (well) {
+        client->local = tc_address_text_is_loopback(host);
         trim_slashes(client->base_url);
+    }
+    curl_free(host);
+    curl_url_cleanup(url);
     return well;
 }
 

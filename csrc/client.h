@@ -45,8 +45,7 @@ struct tc_client {
     unsigned max_concurrency;
     uint64_t max_response_bytes;
     bool http2;
-    bool local;  /* the base URL is one of this machine's */
-    bool direct; /* no proxy but the one that was given */
+    bool local; /* the base URL is one of this machine's */
     struct tc_loop loop;
     struct tc_kept kept[TC_KEPT]; /* the latest, in turn */
     unsigned next_kept;
@@ -76,8 +75,12 @@ const char *tc_client_check_url(const char *url, bool allow_http);
 const char *tc_client_check_picture_url(const struct tc_client *client, const char *url,
                                         bool trusted);
 
-/* May a proxy stand between this client and https servers? */
-bool tc_client_is_proxied(const struct tc_client *client);
+/*
+ * The proxy between this client and `url`: its own, or the environment's for such URLs, unless
+ * $NO_PROXY has the host; NULL for none. What it says is to be copied at once. False when memory is
+ * short.
+ */
+bool tc_client_find_proxy(const struct tc_client *client, const char *url, const char **proxy);
 
 /* What these return when it is not the URL's fault. */
 extern const char tc_client_no_memory[];

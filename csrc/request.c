@@ -255,7 +255,7 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
     struct tc_request *request = user;
     (void)local_ip, (void)port;
     request->at_private_address =
-        !tc_client_is_proxied(request->client) && tc_address_text_is_private(ip);
+        !request->proxied && tc_address_text_is_private(ip); /* a proxy's is not the server's */
     if (request->timing.sent > 0 && !request->unbilled) {
         struct tc_failure failure;
         tc_failure_set(&failure, TC_CONNECTION,
@@ -592,12 +592,18 @@ static bool set_certificates(CURL *easy, const struct tc_client *client)
     return curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file) == CURLE_OK;
 }
 
-/* False when memory is short: without its setting a request might go through another proxy. */
-static bool set_proxy(CURL *easy, const struct tc_client *client)
+/*
+ * Says which proxy stands in between, or that none does, and that this holds whatever libcurl makes
+ * of the environment: guard_addresses relies on it. False when memory is short.
+ */
+static bool set_proxy(CURL *easy, struct tc_request *request)
 {
-    const char *proxy = client->proxy ? client->proxy : "";
-    return (!client->proxy && !client->direct) ||
-           curl_easy_setopt(easy, CURLOPT_PROXY, proxy) == CURLE_OK;
+    const char *proxy;
+    if (!tc_client_find_proxy(request->client, request->url, &proxy))
+        return false;
+    request->proxied = proxy != NULL;
+    return curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_NOPROXY, "") == CURLE_OK;
 }
 
 /* Opens no socket to an address that is not of the internet: it was an answer that pointed there.
@@ -614,8 +620,7 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
 /* A proxy looks names up itself: its own address is not the server's. */
 static void guard_addresses(CURL *easy, struct tc_request *request)
 {
-    const struct tc_client *client = request->client;
-    if (!request->picture || request->trusted || client->local || tc_client_is_proxied(client))
+    if (!request->picture || request->trusted || request->client->local || request->proxied)
         return;
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
@@ -639,9 +644,11 @@ static bool set_connection(CURL *easy, struct tc_request *request)
 #if LIBCURL_VERSION_NUM >= 0x075700
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* not to wait for a name that no one wants */
 #endif
-    guard_addresses(easy, request);
     set_protocols(easy);
-    return set_proxy(easy, client) && set_certificates(easy, client);
+    if (!set_proxy(easy, request))
+        return false;
+    guard_addresses(easy, request);
+    return set_certificates(easy, client);
 }
 
 /* False where the libcurl that is there is older than 7.80. */

@@ -109,6 +109,7 @@ struct tc_request {
     struct tc_body *body;
     uint64_t body_position; /* of it, what libcurl has taken in this attempt */
     bool unbilled, picture, trusted, may_be_empty;
+    bool proxied;            /* a proxy stands between, in this attempt */
     bool at_private_address; /* the server that it was sent to */
     bool kept_away;          /* from a server, because that is at a private address */
     struct tc_rule rules[TC_RULES];

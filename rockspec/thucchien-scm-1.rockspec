@@ -60,6 +60,7 @@ build = {
             "csrc/lua_room.c",
             "csrc/lua_routes.c",
             "csrc/number.c",
+            "csrc/proxy.c",
             "csrc/reader.c",
             "csrc/request.c",
             "csrc/scan.c",

@@ -221,7 +221,9 @@ describe("options", function()
     end)
 
     it("let plain http to a loopback, or on demand", function()
-        for _, url in ipairs { "http://localhost:1", "http://127.0.0.1:1/v1", "http://[::1]:1", "http://api.localhost" } do
+        for _, url in ipairs { "http://localhost:1", "http://127.0.0.1:1/v1", "http://[::1]:1", "http://api.localhost",
+            "http://LOCALHOST:1", "http://localhost.:1", "http://Api.LocalHost", "http://127.1:1", "http://0x7f.0.0.1",
+            "http://[0:0:0:0:0:0:0:1]:1", "http://[::ffff:127.0.0.1]:1" } do
             assert(thucchien.new { base_url = url }):close()
         end
         assert(thucchien.new { base_url = "http://example.com", allow_http = true }):close()

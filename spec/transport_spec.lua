@@ -218,3 +218,87 @@ describe("another process", function()
         assert.matches("table: ", printed)
     end)
 end)
+
+-- The mirror is the proxy here, and says what a gateway elsewhere would: that a picture is at `url`.
+describe("a picture that an answer points to", function()
+    -- A name that the system, and no rule of ours, takes for this machine: its own, as a rule.
+    local function name_of_this_machine()
+        local pipe = assert(io.popen "getent hosts $(hostname) ip6-localhost")
+        local name = pipe:read("*a"):match "%S+%s+(%S+)"
+        pipe:close()
+        return name
+    end
+
+    -- What becomes of it, for a gateway at `base`; `options` are more of them, in Lua.
+    local function fetch(url, words, options, base)
+        return (run(([[
+            local client = assert(require("thucchien").new { max_retries = 0, allow_http = true, %s })
+            local response, err = client:generate { prompt = "x", model = "any/model", timeout = 5,
+                extra_body = { mirror = { body = '{"data":[{"url":"%s"}]}' } } }
+            print(response and "fetched" or err.kind .. ": " .. err.message)
+        ]]):format(options or "", url), environment(base or "http://gateway.example") .. " " .. words))
+    end
+
+    -- What comes of the mirror's answer to a CONNECT: of a name that nobody else can look up.
+    local TUNNELED = "the server does not speak TLS"
+
+    local function port()
+        return mirror.url:match "%d+$"
+    end
+
+    it("goes through the proxy", function()
+        local elsewhere = "https://pictures.example:1/a.png"
+        assert.matches(TUNNELED, fetch(elsewhere, "http_proxy=" .. mirror.url .. " https_proxy=" .. mirror.url))
+        assert.matches(TUNNELED, fetch(elsewhere, "", ("proxy = %q"):format(mirror.url)))
+    end)
+
+    it("or is guarded, where NO_PROXY has its host", function()
+        local name = name_of_this_machine()
+        if not name then
+            pending "this machine has no other name than localhost"
+        end
+        local url, proxies = ("https://%s:%s/a.png"):format(name, port()), "http_proxy=" .. mirror.url .. " https_proxy=" .. mirror.url
+        local option = ("proxy = %q"):format(mirror.url)
+        local parent = name:match "^[^.]+(%..+)$"
+        for _, list in ipairs { name, name:upper(), "pictures.example," .. name, parent or name } do
+            for _, variable in ipairs { "no_proxy", "NO_PROXY" } do
+                local words = ("%s=%s"):format(variable, list)
+                assert.matches("it is at a private address", fetch(url, proxies .. " " .. words))
+                assert.matches("it is at a private address", fetch(url, words, option))
+            end
+        end
+    end)
+
+    it("or is guarded, where the proxy is for other URLs", function()
+        local name = name_of_this_machine()
+        if not name then
+            pending "this machine has no other name than localhost"
+        end
+        local url = ("https://%s:%s/a.png"):format(name, port())
+        assert.matches("it is at a private address", fetch(url, "http_proxy=" .. mirror.url))
+    end)
+
+    it("is not reached at a private address because the proxy is at one", function()
+        for _, words in ipairs { "http_proxy=", "all_proxy=", "ALL_PROXY=" } do
+            assert.matches("it is at a private address", fetch(("https://127.0.0.1:%s/a.png"):format(port()), words .. mirror.url))
+        end
+        assert.matches("it is at a private address",
+            fetch(("https://10.0.0.1:%s/a.png"):format(port()), "", ("proxy = %q"):format(mirror.url)))
+    end)
+
+    it("is not at this machine, however that is written", function()
+        for _, host in ipairs {
+            "LOCALHOST", "LocalHost", "localhost.", "a.LOCALHOST", "127.0.0.1.", "127.1", "0x7f.1", "0177.0.0.1",
+            "2130706433", "%31%32%37.0.0.1", "loc%61lhost", "[::1]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]",
+            "[::FFFF:7f00:1]", "0.0.0.0", "[::]",
+        } do
+            local said = fetch(("https://%s:%s/a.png"):format(host, port()), "https_proxy=" .. mirror.url .. " http_proxy=" .. mirror.url)
+            assert.matches("it is at a private address", said, 1, true)
+        end
+    end)
+
+    it("is fetched through a proxy for a gateway on this machine too", function()
+        local said = fetch("https://pictures.example:1/a.png", "https_proxy=" .. mirror.url, "", mirror.url)
+        assert.matches(TUNNELED, said)
+    end)
+end)

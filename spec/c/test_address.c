@@ -155,11 +155,12 @@ static void test_zone(void **state)
 /* What a name leads to is known when it is looked up, not before. */
 static void test_names(void **state)
 {
-    static const char *const names[] = {
-        "",           "localhost",  "example.com", "10.0.0.1.example.com",
-        "10.0.0",     "10.0.0.0.1", "010.0.0.1",   "0x7f.1",
-        "2130706433", "[",          "[]",          "%",
-        "::g",        ":::",        "1.2.3.4 "};
+    static const char *const names[] = {"",          "example.com", "10.0.0.1.example.com",
+                                        "10.0.0",    "10.0.0.0.1",  "010.0.0.1",
+                                        "0x7f.1",    "2130706433",  "[",
+                                        "[]",        "%",           "::g",
+                                        ":::",       "1.2.3.4 ",    ".",
+                                        "10.0.0.1.."};
     char longest[300];
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -172,6 +173,39 @@ static void test_names(void **state)
         expect_text(longest, false);
         longest[size] = '1';
     }
+}
+
+static void test_this_machine(void **state)
+{
+    static const char *const here[] = {
+        "localhost",      "LOCALHOST", "localhost.",         "a.localhost",
+        "a.b.LocalHost.", "127.0.0.1", "127.255.255.255",    "127.0.0.1.",
+        "[::1]",          "::1",       "[::ffff:127.0.0.1]", "[::FFFF:7f00:1]"};
+    static const char *const elsewhere[] = {"",
+                                            ".",
+                                            "localhost.example",
+                                            "ocalhost",
+                                            "xlocalhost",
+                                            "localhost..",
+                                            "localhos",
+                                            "126.0.0.1",
+                                            "128.0.0.1",
+                                            "0.0.0.0",
+                                            "127.0.0.1.example.com",
+                                            "127.1",
+                                            "[::2]",
+                                            "[::]",
+                                            "[::ffff:128.0.0.1]",
+                                            "[64:ff9b::127.0.0.1]"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++) {
+        if (!tc_address_text_is_loopback(here[i]))
+            fail_msg("\"%s\" is this machine", here[i]);
+        expect_text(here[i], true);
+    }
+    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
+        if (tc_address_text_is_loopback(elsewhere[i]))
+            fail_msg("\"%s\" is not this machine", elsewhere[i]);
 }
 
 static void test_other_families(void **state)
@@ -190,9 +224,10 @@ static void test_other_families(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_version_4), cmocka_unit_test(test_version_4_in_6),
-        cmocka_unit_test(test_version_6), cmocka_unit_test(test_zone),
-        cmocka_unit_test(test_names),     cmocka_unit_test(test_other_families),
+        cmocka_unit_test(test_version_4),      cmocka_unit_test(test_version_4_in_6),
+        cmocka_unit_test(test_version_6),      cmocka_unit_test(test_zone),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_this_machine),
+        cmocka_unit_test(test_other_families),
     };
     return cmocka_run_group_tests_name("address", tests, NULL, NULL);
 }

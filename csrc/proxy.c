@@ -1,0 +1,78 @@
+/*
+ * What the environment says of proxies: see proxy.h.
+ */
+#include "proxy.h"
+
+#include "address.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The first of the variables that is set to something, or NULL. */
+static const char *first_of(const char *const *names)
+{
+    for (; *names; names++) {
+        const char *value = getenv(*names);
+        if (value && *value)
+            return value;
+    }
+    return NULL;
+}
+
+const char *tc_proxy_of_environment(const char *scheme)
+{
+    /* A server tells CGI programs in HTTP_PROXY what its client has sent in a header. */
+    static const char *const http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
+    static const char *const https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+                                        NULL};
+    return first_of(strcmp(scheme, "http") != 0 ? https : http);
+}
+
+static bool equals(const char *a, const char *b, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (tolower((unsigned char)a[i]) != tolower((unsigned char)b[i]))
+            return false;
+    return true;
+}
+
+/* Is the name that of the entry, or one below it? A dot at either end of the entry says nothing. */
+static bool is_below(const char *name, const char *entry, size_t size)
+{
+    size_t length = strlen(name);
+    if (length && name[length - 1] == '.')
+        length--;
+    if (size && entry[size - 1] == '.')
+        size--;
+    if (size && *entry == '.')
+        entry++, size--;
+    if (!size || size > length || !equals(name + length - size, entry, size))
+        return false;
+    return size == length || name[length - size - 1] == '.';
+}
+
+bool tc_proxy_is_in_list(const char *list, const char *host)
+{
+    static const char separators[] = ", \t";
+    bool is_address = tc_address_text_is_in(host, host, strlen(host));
+    if (!strcmp(list, "*"))
+        return true;
+    for (;;) {
+        list += strspn(list, separators);
+        size_t size = strcspn(list, separators);
+        if (!size)
+            return false;
+        if (is_address ? tc_address_text_is_in(host, list, size) : is_below(host, list, size))
+            return true;
+        list += size;
+    }
+}
+
+bool tc_proxy_is_exempt(const char *host)
+{
+    static const char *const names[] = {"no_proxy", "NO_PROXY", NULL};
+    const char *list = first_of(names);
+    return list && tc_proxy_is_in_list(list, host);
+}
