@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 /* The decimal number that `text` begins with ("0.04", "1e-05", "8123.456"), or `otherwise` where it
- * begins with none or with a negative one. */
+ * begins with none, with a negative one, or with one too large for a double. */
 double tc_decimal(const char *text, double otherwise);
 
 /* Has `number` no fraction, and is it small enough for a double to count in steps of one? (libm's

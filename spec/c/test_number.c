@@ -40,6 +40,17 @@ static const struct row {
     {"1e", 1},
     {"1ex", 1},
     {"0x10", 0},
+    {"1e400", -7},
+    {"1e99999999999999999999", -7},
+    {"1e-99999999999999999999", 0},
+    {"1e-400", 0},
+    {"0e400", 0},
+    {"0e99999999999999999999", 0},
+    {"0.0e-400", 0},
+    {"1e-", 1},
+    {"1e 5", 1},
+    {"12345678901234567890", 12345678901234567890.0},
+    {"0.00000000000000000001234", 1.234e-20},
     {"", -7},
     {".", -7},
     {"-1", -7},
@@ -89,7 +100,9 @@ static void test_far_too_large_or_small(void **state)
 {
     (void)state;
     assert_true(tc_decimal("1e300", OTHERWISE) > 0.999999e300);
-    assert_true(tc_decimal("1e999999999999999999999", OTHERWISE) >= 1e299);
+    assert_true(tc_decimal("1e999999999999999999999", OTHERWISE) <= OTHERWISE);
+    assert_true(tc_decimal("1.7976931348623e308", OTHERWISE) > 1.79e308);
+    assert_true(tc_decimal("1.8e308", OTHERWISE) <= OTHERWISE);
     assert_true(tc_decimal("1e-300", OTHERWISE) < 1e-299);
     double tiny = tc_decimal("1e-999999999999999999999", OTHERWISE);
     assert_true(tiny >= 0 && tiny < 1e-299);
@@ -97,23 +110,24 @@ static void test_far_too_large_or_small(void **state)
     assert_true(tc_decimal("0e999", OTHERWISE) <= 0);
 }
 
-/* A thousand digits, before the point or behind it, are a number and never NaN. */
+/* A thousand digits, before the point or behind it, are a number, or too large for one. */
 static void test_very_many_digits(void **state)
 {
-    static const char *const tails[] = {"", "e-300", "e300", ".5", ".5e-300"};
+    static const struct row tails[] = {{"", -7},      {"e300", -7},     {".5", -7},
+                                       {"e-1000", 1}, {"e-800", 1e200}, {".5e-995", 1e5}};
     char text[1100];
     (void)state;
     for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
         memset(text, '9', 1000);
-        snprintf(text + 1000, sizeof(text) - 1000, "%s", tails[i]);
+        snprintf(text + 1000, sizeof(text) - 1000, "%s", tails[i].text);
         double got = tc_decimal(text, OTHERWISE);
-        if (!(got > 1e300))
-            fail_msg("1000 nines and \"%s\": %g", tails[i], got);
+        if (!(fabs(got - tails[i].wanted) <= fabs(tails[i].wanted) * 1e-14))
+            fail_msg("1000 nines and \"%s\": %g", tails[i].text, got);
         memset(text, '0', 1000);
         text[1] = '.';
         got = tc_decimal(text, OTHERWISE);
         if (!(got >= 0 && got <= 0))
-            fail_msg("1000 zeros and \"%s\": %g", tails[i], got);
+            fail_msg("1000 zeros and \"%s\": %g", tails[i].text, got);
     }
     memset(text, '3', 1000);
     memcpy(text, "0.", 2);
