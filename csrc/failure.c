@@ -272,7 +272,7 @@ static char *unwrap(char *message)
 {
     static const char *const tails[] = {"Traceback (most recent call last)",
                                         "Received Model Group=", "Available Model Group"};
-    if (isdigit((unsigned char)message[0]) && !strncmp(message + 3, ": ", 2))
+    if (strspn(message, "0123456789") == 3 && !strncmp(message + 3, ": ", 2))
         message += 5;
     if (!strncmp(message, "{'error': ", 10)) {
         char *last = message + strlen(message);
