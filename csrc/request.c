@@ -77,10 +77,7 @@ static bool add_credentials(struct curl_slist **headers, enum tc_credentials cre
 static bool same_name(const char *a, const char *b)
 {
     size_t size = strcspn(a, ":;");
-    for (size_t i = 0; i < size; i++)
-        if (tolower((unsigned char)a[i]) != tolower((unsigned char)b[i]))
-            return false;
-    return b[size] == ':' || b[size] == ';';
+    return curl_strnequal(a, b, size) && (b[size] == ':' || b[size] == ';');
 }
 
 static bool is_among(const char *const *lines, const char *line)
@@ -295,11 +292,8 @@ static int on_seek(void *user, curl_off_t offset, int origin)
 /* The value of the header `line` when its name is `name`, copied; false when it is another. */
 static bool header_is(const char *line, size_t size, const char *name, char *value, size_t room)
 {
-    size_t i = 0;
-    for (; name[i]; i++)
-        if (i >= size || tolower((unsigned char)line[i]) != name[i])
-            return false;
-    if (i >= size || line[i] != ':')
+    size_t i = strlen(name);
+    if (i >= size || line[i] != ':' || !curl_strnequal(line, name, i))
         return false;
     for (i++; i < size && (line[i] == ' ' || line[i] == '\t'); i++)
         continue;
@@ -313,13 +307,14 @@ static bool header_is(const char *line, size_t size, const char *name, char *val
     return true;
 }
 
-/* A header answer begins: an interim one (100, 103) may have come before it. */
-static void begin_answer(struct tc_request *request, const char *line, size_t size)
+/*
+ * An answer's headers begin; those of an interim one (100, 103) may have come before. The status is
+ * what libcurl has read, which knows status lines from header lines that look like one.
+ */
+static void begin_answer(struct tc_request *request)
 {
-    char text[32];
-    snprintf(text, sizeof(text), "%.*s", (int)(size < 31 ? size : 31), line);
-    const char *status = strchr(text, ' ');
-    request->status = status ? (long)tc_decimal(status + 1, 0) : 0;
+    request->status = 0;
+    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &request->status);
     request->retry_after = -1;
     request->encoded = false;
     request->content_type[0] = request->redirect[0] = request->request_id[0] = '\0';
@@ -385,8 +380,8 @@ static size_t on_header(char *line, size_t one, size_t size, void *user)
         abort_with(request, &failure);
         return 0;
     }
-    if (size >= 6 && !memcmp(line, "HTTP/", 5) && isdigit((unsigned char)line[5]))
-        begin_answer(request, line, size);
+    if (request->status < 200 && size >= 5 && !memcmp(line, "HTTP/", 5))
+        begin_answer(request);
     else
         note_header(request, line, size);
     return size;

@@ -204,6 +204,9 @@ describe("Google's error inside the gateway's", function()
         { "an overload", 503, google('"The model is overloaded."', 503, "UNAVAILABLE"), "server_error", "The model is overloaded" },
         { "the key of whoever asks", 400, google('"bad key ' .. KEY .. '"', 400, "X"), "invalid_request", "bad key sk-...cdef" },
         { "half of it", 400, google('"half"', 400, "X"):sub(1, -20), "invalid_request", "half" },
+        { "a message that is short", 400, '{"": 1, "error": {"message": "5"}}', "invalid_request", "5" },
+        { "one of two digits", 400, '{": ": 1, "error": {"message": "42"}}', "invalid_request", "42" },
+        { "one of three digits", 400, '{"error": {"message": "429"}, "a": ": : : b"}', "invalid_request", "429" },
         { "no message in it", 400, '{"error":{"code":400}}', "invalid_request", '{"error":{"code":400}}' },
         { "a message that is null", 400, '{"error":{"message":null}}', "invalid_request", '{"error":{"message":null}}' },
         { "braces, but no document", 400, "{model} is missing", "invalid_request", "{model} is missing" },
@@ -226,6 +229,48 @@ describe("Google's error inside the gateway's", function()
         local _, err = ask { status = 400, body = litellm(google('"' .. ("a "):rep(10000) .. '"', 400, "X")) }
         assert.matches("^a a a .*%.%.%.$", err.message)
         assert.is_true(#err.message < 512)
+    end)
+end)
+
+-- The status is the status line's, whatever header lines look like.
+describe("the status", function()
+    local SUCCESS = '{"data":[{"b64_json":"QUJD"}]}'
+
+    local function head(status, lines, body)
+        return { pieces = { ("HTTP/1.1 %s\r\n%sconnection: close\r\ncontent-length: %d\r\n\r\n%s"):format(status, lines, #body, body) } }
+    end
+
+    -- name, answer, kind and status, or nil for a success
+    local cases = {
+        { "a header line that looks like a success", head("500 No", "HTTP/1.1 200 OK: x\r\n", SUCCESS), "server_error", 500 },
+        { "one of HTTP/2", head("500 No", "HTTP/2 200: x\r\n", SUCCESS), "server_error", 500 },
+        { "one that is an interim answer", head("429 No", "HTTP/1.1 100 x: y\r\n", ""), "rate_limit", 429 },
+        { "one that looks like a failure", head("200 OK", "HTTP/1.1 500 No: x\r\n", SUCCESS) },
+        { "one below an interim answer", { pieces = { "HTTP/1.1 103 Early\r\nHTTP/1.1 200 OK: x\r\n\r\n"
+            .. "HTTP/1.1 503 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" } }, "server_error", 503 },
+        { "one behind the body", { pieces = { "HTTP/1.1 500 No\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+            .. "HTTP/1.1 200 OK: x\r\n\r\n" } }, "server_error", 500 },
+        { "a header that is there before and behind", head("429 No", "retry-after: 90\r\nHTTP/1.1 429 x: y\r\n", ""),
+            "rate_limit", 429 },
+    }
+    for _, case in ipairs(cases) do
+        it("is not that of " .. case[1], function()
+            local response, err = ask(case[2])
+            assert.same({ case[3], case[4] }, { err and err.kind, err and err.status })
+            assert.equal(case[3] == nil, response ~= nil)
+        end)
+    end
+
+    it("keeps the headers above such a line", function()
+        local _, err = ask(head("429 No", "retry-after: 90\r\nx-request-id: r\r\nHTTP/1.1 429 x: y\r\n", ""))
+        assert.same({ 90, "r" }, { err.retry_after, err.request_id })
+    end)
+
+    it("has three digits, or is none", function()
+        for _, status in ipairs { "20000000000000000000 OK", "99999999999999999999 No", "-1 No", "1e9 No", " No", "0x1f4 No" } do
+            local _, err = ask(head(status, "", "{}"))
+            assert.is_true(err.status == nil or (err.status >= 100 and err.status <= 999), status)
+        end
     end)
 end)
 
