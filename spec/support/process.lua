@@ -35,12 +35,13 @@ end
 function methods:await(pattern, seconds)
     local deadline = system.monotime() + (seconds or 5)
     repeat
-        local found = self:log():match(pattern)
+        local log = self:log() -- once: it may grow between two looks
+        local found = log:match(pattern)
         if found then
             return found
         end
         system.sleep(0.01)
-    until system.monotime() > deadline or self:log():match "exit status %d+\n$"
+    until system.monotime() > deadline or log:match "exit status %d+\n$"
     return nil
 end
 
