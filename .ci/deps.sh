@@ -28,8 +28,8 @@ packages() {
     build) echo "gcc|clang libc6-dev|libc-dev $(lua_headers "$lua")
         libcurl4-openssl-dev|libcurl4-gnutls-dev|libcurl4-nss-dev" ;;
     run) echo "$(interpreter "$lua") lua-cjson lua-argparse ca-certificates" ;;
-    emulator) echo "luajit lua-cjson lua-argparse lua-http lua-zlib" ;; # none of 5.4 for lua-http
-    test) echo "lua-busted libcmocka-dev curl openssl liblua5.4-dev lua-cjson lua-luv lua-cqueues" ;;
+    emulator) echo "luajit lua-cjson lua-argparse lua-cqueues lua-luaossl lua-zlib" ;;
+    test) echo "lua-busted libcmocka-dev curl openssl liblua5.4-dev lua-cjson lua-luv lua-cqueues lua-http" ;;
     fuzz) echo "clang libclang-rt-dev liblua5.4-dev lua-cjson" ;;
     all-luas) for lua in $LUAS; do echo "$(interpreter "$lua") $(lua_headers "$lua")"; done ;;
     lint) echo "lua-check clang-format clang-tidy binutils" ;;
@@ -80,7 +80,8 @@ found() {
         clang -x c -fsanitize=address - -o /dev/null ;;
     lua-cjson) has_module "$LUA" cjson ;;
     lua-argparse) has_module "$LUA" argparse ;;
-    lua-http) has_module luajit http.server ;;
+    lua-http) : ;; # one spec looks whether it is there
+    lua-luaossl) has_module luajit openssl.digest && has_module luajit cqueues ;;
     lua-zlib) has_module luajit zlib ;;
     lua-busted) command -v busted ;;
     neovim) command -v nvim ;;

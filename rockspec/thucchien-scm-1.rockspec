@@ -13,7 +13,7 @@ One call sends a prompt and gives the picture's bytes as a Lua string. The
 transfer runs on libcurl and can be driven from a frame loop or an event loop;
 the response's base64 is decoded as it comes in. With it comes a command and
 an emulator of the gateway for tests without a key; the emulator also needs
-the rocks http and lua-zlib.]],
+the rocks cqueues, luaossl and lua-zlib.]],
    license = "MIT",
    labels = { "image", "ai", "http", "async" },
 }
@@ -91,6 +91,7 @@ build = {
       ["thucchien.emulator.frames"] = "lua/thucchien/emulator/frames.lua",
       ["thucchien.emulator.gemini"] = "lua/thucchien/emulator/gemini.lua",
       ["thucchien.emulator.headers"] = "lua/thucchien/emulator/headers.lua",
+      ["thucchien.emulator.http"] = "lua/thucchien/emulator/http.lua",
       ["thucchien.emulator.images"] = "lua/thucchien/emulator/images.lua",
       ["thucchien.emulator.landscape"] = "lua/thucchien/emulator/landscape.lua",
       ["thucchien.emulator.models"] = "lua/thucchien/emulator/models.lua",
@@ -100,6 +101,7 @@ build = {
       ["thucchien.emulator.png"] = "lua/thucchien/emulator/png.lua",
       ["thucchien.emulator.props"] = "lua/thucchien/emulator/props.lua",
       ["thucchien.emulator.random"] = "lua/thucchien/emulator/random.lua",
+      ["thucchien.emulator.recent"] = "lua/thucchien/emulator/recent.lua",
       ["thucchien.emulator.references"] = "lua/thucchien/emulator/references.lua",
       ["thucchien.emulator.scene"] = "lua/thucchien/emulator/scene.lua",
       ["thucchien.emulator.thumbnail"] = "lua/thucchien/emulator/thumbnail.lua",

@@ -825,10 +825,10 @@ describe("thucchien", function()
     end)
 
     describe("emulator", function()
-        it("says in one line what a Lua without lua-http needs", function()
+        it("says in one line what it needs that this Lua has not", function()
             local missing = require("thucchien.emulator").missing()
             if not missing then
-                return pending "this Lua has lua-http"
+                return pending "this Lua has all"
             end
             local status, out, err = run "emulator --port 0"
             assert.are.equal(1, status)
@@ -838,7 +838,7 @@ describe("thucchien", function()
 
         it("stops when standard input ends", function()
             if require("thucchien.emulator").missing() then
-                return pending "this Lua has no lua-http"
+                return pending "this Lua has not all that it needs"
             end
             local status, out = run "emulator --port 0 --stop-on-eof"
             assert.are.equal(0, status)

@@ -3,14 +3,11 @@
 -- on demand.
 --
 -- A process of its own, so it may run under another Lua than the program that uses it. It is built on
--- lua-http; nothing of that is loaded before `run`, so that any Lua can ask `missing` what is not there.
+-- cqueues; nothing of that is loaded before `run`, so that any Lua can ask `missing` what is not there.
 
 local emulator = {}
 
-local BODY_LIMIT = 64 * 1024 * 1024
-local READ_SECONDS = 60  -- for a client to send its request
-local WRITE_SECONDS = 120 -- for it to take what one write holds
-local LINGER_SECONDS = 1 -- for it to read the answer to a request that was too large
+local LONGEST_WAIT = 86400 -- seconds before an answer
 
 ---@class thucchien.emulator.options
 ---@field host? string         # address to listen on, 127.0.0.1 if not given
@@ -26,7 +23,7 @@ local LINGER_SECONDS = 1 -- for it to read the answer to a request that was too 
 ---@field method string
 ---@field path string
 ---@field query table<string, string>
----@field headers table        # lua-http's
+---@field headers thucchien.emulator.fields
 ---@field body string
 ---@field key? string          # the caller's, where the route asks for one
 ---@field host string          # where the caller found us: "127.0.0.1:8001"
@@ -53,12 +50,13 @@ draws.]]
 ---@return string?
 function emulator.missing()
     for _, needed in ipairs({
-        { "http.server", "lua-http" }, { "zlib", "lua-zlib" }, { "cjson.safe", "lua-cjson" },
+        { "cqueues", "cqueues" }, { "openssl.digest", "luaossl" }, { "zlib", "lua-zlib" },
+        { "cjson.safe", "lua-cjson" },
     }) do
         if not pcall(require, needed[1]) then
             local name = rawget(_G, "jit") and "LuaJIT" or _VERSION
             return ("the emulator needs %s, which %s does not find: install it (Debian: apt install "
-                .. "luajit lua-http lua-zlib lua-cjson) and start it with luajit, lua5.1 or lua5.2")
+                .. "lua-cqueues lua-luaossl lua-zlib lua-cjson; LuaRocks: cqueues, luaossl, lua-zlib, lua-cjson)")
                 :format(needed[2], name)
         end
     end
@@ -72,7 +70,7 @@ end
 -- Text of a client's as it may go into the log: one short line without the key.
 local function loggable(value, key, limit)
     limit = limit or 80
-    local text = tostring(value)
+    local text = tostring(value):sub(1, 4096)
     if key then
         local from, to = text:find(key, 1, true)
         while from do
@@ -164,80 +162,41 @@ local function handle(request, options)
     return refusal or found.handler(request, rest)
 end
 
--- The whole body; or nil and "too large", or nil and nothing when the client left before its end.
-local function read_body(stream, headers)
-    local promised = tonumber(headers:get("content-length") or nil)
-    if promised and promised > BODY_LIMIT then return nil, "too large" end
-    if (headers:get("expect") or ""):lower() == "100-continue" then
-        stream:write_continue(WRITE_SECONDS)
-    end
-    local chunks, size = {}, 0
-    while true do
-        local chunk, problem = stream:get_next_chunk(READ_SECONDS)
-        if not chunk then
-            if problem or (promised and size < promised) then return nil end
-            return table.concat(chunks)
-        end
-        chunks[#chunks + 1], size = chunk, size + #chunk
-        if size > BODY_LIMIT then return nil, "too large" end
-    end
-end
-
-local function response_headers(answer)
-    local headers = require("http.headers").new()
-    headers:append(":status", tostring(answer.status))
-    headers:append("date", os.date("!%a, %d %b %Y %H:%M:%S GMT"))
-    headers:append("server", "uvicorn")
-    for _, header in ipairs(answer.headers) do headers:append(header[1], header[2]) end
-    if answer.chunked then
-        headers:append("transfer-encoding", "chunked")
-    else
-        headers:append("content-length", ("%d"):format(#answer.body))
-    end
-    if answer.close then headers:append("connection", "close") end
-    return headers
+-- What a web server says to a request that is none.
+local function refuse(status)
+    local answers = require "thucchien.emulator.answers"
+    if status == 413 then return answers.html(413, "Request Entity Too Large", "nginx/1.26.2") end
+    local said = status == 400 and "Invalid HTTP request received."
+        or ("This request cannot be served (HTTP status %d)."):format(status)
+    return answers.new(status, said, "text/plain; charset=utf-8")
 end
 
 -- The body in pieces, with a pause after each; other connections have their turn in between.
-local function write_pieces(stream, answer)
-    local cqueues = require "cqueues"
-    local body, piece = answer.body, answer.piece
+local function write_pieces(connection, answer, chunked)
+    local body, piece = answer.body, answer.piece or #answer.body
     for from = 1, #body, piece do
-        local bytes, last = body:sub(from, from + piece - 1), from + piece > #body
-        if not stream:write_chunk(bytes, last, WRITE_SECONDS) then return nil end
-        cqueues.sleep(answer.pause)
+        local bytes = body:sub(from, from + piece - 1)
+        if chunked then bytes = ("%x\r\n%s\r\n"):format(#bytes, bytes) end
+        if not connection:write(bytes) or not connection:sleep(answer.pause or 0) then return nil end
     end
-    return true
+    return not chunked or connection:write("0\r\n\r\n")
 end
 
--- Sends an answer; nil if the client has gone. What is not sent whole, lua-http ends by closing.
-local function write_answer(stream, request, answer)
+-- Sends an answer; nil if the client has gone.
+local function write_answer(connection, request, answer)
     if answer.hang_up then
-        -- lua-http would answer 503 for us; with its writing half closed it cannot.
-        stream.connection.socket:shutdown("rw")
+        connection.stays = false
         return true
     end
-    local no_body = request.method == "HEAD" or answer.body == ""
-    if not stream:write_headers(response_headers(answer), no_body, WRITE_SECONDS) then return nil end
-    if no_body then return true end
-    if answer.sent then
-        return stream:write_chunk(answer.body:sub(1, answer.sent), false, WRITE_SECONDS)
-    end
-    if answer.piece then return write_pieces(stream, answer) end
-    return stream:write_chunk(answer.body, true, WRITE_SECONDS)
-end
-
--- Ends a stream whose request was not read to its end. lua-http would read on, and for ever if the client
--- has gone: at the end of input its h1_stream:step() says that all is well. So the rest is read here, for
--- a moment (closing over unread bytes would take the answer with it), and then the stream is closed.
-local function abandon(stream)
-    if stream.state ~= "open" and stream.state ~= "half closed (local)" then return end
-    local cqueues = require "cqueues"
-    local deadline = cqueues.monotime() + LINGER_SECONDS
-    while cqueues.monotime() < deadline and stream:get_next_chunk(deadline - cqueues.monotime()) do end
-    if stream.state == "closed" then return end
-    if stream.connection.socket then stream.connection.socket:shutdown("rw") end
-    stream:set_state("closed")
+    local headers, chunked = {}, answer.chunked and request.minor == 1
+    for i, header in ipairs(answer.headers) do headers[i] = header end
+    if answer.close or answer.sent or (answer.chunked and not chunked) then connection.stays = false end
+    headers[#headers + 1] = chunked and { "transfer-encoding", "chunked" }
+        or not answer.chunked and { "content-length", ("%d"):format(#answer.body) } or nil
+    if not connection:write(connection:head_of(answer.status, headers)) then return nil end
+    if request.method == "HEAD" then return true end
+    if answer.piece or chunked then return write_pieces(connection, answer, chunked) end
+    return connection:write(answer.sent and answer.body:sub(1, answer.sent) or answer.body)
 end
 
 local function unescape(text)
@@ -252,54 +211,44 @@ local function read_query(target)
     return query
 end
 
-local function new_request(stream, headers, state)
-    local cqueues = require "cqueues"
-    local began = cqueues.monotime()
-    local _, address, port = stream:localname()
-    local target = headers:get(":path") or "/"
-    return {
-        method = headers:get(":method"),
-        path = unescape(target:match("^[^?#]*")), query = read_query(target),
-        host = headers:get(":authority") or ("%s:%s"):format(address, port),
-        headers = headers, state = state, note = {},
-        elapsed = function() return cqueues.monotime() - began end,
-    }
+-- Completes what came over the wire.
+local function complete(request, connection, state)
+    local began = require("cqueues").monotime()
+    local _, address, port = connection.socket:localname()
+    local target = request.target:gsub("^%a+://[^/?#]*", "") -- as proxies are asked
+    request.path, request.query = unescape(target:match("^[^?#]*")), read_query(target)
+    request.host = request.headers:get("host") or ("%s:%s"):format(address, port)
+    request.state, request.note = state, {}
+    function request.elapsed() return require("cqueues").monotime() - began end
+    return request
 end
 
--- One request and its answer. Errors of our own become a 500, as they would with the gateway.
-local function serve(stream, state, options)
-    local cqueues = require "cqueues"
-    local answers = require "thucchien.emulator.answers"
-    stream.connection:setmaxline(65536) -- lua-http reads lines of 4096 bytes
-    local headers = stream:get_headers(READ_SECONDS)
-    if not headers then return end
-    local request = new_request(stream, headers, state)
-    local body, problem = read_body(stream, headers)
-    local answer
-    if body then
-        request.body = body
-        -- Lua 5.1 cannot yield across pcall; lua-http brings one that it can.
-        local ok, result = require("http.util").yieldable_pcall(handle, request, options)
-        answer = result
-        if not ok then
-            io.stderr:write("emulator: ", loggable(result, request.key, 400), "\n")
-            answer = answers.new(500, "Internal Server Error", "text/plain; charset=utf-8")
-        end
-    elseif problem then
-        answer = answers.html(413, "Request Entity Too Large", "nginx/1.26.2")
-        answer.close = true
-    else
+-- The answer to a request. Errors of our own become a 500, as they would with the gateway.
+local function answer_to(request, options)
+    local answers, http = require "thucchien.emulator.answers", require "thucchien.emulator.http"
+    if request.problem then return refuse(request.problem) end
+    local ok, answer = http.pcall(handle, request, options)
+    if ok then return answer end
+    io.stderr:write("emulator: ", loggable(answer, request.key, 400), "\n")
+    return answers.new(500, "Internal Server Error", "text/plain; charset=utf-8")
+end
+
+-- One request and its answer. Returns whether the connection may go on.
+local function serve(connection, request, state, options)
+    complete(request, connection, state)
+    if request.problem == "left" then
         log(request, "client left", 0)
-        return abandon(stream)
+        return false
     end
-    local wait = (answer.wait or 0) + (options.delay or 0)
-    if wait > 0 then cqueues.sleep(wait) end
-    if write_answer(stream, request, answer) then
+    local answer = answer_to(request, options)
+    connection:forget_body()
+    local wait = math.min((answer.wait or 0) + (options.delay or 0), LONGEST_WAIT)
+    if connection:sleep(wait) and write_answer(connection, request, answer) then
         log(request, answer.hang_up and "closed" or answer.status, answer.sent or #answer.body)
-    else
-        log(request, "client left", 0)
+        return true
     end
-    abandon(stream)
+    log(request, "client left", 0)
+    return false
 end
 
 -- Stops when standard input ends: whoever started us has gone.
@@ -333,24 +282,6 @@ local function fail(text)
     return 1
 end
 
--- The listening server, or nil and why not.
-local function listen(queue, options, state)
-    local host, port = options.host or "127.0.0.1", options.port or 0
-    local server, problem = require("http.server").listen({
-        cq = queue, host = host, port = port, tls = false, version = 1.1,
-        intra_stream_timeout = 120, -- how long an idle connection is kept
-        onstream = function(_, stream) serve(stream, state, options) end,
-        -- Clients that leave or send what is not HTTP are no news.
-        onerror = function(_, _, operation, err)
-            if operation == "onstream" then io.stderr:write("emulator: ", tostring(err), "\n") end
-        end,
-    })
-    local ok
-    if server then ok, problem = server:listen() end
-    if not ok then return nil, ("cannot listen on %s:%d: %s"):format(host, port, tostring(problem)) end
-    return server
-end
-
 ---Serves until a signal, or the end of standard input if that was asked for.
 ---@param options thucchien.emulator.options
 ---@return integer exit_code  # 0 when it was stopped, 1 when it could not start
@@ -366,13 +297,18 @@ function emulator.run(options)
     local function stop() running = false end
     add_routes()
     watch_signals(queue, stop)
-    local server
-    server, problem = listen(queue, options, {
+    local host, port = options.host or "127.0.0.1", options.port or 0
+    local state = {
         pictures = source, urls = {}, failed = {}, pause = pause,
         account = require("thucchien.emulator.account").new(options),
-    })
-    if not server then return fail(problem) end
-    local _, address, port = server:localname()
+    }
+    local server
+    server, problem = require("thucchien.emulator.http").listen(queue, host, port, function(connection, request)
+        return serve(connection, request, state, options)
+    end)
+    if not server then return fail(("cannot listen on %s:%d: %s"):format(host, port, problem)) end
+    local _, address
+    _, address, port = server:localname()
     if address:find(":", 1, true) then address = "[" .. address .. "]" end
     print_line(("listening on http://%s:%d"):format(address, port))
     if options.stop_on_eof then watch_input(queue, stop) end
@@ -380,7 +316,7 @@ function emulator.run(options)
         local ok, err = queue:step()
         if not ok then io.stderr:write("emulator: ", tostring(err), "\n") end
     end
-    server.socket:close()
+    server:close()
     return 0
 end
 

@@ -1,5 +1,5 @@
 -- Starts the emulator as the process that a user starts, and gives its address. It runs under LuaJIT whatever
--- Lua the specs run under, because lua-http is not there for every Lua.
+-- Lua the specs run under, because it draws fastest there.
 --
 --     local emulator = require("spec.support.emulator").start { images = "some/directory" }
 --     … emulator.url …

@@ -3,12 +3,14 @@
 
 local answers = require "thucchien.emulator.answers"
 local authentication = require "thucchien.emulator.authentication"
+local recent = require "thucchien.emulator.recent"
 
 local account = {}
 
 local WINDOW = 60              -- seconds that requests are counted over
 local REQUESTS_PER_MINUTE = 200 -- as the service says, where the user says nothing
 local PARALLEL_REQUESTS = 200
+local KEYS = 10000 -- that are known
 local MONTH = 30 * 86400
 
 local methods = {}
@@ -18,15 +20,25 @@ local metatable = { __name = "thucchien.emulator.account", __index = methods }
 ---@return table account
 function account.new(options)
     return setmetatable({
-        budget = options.budget, rpm = options.rpm, born = os.time(), spend = {}, windows = {},
+        budget = options.budget, rpm = options.rpm, born = os.time(), keys = {},
     }, metatable)
+end
+
+-- What is known of a key: what it has spent, and the minute that its requests are counted in, which begins
+-- with the first of them.
+local function entry_of(self, key)
+    local hash = authentication.hash(key)
+    local now, entry = require("cqueues").monotime(), self.keys[hash]
+    if not entry then entry = recent.set(self.keys, KEYS, hash, { spent = 0, ends = now }) end
+    if now >= entry.ends then entry.ends, entry.resets, entry.count = now + WINDOW, os.time() + WINDOW, 0 end
+    return entry
 end
 
 ---What a key has spent, in US dollars.
 ---@param key string
 ---@return number
 function methods:spent(key)
-    return self.spend[key] or 0
+    return entry_of(self, key).spent
 end
 
 ---Adds to what a key has spent, and returns what it was before.
@@ -34,19 +46,10 @@ end
 ---@param cost number
 ---@return number
 function methods:charge(key, cost)
-    local before = self:spent(key)
-    self.spend[key] = before + cost
+    local entry = entry_of(self, key)
+    local before = entry.spent
+    entry.spent = before + cost
     return before
-end
-
--- The minute that a key's requests are counted in: it begins with the first of them.
-local function window_of(self, key)
-    local now, window = require("cqueues").monotime(), self.windows[key]
-    if not window or now >= window.ends then
-        window = { ends = now + WINDOW, resets = os.time() + WINDOW, count = 0 }
-        self.windows[key] = window
-    end
-    return window
 end
 
 ---How many requests a key may make a minute, and how many of them are left.
@@ -55,7 +58,7 @@ end
 ---@return integer remaining
 function methods:requests(key)
     local limit = self.rpm or REQUESTS_PER_MINUTE
-    return limit, math.max(limit - window_of(self, key).count, 0)
+    return limit, math.max(limit - entry_of(self, key).count, 0)
 end
 
 ---The answer to too many requests.
@@ -82,16 +85,16 @@ end
 ---@param via thucchien.emulator.via
 ---@return thucchien.emulator.answer?
 function methods:refusal(key, via)
-    local spent = self:spent(key)
+    local entry = entry_of(self, key)
+    local spent = entry.spent
     if self.budget and spent >= self.budget then
         return answers.error(400, ("Budget has been exceeded! Current cost: %s, Max budget: %s"):format(
             answers.python_float(spent), answers.python_float(self.budget)), "budget_exceeded")
     end
-    local window = window_of(self, key)
-    if self.rpm and window.count >= self.rpm then
-        return account.rate_limit(via, authentication.hash(key), self.rpm, window.resets)
+    if self.rpm and entry.count >= self.rpm then
+        return account.rate_limit(via, authentication.hash(key), self.rpm, entry.resets)
     end
-    window.count = window.count + 1
+    entry.count = entry.count + 1
 end
 
 local function iso_date(time)
@@ -129,11 +132,9 @@ function account.info(request)
     local self, key = request.state.account, request.key
     local hash, asked = authentication.hash(key), request.query.key
     if not asked or asked == hash or asked == key then return info(self, key, asked or hash) end
-    for other in pairs(self.windows) do
-        if asked == other or asked == authentication.hash(other) then
-            return answers.error(403, "You are not allowed to access this key's info. Your role=None",
-                "internal_server_error", "None")
-        end
+    if self.keys[asked] or self.keys[authentication.hash(asked)] then
+        return answers.error(403, "You are not allowed to access this key's info. Your role=None",
+            "internal_server_error", "None")
     end
     return answers.error(404, "Key not found in database", "not_found_error", "key")
 end

@@ -5,6 +5,7 @@
 local account = require "thucchien.emulator.account"
 local answers = require "thucchien.emulator.answers"
 local oddities = require "thucchien.emulator.oddities"
+local recent = require "thucchien.emulator.recent"
 local urls = require "thucchien.emulator.urls"
 
 local failures = {}
@@ -16,6 +17,8 @@ local failures = {}
 ---@field early? boolean    # refused with the key, before the route is reached
 ---@field via? table<thucchien.emulator.via, boolean>  # the routes that know it; all if nil
 ---@field answer fun(call: thucchien.emulator.call): thucchien.emulator.answer
+
+local COUNTED = 1000 -- models and prompts whose failures are counted
 
 local KEY_HASH = "8f3b6c2de0a94c7f5b1d8e6a3c9f0b7d2e4a6c8f1b3d5e7a9c0f2b4d6e8a1c3f"
 
@@ -416,13 +419,14 @@ function failures.answer(call)
     local failure, times = call.failure, tonumber(call.argument)
     if failure.counted and times then
         -- By prompt too: tests that run side by side do not count each other's requests.
-        local counts, key = call.state.failed, call.model .. "\n" .. call.prompt
+        local counts = call.state.failed
+        local key = require("openssl.digest").new("sha1"):final(call.model .. "\n" .. call.prompt)
         local failed = counts[key] or 0
         if failed >= times then
-            counts[key] = nil
+            counts[key] = 0
             return success(call)
         end
-        counts[key] = failed + 1
+        recent.set(counts, COUNTED, key, failed + 1)
     end
     return failure.answer(call)
 end

@@ -3,6 +3,7 @@
 
 local base64 = require "thucchien.emulator.base64"
 local landscape = require "thucchien.emulator.landscape"
+local recent = require "thucchien.emulator.recent"
 
 local pictures = {}
 
@@ -39,6 +40,11 @@ local function list(directory)
     return names
 end
 
+-- What stands for a prompt, which may be long.
+local function digest(text)
+    return require("openssl.digest").new("sha1"):final(text)
+end
+
 local function read_file(path)
     local file, problem = io.open(path, "rb")
     if not file then return nil, problem end
@@ -49,14 +55,6 @@ end
 
 local methods = {}
 local metatable = { __name = "thucchien.emulator.pictures", __index = methods }
-
--- Remembers `value` under `key` and forgets the oldest beyond `limit`.
-local function remember(store, limit, key, value)
-    store[key] = value
-    store[#store + 1] = key
-    if #store > limit then store[table.remove(store, 1)] = nil end
-    return value
-end
 
 local function new_picture(bytes, mime)
     return { bytes = bytes, mime = mime, b64_json = base64.encode(bytes) }
@@ -87,16 +85,16 @@ end
 ---@return thucchien.emulator.picture
 function methods:get(prompt, index, width, height, vision)
     local name = self.names and self.names[(index - 1) % #self.names + 1]
-    local key = name or ("%d %d %d %s %s"):format(index, width, height, vision and vision.id or "-", prompt)
+    local key = name or ("%d %d %d %s %s"):format(index, width, height, vision and vision.id or "-", digest(prompt))
     local known = self.kept[key]
     if known then return known end
     if name then
         local bytes = assert(read_file(self.directory .. "/" .. name))
-        return remember(self.kept, KEPT, key, new_picture(bytes, MIME[name:match("%w+$"):lower()]))
+        return recent.set(self.kept, KEPT, key, new_picture(bytes, MIME[name:match("%w+$"):lower()]))
     end
     local bytes = landscape.png(prompt, index, width, height, self.pause, vision)
     -- While this one was drawn another request may have asked for the same.
-    return self.kept[key] or remember(self.kept, KEPT, key, new_picture(bytes, "image/png"))
+    return self.kept[key] or recent.set(self.kept, KEPT, key, new_picture(bytes, "image/png"))
 end
 
 return pictures

@@ -3,6 +3,7 @@
 
 local base64 = require "thucchien.emulator.base64"
 local random = require "thucchien.emulator.random"
+local recent = require "thucchien.emulator.recent"
 local thumbnail = require "thucchien.emulator.thumbnail"
 
 local references = {}
@@ -162,13 +163,10 @@ local function is_picture(bytes)
 end
 
 -- What was read lately, by id: a conversation shows the same pictures again and again.
-local known, kept = {}, {}
+local known = {}
 
 local function remember(reference)
-    known[reference.id] = reference
-    kept[#kept + 1] = reference.id
-    if #kept > KEPT then known[table.remove(kept, 1)] = nil end
-    return reference
+    return recent.set(known, KEPT, reference.id, reference)
 end
 
 ---Reads one picture; nil and what Google says of it if that cannot be. One at an address is not fetched.

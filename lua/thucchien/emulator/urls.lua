@@ -3,6 +3,7 @@
 
 local answers = require "thucchien.emulator.answers"
 local authentication = require "thucchien.emulator.authentication"
+local recent = require "thucchien.emulator.recent"
 
 local urls = {}
 
@@ -27,9 +28,7 @@ end
 ---@return string path
 function urls.publish(store, picture, way, argument)
     local name = ("%s.%s"):format(unguessable(), picture.mime:match("%w+$"))
-    store[name] = { picture = picture, way = way, argument = argument }
-    store[#store + 1] = name
-    if #store > KEPT then store[table.remove(store, 1)] = nil end
+    recent.set(store, KEPT, name, { picture = picture, way = way, argument = argument })
     return FOLDER .. name
 end
 
