@@ -41,7 +41,7 @@ static void take_images(struct tc_client *client)
     while ((request = tc_client_take_ready(client))) {
         struct tc_envelope *envelope = &request->envelope;
         for (unsigned i = 0; i < envelope->image_count; i++) {
-            if (envelope->images[i] && envelope->images[i]->whole)
+            if (envelope->images[i] && envelope->images[i]->ended)
                 tc_envelope_drop_image(envelope, i);
         }
         tc_request_release(request);

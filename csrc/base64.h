@@ -1,15 +1,17 @@
 /*
- * base64 (RFC 4648, section 4), decoded as it arrives and encoded as it leaves.
+ * base64 (RFC 4648), decoded as it arrives and encoded as it leaves.
  *
  * The decoder's policy for everything odd, the same wherever a chunk ends and whichever path
  * decodes:
  *
+ * - Both alphabets are read, '+' and '/' (section 4) as well as '-' and '_' (section 5); the first
+ *   is written.
  * - White space (space, \t, \n, \f, \r) is skipped.
  * - Padding may be absent. Where it is there it must be right ("QQ==", "QUI="), with nothing but
  *   white space behind it: else it is TC_BASE64_PADDING.
  * - One sextet too few ("QUJDR") is TC_BASE64_TRUNCATED.
  * - Bits left over that are not zero ("QR==") show a damaged end: TC_BASE64_TRAILING_BITS.
- * - Any other character, '-' and '_' too, is TC_BASE64_CHARACTER.
+ * - Any other character is TC_BASE64_CHARACTER.
  */
 #ifndef TC_BASE64_H
 #define TC_BASE64_H
@@ -51,7 +53,7 @@ enum tc_base64_error tc_base64_odd(struct tc_base64 *decoder, unsigned char char
 enum tc_base64_error tc_base64_finish(struct tc_base64 *decoder, unsigned char out[2],
                                       size_t *written);
 
-/* Is it one of the alphabet's 64 characters? */
+/* Is it a character of one of the alphabets? */
 bool tc_base64_has(unsigned char character);
 
 /* What went wrong, for a person: "a character that is not base64". */
@@ -81,8 +83,8 @@ bool tc_base64_take_path(enum tc_base64_path path);
 /* "avx2" */
 const char *tc_base64_path_name(void);
 
-/* For the paths: the value of each character, above 63 for those outside the alphabet; and the 64
- * characters. */
+/* For the paths: the value of each character, above 63 for those outside both alphabets; and the 64
+ * characters that are written. */
 extern const unsigned char tc_base64_sextets[256];
 extern const char tc_base64_alphabet[];
 

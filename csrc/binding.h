@@ -137,8 +137,6 @@ const struct tc_shape *tc_shape_of(const struct tc_family *family, const char *r
 /* One way to a picture. */
 struct tc_route {
     const char *name; /* "chat" */
-    const struct tc_rule *rules;
-    unsigned rule_count;
     enum tc_base base;
     const char *path; /* "{model}" stands for the model's name */
     enum tc_credentials credentials;
@@ -154,6 +152,10 @@ struct tc_route {
 };
 
 const struct tc_route *tc_route(enum tc_via via);
+
+/* Where an answer has pictures, whatever its route. */
+enum { TC_PICTURE_RULES = 18 };
+extern const struct tc_rule tc_picture_rules[TC_PICTURE_RULES];
 
 /* The route of that name; false when there is none. */
 bool tc_via_of(const char *name, enum tc_via *via);

@@ -16,8 +16,6 @@
 #include <string.h>
 
 enum state {
-    START,       /* nothing but a byte order mark may come before the value */
-    BOM,         /* inside it */
     VALUE,       /* a value must come */
     FIRST_VALUE, /* behind '[': a value or ']' */
     FIRST_KEY,   /* behind '{': a key or '}' */
@@ -43,14 +41,14 @@ enum state {
 enum role {
     ROLE_KEY,
     ROLE_KEPT,
-    ROLE_IMAGE_TO_COME,
-    ROLE_IMAGE,
-    ROLE_URL,           /* a data URL from its beginning, or kept */
-    ROLE_PROSE,         /* kept, with data URLs inside */
-    ROLE_IMAGE_IN_PROSE /* inside one of those */
+    ROLE_MARK,           /* kept, and looked at: does it speak of a draft? */
+    ROLE_IMAGE_TO_COME,  /* base64, or an address: what is in `key` may be either */
+    ROLE_IMAGE,          /* base64 to the string's end */
+    ROLE_URL,            /* a data URL from its beginning, or kept */
+    ROLE_PROSE,          /* kept, with data URLs inside */
+    ROLE_IMAGE_IN_PROSE, /* inside one of those */
+    ROLE_SKIPPED         /* of no interest: what stands for it is in the envelope */
 };
-
-#define OBJECT 0x80000000U /* in a level: it is an object, not a list */
 
 static bool fail(struct tc_envelope *e, enum tc_envelope_error error)
 {
@@ -87,19 +85,56 @@ static bool capture(struct tc_envelope *e, const char *bytes, size_t size)
 
 /* ---- rules ---- */
 
-/* Of the rules that lead to the innermost container, those that `step` leads on. */
-static uint32_t matching(const struct tc_envelope *e, const char *step, size_t size)
+static bool is_object(const struct tc_envelope *e, unsigned depth)
 {
-    uint32_t candidates = e->levels[e->depth - 1] & ~OBJECT, matched = 0;
-    bool is_list = !(e->levels[e->depth - 1] & OBJECT); /* an object may have a key "[]" */
-    size_t place = e->depth - 1;
-    if (place >= sizeof(e->rules->path) / sizeof(e->rules->path[0]))
+    return e->objects[(depth - 1) / 8] >> (depth - 1) % 8 & 1;
+}
+
+static void note_kind(struct tc_envelope *e, unsigned depth, bool object)
+{
+    unsigned char bit = (unsigned char)(1U << (depth - 1) % 8);
+    unsigned char *kinds = &e->objects[(depth - 1) / 8];
+    *kinds = (unsigned char)(object ? *kinds | bit : *kinds & ~bit);
+}
+
+/* Steps that lead to a value in the innermost container. A list of documents is no step. */
+static unsigned steps(const struct tc_envelope *e)
+{
+    return e->depth - e->in_list;
+}
+
+static uint64_t all_rules(const struct tc_envelope *e)
+{
+    return e->rule_count ? UINT64_MAX >> (64 - e->rule_count) : 0;
+}
+
+/* Is the key among those of a step, "message|delta"? */
+static bool is_key_of(const char *wanted, const char *key, size_t size)
+{
+    for (;; wanted++) {
+        size_t length = strcspn(wanted, "|");
+        if (length == size && !memcmp(wanted, key, size))
+            return true;
+        wanted += length;
+        if (!*wanted)
+            return false;
+    }
+}
+
+/* Of the rules that lead to the innermost container, those that `key` leads on; NULL stands for the
+ * element of a list. */
+static uint64_t matching(const struct tc_envelope *e, const char *key, size_t size)
+{
+    unsigned place = steps(e) - 1;
+    uint64_t matched = 0;
+    if (place >= TC_ENVELOPE_STEPS)
         return 0;
     for (unsigned i = 0; i < e->rule_count; i++) {
         const char *wanted = e->rules[i].path[place];
-        if ((candidates >> i & 1) && wanted && strlen(wanted) == size &&
-            !memcmp(wanted, step, size) && is_list == !strcmp(wanted, "[]"))
-            matched |= 1U << i;
+        if (!(e->levels[e->depth - 1] >> i & 1) || !wanted || !key != !strcmp(wanted, "[]"))
+            continue;
+        if (!key || is_key_of(wanted, key, size))
+            matched |= UINT64_C(1) << i;
     }
     return matched;
 }
@@ -107,10 +142,11 @@ static uint32_t matching(const struct tc_envelope *e, const char *step, size_t s
 /* The rule whose path ends at the value to come, or -1. */
 static int rule_here(const struct tc_envelope *e)
 {
-    if (e->depth >= sizeof(e->rules->path) / sizeof(e->rules->path[0]))
+    unsigned place = steps(e);
+    if (place > TC_ENVELOPE_STEPS)
         return -1;
     for (unsigned i = 0; i < e->rule_count; i++)
-        if ((e->value_rules >> i & 1) && !e->rules[i].path[e->depth])
+        if ((e->value_rules >> i & 1) && !e->rules[i].path[place])
             return (int)i;
     return -1;
 }
@@ -119,10 +155,9 @@ static int rule_here(const struct tc_envelope *e)
 static enum role string_role(const struct tc_envelope *e)
 {
     static const enum role roles[] = {
-        [TC_CAPTURE_BASE64] = ROLE_IMAGE_TO_COME,
-        [TC_CAPTURE_DATA_URL] = ROLE_URL,
-        [TC_CAPTURE_PROSE] = ROLE_PROSE,
-        [TC_CAPTURE_TEXT] = ROLE_KEPT,
+        [TC_CAPTURE_BASE64] = ROLE_IMAGE_TO_COME, [TC_CAPTURE_DATA_URL] = ROLE_URL,
+        [TC_CAPTURE_PROSE] = ROLE_PROSE,          [TC_CAPTURE_TEXT] = ROLE_KEPT,
+        [TC_CAPTURE_DRAFT] = ROLE_MARK,
     };
     int rule = rule_here(e);
     return rule < 0 ? ROLE_KEPT : roles[e->rules[rule].capture];
@@ -140,7 +175,7 @@ static bool begin_capture(struct tc_envelope *e)
 struct tc_image *tc_envelope_open_image(const struct tc_envelope *e)
 {
     struct tc_image *last = e->image_count ? e->images[e->image_count - 1] : NULL;
-    return last && !last->whole ? last : NULL;
+    return last && !last->ended ? last : NULL;
 }
 
 static bool open_image(struct tc_envelope *e)
@@ -150,8 +185,12 @@ static bool open_image(struct tc_envelope *e)
     struct tc_image *image = tc_calloc(sizeof(*image));
     if (!image)
         return fail(e, TC_ENVELOPE_NO_MEMORY);
+    bool in_scope = e->scope.depth && e->depth - e->scope.depth <= 1;
+    image->draft = in_scope && e->scope.draft;
+    image->held = in_scope && !e->scope.draft;
     e->images[e->image_count++] = image;
     e->base64 = (struct tc_base64){0, 0, 0};
+    e->percent = 0;
     return true;
 }
 
@@ -165,7 +204,7 @@ static bool open_numbered_image(struct tc_envelope *e)
     return keep(e, number, (size_t)snprintf(number, sizeof(number), "%u", e->image_count));
 }
 
-/* Are there whole pictures that nobody has taken yet? The last one, under way, does not count. */
+/* Are there pictures that nobody has taken yet? The last one, under way, does not count. */
 static bool is_waited_for(const struct tc_envelope *e)
 {
     for (unsigned i = 0; i + 1 < e->image_count; i++)
@@ -212,45 +251,68 @@ static bool make_room(struct tc_envelope *e, struct tc_buffer *bytes, size_t siz
            fail(e, TC_ENVELOPE_NO_MEMORY);
 }
 
-static void image_grew(struct tc_image *image, size_t size)
+/* The bytes of a draft are of no use to those who take them as they come. */
+static void forget_draft(const struct tc_envelope *e, struct tc_image *image)
+{
+    if (image->draft && e->streaming)
+        image->bytes.size = 0;
+}
+
+static void image_grew(const struct tc_envelope *e, struct tc_image *image, size_t size)
 {
     tc_signature_feed(&image->signature, image->bytes.data + image->bytes.size, size);
     image->bytes.size += size;
     image->size += size;
-}
-
-static bool bad_base64(struct tc_envelope *e, enum tc_base64_error error)
-{
-    e->base64_error = error;
-    return fail(e, TC_ENVELOPE_NOT_BASE64);
+    forget_draft(e, image);
 }
 
 /* Decodes as far as the characters are base64. Returns how many it took. */
 static size_t image_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
-    if (e->role == ROLE_IMAGE_TO_COME && !open_numbered_image(e))
-        return 0;
     struct tc_image *image = tc_envelope_open_image(e);
-    if (!make_room(e, &image->bytes, TC_BASE64_ROOM(size), TC_BASE64_ROOM(input_left(e))))
-        return 0;
     size_t written;
+    if (e->percent ||
+        !make_room(e, &image->bytes, TC_BASE64_ROOM(size), TC_BASE64_ROOM(input_left(e))))
+        return 0;
     size_t taken =
         tc_base64_decode(&e->base64, bytes, size, image->bytes.data + image->bytes.size, &written);
-    image_grew(image, written);
+    image_grew(e, image, written);
     return taken;
 }
 
-/* One character that may be anything: from an escape, or where image_span stopped. */
-static bool image_char(struct tc_envelope *e, char character)
+/* What is known of the end of the picture under way, should its base64 end here. */
+static enum tc_file_end end_here(const struct tc_envelope *e)
 {
-    if (image_span(e, &character, 1) == 1)
-        return true;
-    if (e->state == FAILED)
-        return false;
-    enum tc_base64_error error = tc_base64_odd(&e->base64, (unsigned char)character);
-    return !error || bad_base64(e, error);
+    const struct tc_image *image = tc_envelope_open_image(e);
+    struct tc_signature signature = image->signature;
+    struct tc_base64 base64 = e->base64;
+    unsigned char rest[2];
+    size_t size;
+    if (!tc_base64_finish(&base64, rest, &size))
+        tc_signature_feed(&signature, rest, size);
+    return tc_signature_end(&signature);
 }
 
+/* The picture under way ends, with `error` in its base64 or none. What comes behind the end of its
+ * file does not count. */
+static bool end_image(struct tc_envelope *e, enum tc_base64_error error)
+{
+    struct tc_image *image = tc_envelope_open_image(e);
+    enum tc_file_end end = tc_signature_end(&image->signature);
+    bool at_end = error == TC_BASE64_TRUNCATED || error == TC_BASE64_TRAILING_BITS;
+    image->ended = true;
+    if (!image->size || (error && end == TC_END_UNKNOWN) ||
+        (error && end == TC_END_MISSING && !at_end)) {
+        image->fault = TC_IMAGE_DAMAGED;
+        image->base64_error = error ? error : TC_BASE64_TRUNCATED;
+    } else if (end == TC_END_MISSING) {
+        image->fault = TC_IMAGE_CUT;
+    }
+    e->percent = 0;
+    return true;
+}
+
+/* The string's end, or the end of a data URL in prose. */
 static bool close_image(struct tc_envelope *e)
 {
     struct tc_image *image = tc_envelope_open_image(e);
@@ -259,13 +321,108 @@ static bool close_image(struct tc_envelope *e)
         return fail(e, TC_ENVELOPE_NO_MEMORY);
     enum tc_base64_error error =
         tc_base64_finish(&e->base64, image->bytes.data + image->bytes.size, &written);
-    if (error)
-        return bad_base64(e, error);
-    image_grew(image, written);
-    if (!image->size) /* nothing but white space */
-        return bad_base64(e, TC_BASE64_TRUNCATED);
-    image->whole = true;
-    return true;
+    image_grew(e, image, written);
+    return end_image(e, e->percent ? TC_BASE64_CHARACTER : error);
+}
+
+/* Something that is no base64: the picture ends, and the rest of its string is of no interest. */
+static bool break_image(struct tc_envelope *e, enum tc_base64_error error)
+{
+    e->role = e->role == ROLE_IMAGE_IN_PROSE ? ROLE_PROSE : ROLE_SKIPPED;
+    return end_image(e, error);
+}
+
+static int hex_value(char character)
+{
+    if (character >= '0' && character <= '9')
+        return character - '0';
+    char lower = (char)(character | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* One character that may be anything: from an escape, or where image_span stopped. */
+static bool image_char(struct tc_envelope *e, char character)
+{
+    bool escaped = e->percent != 0;
+    if (escaped) {
+        int value = hex_value(character);
+        if (value < 0)
+            return break_image(e, TC_BASE64_CHARACTER);
+        e->percent_value = (unsigned char)(e->percent_value << 4 | value);
+        if (--e->percent)
+            return true;
+        character = (char)e->percent_value;
+    }
+    if (image_span(e, &character, 1) == 1)
+        return true;
+    if (e->state == FAILED)
+        return false;
+    if (character == '%' && !escaped) {
+        e->percent = 2;
+        return true;
+    }
+    enum tc_base64_error error = tc_base64_odd(&e->base64, (unsigned char)character);
+    return !error || break_image(e, error);
+}
+
+/* A string where base64 belongs begins with these: an address, or a data URL. */
+static bool begins_address(const char *text, size_t size, bool whole)
+{
+    static const char *const schemes[] = {"data:", "http:", "https:"};
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t length = strlen(schemes[i]), same = 0;
+        while (same < size && same < length &&
+               (text[same] | (text[same] >= 'A' && text[same] <= 'Z' ? 0x20 : 0)) ==
+                   schemes[i][same])
+            same++;
+        if (same == size && (same == length || !whole))
+            return true;
+    }
+    return false;
+}
+
+/* ---- drafts ---- */
+
+/* Is there a rule for drafts that ends in a field of the object to come? */
+static bool opens_scope(const struct tc_envelope *e)
+{
+    unsigned place = steps(e);
+    if (place >= TC_ENVELOPE_STEPS)
+        return false;
+    for (unsigned i = 0; i < e->rule_count; i++)
+        if ((e->value_rules >> i & 1) && e->rules[i].capture == TC_CAPTURE_DRAFT &&
+            e->rules[i].path[place] && !e->rules[i].path[place + 1])
+            return true;
+    return false;
+}
+
+/* The innermost object has a field that says so. */
+static void found_draft(struct tc_envelope *e)
+{
+    if (e->scope.depth == e->depth)
+        e->scope.draft = true;
+}
+
+/* Whether the pictures that are held are drafts is known. */
+static void release_images(struct tc_envelope *e, unsigned first, bool drafts)
+{
+    for (unsigned i = first; i < e->image_count; i++) {
+        struct tc_image *image = e->images[i];
+        if (!image || !image->held)
+            continue;
+        image->held = false;
+        image->draft = drafts;
+        forget_draft(e, image);
+    }
+}
+
+static void close_scope(struct tc_envelope *e)
+{
+    if (e->scope.depth != e->depth)
+        return;
+    release_images(e, e->scope.first, e->scope.draft);
+    e->scope = e->outer_scope;
+    e->outer_scope = (struct tc_draft_scope){0, 0, false};
 }
 
 /* ---- data URLs ---- */
@@ -285,16 +442,55 @@ static bool is_media_type(char character)
     return character > ' ' && character < '\x7f' && !strchr("()<>@,:\\\"[]?", character);
 }
 
-/* Takes note of a character that was kept. A colon is in no head but behind its "data". */
-static void follow_head(struct tc_envelope *e, char character)
+static bool is_space(char character)
 {
-    bool capital = character >= 'A' && character <= 'Z', inside = e->head && !payload_is_next(e);
+    return character == ' ' || character == '\n' || character == '\r' || character == '\t';
+}
+
+/* How pictures begin in base64, the slash percent-encoded too. */
+static const char *const first_characters[] = {"iVBO", "/9j/", "R0lG", "UklG", "%2F9", "%2f9"};
+enum { FIRST_CHARACTERS = 4 };
+
+static bool begins_base64(const char *text, size_t size)
+{
+    for (size_t i = 0; i < sizeof(first_characters) / sizeof(first_characters[0]); i++)
+        if (!memcmp(text, first_characters[i], size))
+            return true;
+    return false;
+}
+
+/*
+ * Takes note of a character behind the head's comma that is no base64, and of those behind it: they
+ * belong to a data URL if white space only is followed by the first characters of a picture. Those
+ * are in `key`. Returns whether it may go on so.
+ */
+static bool follow_gap(struct tc_envelope *e, char character)
+{
+    e->gap = true;
+    if (!e->key_size && is_space(character))
+        return true;
+    e->key[e->key_size++] = character;
+    return e->key_size <= FIRST_CHARACTERS && begins_base64(e->key, e->key_size);
+}
+
+/* Takes note of a character that was kept, in `kept` bytes. A colon is in no head but behind its
+ * "data". */
+static void follow_head(struct tc_envelope *e, char character, size_t kept)
+{
+    bool inside = e->head && e->head < TC_ENVELOPE_HEAD;
+    bool behind = e->role == ROLE_PROSE && (e->gap || payload_is_next(e));
+    if (inside && behind && follow_gap(e, character)) {
+        e->head += (unsigned)kept;
+        return;
+    }
+    bool capital = character >= 'A' && character <= 'Z', next = payload_is_next(e);
     e->recent = e->recent << 8 | (unsigned char)(capital ? character | 0x20 : character);
+    e->gap = false;
+    e->key_size = 0;
     if ((e->recent & UINT64_C(0xffffffffff)) == DATA)
         e->head = 5;
-    else if (inside && e->head < TC_ENVELOPE_HEAD &&
-             (is_media_type(character) || e->recent == BASE64))
-        e->head++;
+    else if (inside && !next && (is_media_type(character) || e->recent == BASE64))
+        e->head += (unsigned)kept;
     else
         e->head = 0;
 }
@@ -310,41 +506,85 @@ static size_t prose_span(struct tc_envelope *e, const char *bytes, size_t size)
     if (!keep(e, bytes, taken))
         return 0;
     for (size_t i = taken > sizeof(e->recent) ? taken - sizeof(e->recent) : 0; i < taken; i++)
-        follow_head(e, bytes[i]);
+        follow_head(e, bytes[i], 1);
     return taken;
 }
 
 /*
- * The head and what belongs to it leave the envelope. Each of its characters is one byte there, and
- * a quotation mark in front of it can only be the string's own: others are escaped.
+ * The head and what belongs to it leave the envelope, and base64 that was taken for text becomes
+ * the picture's. A quotation mark in front of it can only be the string's own: others are escaped.
  */
 static bool open_payload(struct tc_envelope *e)
 {
+    unsigned first = e->key_size;
     e->text.size -= e->head;
-    e->head = 0;
+    e->head = e->key_size = 0;
+    e->gap = false;
     if (e->role == ROLE_URL) {
         e->text.size--;
         return open_numbered_image(e);
     }
     e->role = ROLE_IMAGE_IN_PROSE;
-    return open_image(e);
+    if (!open_image(e))
+        return false;
+    for (unsigned i = 0; i < first && e->role == ROLE_IMAGE_IN_PROSE; i++)
+        if (!image_char(e, e->key[i]))
+            return false;
+    return true;
 }
 
-/* Where a picture begins or ends inside a string, before the string's next character. */
+/* Does the picture under way in prose end in front of `next`? */
+static bool ends_payload(const struct tc_envelope *e, char next)
+{
+    if (e->percent)
+        return hex_value(next) < 0;
+    if (tc_base64_has((unsigned char)next))
+        return e->base64.padding != 0;
+    if (next == '=')
+        return e->base64.sextets < 2 || e->base64.sextets + e->base64.padding == 4;
+    bool may_go_on = next == '%' || is_space(next);
+    return !may_go_on || end_here(e) != TC_END_MISSING;
+}
+
+/* Does the data URL whose head was just kept have a payload that begins with `next`? In prose a
+ * dash is punctuation, and no picture that we know begins with one. */
+static bool begins_payload(const struct tc_envelope *e, char next)
+{
+    if (e->gap)
+        return e->key_size == FIRST_CHARACTERS;
+    if (!payload_is_next(e))
+        return false;
+    return e->role == ROLE_URL ? e->text.data[e->text.size - e->head - 1] == '"'
+                               : tc_base64_has((unsigned char)next) && next != '-';
+}
+
+/* Switches between text and picture in front of the string's next character, where one begins or
+ * ends there. */
 static bool turn(struct tc_envelope *e, char next)
 {
-    if (e->role == ROLE_IMAGE_IN_PROSE && next != '=' && !tc_base64_has((unsigned char)next)) {
+    if (e->role == ROLE_IMAGE_IN_PROSE && ends_payload(e, next)) {
         e->role = ROLE_PROSE;
-        return close_image(e);
+        if (!close_image(e))
+            return false;
     }
-    if (!payload_is_next(e))
-        return true;
-    bool begins = e->role == ROLE_URL ? e->text.data[e->text.size - e->head - 1] == '"'
-                                      : tc_base64_has((unsigned char)next);
-    return !begins || open_payload(e);
+    return !begins_payload(e, next) || open_payload(e);
 }
 
 /* ---- strings ---- */
+
+/* Is it a string of the envelope that nobody captures? */
+static bool is_plain(const struct tc_envelope *e)
+{
+    return e->role == ROLE_KEPT && e->text_rule < 0;
+}
+
+/* Has null in place of the string under way. */
+static bool drop_string(struct tc_envelope *e)
+{
+    e->text.size = e->string_start;
+    e->role = ROLE_SKIPPED;
+    return keep(e, "null", 4);
+}
 
 static bool begin_string(struct tc_envelope *e, enum role role)
 {
@@ -353,13 +593,24 @@ static bool begin_string(struct tc_envelope *e, enum role role)
     e->surrogate = 0;
     e->key_size = 0;
     e->recent = e->head = 0;
+    e->gap = false;
+    e->string_start = e->text.size;
+    if (e->for_pictures && is_plain(e) && e->text.size > TC_ENVELOPE_SIZE / 2)
+        return drop_string(e);
     return role == ROLE_IMAGE_TO_COME || keep_char(e, '"');
+}
+
+/* Drops the string under way once it is too long. */
+static bool check_length(struct tc_envelope *e)
+{
+    size_t size = e->text.size - e->string_start;
+    return !e->for_pictures || !is_plain(e) || size <= TC_ENVELOPE_STRING || drop_string(e);
 }
 
 /* Adds unescaped text to what the string is for, the envelope aside. */
 static bool string_bytes(struct tc_envelope *e, const char *bytes, size_t size)
 {
-    if (e->role != ROLE_KEY)
+    if (e->role != ROLE_KEY && e->role != ROLE_MARK)
         return capture(e, bytes, size);
     for (size_t i = 0; i < size && e->key_size < TC_ENVELOPE_KEY; i++)
         e->key[e->key_size++] = bytes[i];
@@ -375,7 +626,42 @@ static bool is_prose(const struct tc_envelope *e)
 /* Is the string under way a picture, here at least? */
 static bool is_image(const struct tc_envelope *e)
 {
-    return e->role == ROLE_IMAGE || e->role == ROLE_IMAGE_TO_COME || e->role == ROLE_IMAGE_IN_PROSE;
+    return e->role == ROLE_IMAGE || e->role == ROLE_IMAGE_IN_PROSE;
+}
+
+/* What began like an address is base64 after all. */
+static bool begin_image(struct tc_envelope *e)
+{
+    if (!open_numbered_image(e))
+        return false;
+    for (unsigned i = 0; i < e->key_size && e->role == ROLE_IMAGE; i++)
+        if (!image_char(e, e->key[i]))
+            return false;
+    return true;
+}
+
+/* It is an address: the characters that said so are text. */
+static bool begin_address(struct tc_envelope *e)
+{
+    unsigned size = e->key_size;
+    e->key_size = 0;
+    e->role = ROLE_URL;
+    if (!keep_char(e, '"') || !keep(e, e->key, size))
+        return false;
+    for (unsigned i = 0; i < size; i++)
+        follow_head(e, e->key[i], 1);
+    return true;
+}
+
+/* One character of a string that is base64 or an address. White space in front does not count. */
+static bool undecided_char(struct tc_envelope *e, char character)
+{
+    if (!e->key_size && is_space(character))
+        return true;
+    e->key[e->key_size++] = character;
+    if (!begins_address(e->key, e->key_size, false))
+        return begin_image(e);
+    return !begins_address(e->key, e->key_size, true) || begin_address(e);
 }
 
 static size_t utf8(uint32_t point, char *out)
@@ -399,15 +685,19 @@ static bool string_point(struct tc_envelope *e, uint32_t point)
     char character = text[0]; /* beyond ASCII it is neither base64 nor in a head */
     if (!turn(e, character))
         return false;
+    if (e->role == ROLE_SKIPPED)
+        return true;
+    if (e->role == ROLE_IMAGE_TO_COME)
+        return undecided_char(e, character);
     if (is_image(e))
         return image_char(e, character);
     if (!string_bytes(e, text, size))
         return false;
-    if (is_prose(e))
-        follow_head(e, character);
     if (point < 0x20 || point == '"' || point == '\\')
         size = (size_t)snprintf(text, sizeof(text), "\\u%04x", (unsigned)point);
-    return keep(e, text, size);
+    if (is_prose(e))
+        follow_head(e, character, size);
+    return keep(e, text, size) && check_length(e);
 }
 
 /* A high surrogate whose low one did not come is no character. */
@@ -451,14 +741,6 @@ static bool on_escape(struct tc_envelope *e, char character)
     return drop_surrogate(e) && string_point(e, (unsigned char)meanings[letter - letters]);
 }
 
-static int hex_value(char character)
-{
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    char lower = (char)(character | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 static bool on_unicode(struct tc_envelope *e, char character)
 {
     int value = hex_value(character);
@@ -474,45 +756,68 @@ static bool on_unicode(struct tc_envelope *e, char character)
 static void value_ended(struct tc_envelope *e)
 {
     e->text_rule = -1;
+    e->muted = false;
     e->state = e->depth ? AFTER : DONE;
+}
+
+/* The string that tells what its object is: "image_generation.partial_image". */
+static void read_mark(struct tc_envelope *e)
+{
+    static const char wanted[] = "partial";
+    size_t size = sizeof(wanted) - 1;
+    for (size_t i = 0; i + size <= e->key_size; i++)
+        if (!memcmp(e->key + i, wanted, size))
+            found_draft(e);
 }
 
 static bool end_string(struct tc_envelope *e)
 {
     if (!drop_surrogate(e))
         return false;
-    switch (e->role) {
-    case ROLE_KEY:
+    unsigned char role = e->role;
+    if (role == ROLE_KEY) {
         e->state = COLON;
         e->value_rules = e->key_size < TC_ENVELOPE_KEY ? matching(e, e->key, e->key_size) : 0;
         return keep_char(e, '"');
-    case ROLE_IMAGE_TO_COME:
-        value_ended(e);
-        return keep(e, "\"\"", 2);
-    case ROLE_IMAGE:
-        value_ended(e);
-        return close_image(e);
-    case ROLE_IMAGE_IN_PROSE:
-        value_ended(e);
-        return close_image(e) && keep_char(e, '"');
-    default:
-        value_ended(e);
-        return keep_char(e, '"');
     }
+    if (role == ROLE_MARK)
+        read_mark(e);
+    if (role == ROLE_IMAGE_TO_COME && e->key_size && !begin_image(e))
+        return false;
+    bool image = is_image(e) && e->role != ROLE_SKIPPED;
+    value_ended(e);
+    if (image && !close_image(e))
+        return false;
+    if (role == ROLE_IMAGE_TO_COME && !e->key_size)
+        return keep(e, "\"\"", 2);
+    return role == ROLE_IMAGE || role == ROLE_IMAGE_TO_COME || role == ROLE_SKIPPED ||
+           keep_char(e, '"');
 }
 
 static size_t kept_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
+    size_t most = TC_ENVELOPE_STRING + 1; /* one more than a string may have */
+    if (e->for_pictures && is_plain(e) && size > most)
+        size = most;
     size_t taken = tc_scan_plain(bytes, size, '"');
-    return string_bytes(e, bytes, taken) && keep(e, bytes, taken) ? taken : 0;
+    bool kept = string_bytes(e, bytes, taken) && keep(e, bytes, taken) && check_length(e);
+    return kept ? taken : 0;
 }
 
 /* As much of a string as can be taken at once, from a character that is plain. */
 static size_t string_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
-    if (is_image(e))
+    switch (e->role) {
+    case ROLE_SKIPPED:
+        return tc_scan_plain(bytes, size, '"');
+    case ROLE_IMAGE_TO_COME:
+        return undecided_char(e, *bytes);
+    case ROLE_IMAGE:
+    case ROLE_IMAGE_IN_PROSE:
         return image_span(e, bytes, size);
-    return is_prose(e) ? prose_span(e, bytes, size) : kept_span(e, bytes, size);
+    default:
+        return is_prose(e) ? prose_span(e, bytes, size) : kept_span(e, bytes, size);
+    }
 }
 
 /* A plain run of a string, or one character of it. Returns the count. */
@@ -571,7 +876,7 @@ static enum state number_next(unsigned char state, char character)
 static bool number_char(struct tc_envelope *e, char character, enum state state)
 {
     e->state = (unsigned char)state;
-    return capture(e, &character, 1) && keep_char(e, character);
+    return capture(e, &character, 1) && (e->muted || keep_char(e, character));
 }
 
 /* Returns whether the character was part of the number. */
@@ -604,26 +909,50 @@ static bool on_literal(struct tc_envelope *e, char character)
 
 /* ---- structure ---- */
 
-static bool open_container(struct tc_envelope *e, uint32_t kind)
+/* The rules of the elements of the list that is open. */
+static uint64_t element_rules(const struct tc_envelope *e)
+{
+    return e->in_list && e->depth == 1 ? all_rules(e) : matching(e, NULL, 0);
+}
+
+static bool open_container(struct tc_envelope *e, bool object)
 {
     if (e->depth == TC_ENVELOPE_DEPTH)
         return fail(e, TC_ENVELOPE_TOO_DEEP);
-    e->levels[e->depth++] = e->value_rules | kind;
-    e->state = kind ? FIRST_KEY : FIRST_VALUE;
+    bool scope = object && opens_scope(e);
+    if (!e->depth && !object)
+        e->in_list = true;
+    if (e->depth < sizeof(e->levels) / sizeof(e->levels[0]))
+        e->levels[e->depth] = e->value_rules;
+    note_kind(e, ++e->depth, object);
+    if (scope) {
+        e->outer_scope = e->scope;
+        e->scope = (struct tc_draft_scope){e->depth, e->image_count, false};
+    }
+    e->state = object ? FIRST_KEY : FIRST_VALUE;
     e->text_rule = -1;
-    if (!kind)
-        e->value_rules = matching(e, "[]", 2);
-    return keep_char(e, kind ? '{' : '[');
+    if (!object)
+        e->value_rules = element_rules(e);
+    return keep_char(e, object ? '{' : '[');
 }
 
 static bool close_container(struct tc_envelope *e, char character)
 {
-    bool object = (e->levels[e->depth - 1] & OBJECT) != 0;
-    if (character != (object ? '}' : ']'))
+    if (character != (is_object(e, e->depth) ? '}' : ']'))
         return fail(e, TC_ENVELOPE_NOT_JSON);
+    close_scope(e);
     e->depth--;
     value_ended(e);
     return keep_char(e, character);
+}
+
+/* A number where a picture's could be is the server's: null stands for it. */
+static bool begin_number(struct tc_envelope *e, char character, enum role role)
+{
+    e->muted = role == ROLE_IMAGE_TO_COME || role == ROLE_URL;
+    if (e->muted && !keep(e, "null", 4))
+        return false;
+    return number_char(e, character, character == '-' ? MINUS : character == '0' ? ZERO : INTEGER);
 }
 
 static bool on_value(struct tc_envelope *e, char character)
@@ -637,17 +966,15 @@ static bool on_value(struct tc_envelope *e, char character)
         return fail(e, TC_ENVELOPE_NOT_JSON);
     if (character == '"' && role != ROLE_KEPT)
         return begin_string(e, role);
-    if (role == ROLE_IMAGE_TO_COME)
-        return fail(e, TC_ENVELOPE_NOT_AN_IMAGE);
     if (character == '{' || character == '[')
-        return open_container(e, character == '{' ? OBJECT : 0);
+        return open_container(e, character == '{');
+    if (character == 't' && role == ROLE_MARK)
+        found_draft(e);
     if (character == 't' || character == 'f')
         return begin_literal(e, character == 't' ? "true" : "false");
     if (!begin_capture(e))
         return false;
-    if (character == '"')
-        return begin_string(e, ROLE_KEPT);
-    return number_char(e, character, character == '-' ? MINUS : character == '0' ? ZERO : INTEGER);
+    return character == '"' ? begin_string(e, ROLE_KEPT) : begin_number(e, character, role);
 }
 
 static bool on_key(struct tc_envelope *e, char character)
@@ -663,35 +990,11 @@ static bool on_after(struct tc_envelope *e, char character)
 {
     if (character != ',')
         return close_container(e, character);
-    bool object = (e->levels[e->depth - 1] & OBJECT) != 0;
+    bool object = is_object(e, e->depth);
     e->state = object ? KEY : VALUE;
     if (!object)
-        e->value_rules = matching(e, "[]", 2);
+        e->value_rules = element_rules(e);
     return keep_char(e, ',');
-}
-
-static bool on_start(struct tc_envelope *e, char character)
-{
-    if (character == '\xef' && e->position == 0) {
-        e->state = BOM;
-        e->literal = "\xbb\xbf";
-        return true;
-    }
-    return on_value(e, character);
-}
-
-static bool on_bom(struct tc_envelope *e, char character)
-{
-    if (character != *e->literal)
-        return fail(e, TC_ENVELOPE_NOT_JSON);
-    if (!*++e->literal)
-        e->state = VALUE;
-    return true;
-}
-
-static bool is_space(char character)
-{
-    return character == ' ' || character == '\n' || character == '\r' || character == '\t';
 }
 
 /* One character between values. */
@@ -700,8 +1003,6 @@ static bool on_structure(struct tc_envelope *e, char character)
     if (is_space(character))
         return true;
     switch (e->state) {
-    case START:
-        return on_start(e, character);
     case VALUE:
     case FIRST_VALUE:
         return on_value(e, character);
@@ -732,8 +1033,6 @@ static size_t step(struct tc_envelope *e, const char *bytes, size_t size)
         return on_unicode(e, *bytes);
     case LITERAL:
         return on_literal(e, *bytes);
-    case BOM:
-        return on_bom(e, *bytes);
     case MINUS:
     case ZERO:
     case INTEGER:
@@ -750,30 +1049,104 @@ static size_t step(struct tc_envelope *e, const char *bytes, size_t size)
     }
 }
 
+/* ---- documents and what stands around them ---- */
+
+static void begin_document(struct tc_envelope *e)
+{
+    e->state = VALUE;
+    e->in_list = false;
+    e->value_rules = all_rules(e);
+    e->text_rule = -1;
+}
+
+/* Of a stream of events: the next document begins, unless one is under way. */
+static bool next_document(struct tc_envelope *e)
+{
+    if (e->documents && e->state != DONE)
+        return true;
+    begin_document(e);
+    return keep_char(e, e->documents++ ? ',' : '[');
+}
+
+/* Returns how many bytes it took, fewer only when it fails. */
+static size_t feed_json(struct tc_envelope *e, const char *bytes, size_t size)
+{
+    size_t done = 0;
+    while (done < size && e->state != FAILED)
+        done += step(e, bytes + done, size - done);
+    return done;
+}
+
+static size_t feed_picture(struct tc_envelope *e, const char *bytes, size_t size)
+{
+    if (!e->for_pictures && !e->raw)
+        return fail(e, TC_ENVELOPE_NOT_JSON);
+    if (!tc_envelope_open_image(e) && !open_image(e))
+        return 0;
+    struct tc_image *image = tc_envelope_open_image(e);
+    if (!make_room(e, &image->bytes, size, input_left(e)))
+        return 0;
+    memcpy(image->bytes.data + image->bytes.size, bytes, size);
+    image_grew(e, image, size);
+    if (e->raw || !image->signature.settled || image->signature.mime)
+        return size;
+    (void)fail(e, TC_ENVELOPE_NOT_JSON); /* it only began like a picture */
+    return 0;
+}
+
+/* An event ends, or the next line of one begins: white space to the document, if there is one. */
+static bool feed_break(struct tc_envelope *e, enum tc_piece_kind kind)
+{
+    if (kind == TC_PIECE_LINE && !next_document(e))
+        return false;
+    if (kind == TC_PIECE_EVENT && e->documents && e->state != DONE)
+        return fail(e, TC_ENVELOPE_TRUNCATED);
+    return feed_json(e, "\n", 1) == 1;
+}
+
+static bool feed_run(struct tc_envelope *e, const struct tc_run *run, size_t *done)
+{
+    switch (run->kind) {
+    case TC_PIECE_NONE:
+        return true;
+    case TC_PIECE_JSON:
+        *done = feed_json(e, run->bytes, run->size);
+        break;
+    case TC_PIECE_PICTURE:
+        *done = feed_picture(e, run->bytes, run->size);
+        break;
+    default:
+        return feed_break(e, run->kind);
+    }
+    return e->state != FAILED;
+}
+
 void tc_envelope_init(struct tc_envelope *e, const struct tc_rule *rules, unsigned count)
 {
     memset(e, 0, sizeof(*e));
     e->rules = rules;
     e->rule_count = count;
-    e->value_rules = (1U << count) - 1;
-    e->text_rule = -1;
-    e->state = START;
+    begin_document(e);
 }
 
 void tc_envelope_reset(struct tc_envelope *e)
 {
-    struct tc_buffer *spare = e->spare;
-    bool streaming = e->streaming;
+    struct tc_envelope old = *e;
     tc_envelope_free(e);
-    tc_envelope_init(e, e->rules, e->rule_count);
-    e->spare = spare;
-    e->streaming = streaming;
+    tc_envelope_init(e, old.rules, old.rule_count);
+    e->spare = old.spare;
+    e->streaming = old.streaming;
+    e->for_pictures = old.for_pictures;
 }
 
 bool tc_envelope_feed(struct tc_envelope *e, const char *bytes, size_t size)
 {
     while (size && e->state != FAILED) {
-        size_t taken = step(e, bytes, size);
+        struct tc_run run = {TC_PIECE_PICTURE, bytes, size};
+        size_t taken = e->raw ? size : tc_framing_next(&e->framing, bytes, size, &run);
+        size_t done = run.size;
+        bool good = feed_run(e, &run, &done);
+        taken = good ? taken : taken < done ? taken : done;
         bytes += taken;
         size -= taken;
         e->position += taken;
@@ -781,29 +1154,14 @@ bool tc_envelope_feed(struct tc_envelope *e, const char *bytes, size_t size)
     return e->state != FAILED;
 }
 
-bool tc_envelope_feed_picture(struct tc_envelope *e, const void *bytes, size_t size)
+/* The end of an answer that is a picture. */
+static bool finish_picture(struct tc_envelope *e)
 {
-    if (e->state == FAILED || !size)
-        return e->state != FAILED;
-    if (!tc_envelope_open_image(e) && !open_image(e))
-        return false;
-    struct tc_image *image = tc_envelope_open_image(e);
-    if (!make_room(e, &image->bytes, size, input_left(e)))
-        return false;
-    memcpy(image->bytes.data + image->bytes.size, bytes, size);
-    image_grew(image, size);
-    e->position += size;
-    return true;
-}
-
-bool tc_envelope_finish_picture(struct tc_envelope *e)
-{
-    struct tc_image *image = tc_envelope_open_image(e);
-    if (e->state == FAILED || !image)
-        return fail(e, TC_ENVELOPE_TRUNCATED);
-    image->whole = true;
+    static const char text[] = "{\"data\":[{\"b64_json\":1}]}";
+    if (!e->raw && !e->images[0]->signature.mime)
+        return fail(e, TC_ENVELOPE_NOT_JSON);
     e->state = DONE;
-    return true;
+    return end_image(e, TC_BASE64_OK) && keep(e, text, sizeof(text) - 1);
 }
 
 bool tc_envelope_finish(struct tc_envelope *e)
@@ -813,7 +1171,14 @@ bool tc_envelope_finish(struct tc_envelope *e)
     if (e->state == ZERO || e->state == INTEGER || e->state == FRACTION ||
         e->state == EXPONENT_DIGITS)
         value_ended(e);
-    return e->state == DONE || fail(e, TC_ENVELOPE_TRUNCATED);
+    if ((e->raw || e->framing.picture) && e->image_count)
+        return finish_picture(e);
+    if (e->framing.events && !e->documents)
+        return fail(e, TC_ENVELOPE_NOT_JSON); /* it only began like a stream of events */
+    if (e->state != DONE)
+        return fail(e, TC_ENVELOPE_TRUNCATED);
+    release_images(e, 0, false);
+    return !e->documents || keep_char(e, ']');
 }
 
 void tc_envelope_describe(const struct tc_envelope *e, char *text, size_t size)
@@ -822,13 +1187,6 @@ void tc_envelope_describe(const struct tc_envelope *e, char *text, size_t size)
     switch (e->error) {
     case TC_ENVELOPE_NOT_JSON:
         snprintf(text, size, "the answer is not JSON (byte %llu)", at);
-        break;
-    case TC_ENVELOPE_NOT_BASE64:
-        snprintf(text, size, "image %u has %s (byte %llu of the answer)", e->image_count,
-                 tc_base64_error_text(e->base64_error), at);
-        break;
-    case TC_ENVELOPE_NOT_AN_IMAGE:
-        snprintf(text, size, "the answer has no string where an image belongs (byte %llu)", at);
         break;
     case TC_ENVELOPE_TRUNCATED:
         snprintf(text, size,
@@ -882,7 +1240,7 @@ static void free_image(struct tc_envelope *e, unsigned index)
 
 void tc_envelope_drop_image(struct tc_envelope *e, unsigned index)
 {
-    if (e->images[index] && e->images[index]->whole)
+    if (e->images[index] && e->images[index]->ended)
         free_image(e, index);
 }
 

@@ -4,12 +4,20 @@
  * Strings at the places that the rules name are pictures, or data URLs of pictures, or prose with
  * such URLs inside: their base64 is decoded at once into the picture's own buffer. Everything else
  * is the envelope: it is copied, small and capped, for a JSON parser to read at the end. Where a
- * picture was, the envelope has its number (1, 2, ...), and only the scanner puts numbers in place
- * of strings; where it was inside prose there is nothing, and its number is the next one.
+ * picture was, the envelope has its number (1, 2, ...), and only the scanner puts numbers there;
+ * where it was inside prose there is nothing, and its number is the next one.
+ *
+ * What stands around the document is framing.h's. The envelope of a stream of events is the list of
+ * its documents, and that of a bare picture is {"data":[{"b64_json":1}]}.
  *
  * A data URL is "data:", what RFC 2045 allows in a media type and its parameters, and ";base64,",
- * in capital or small letters, and all that in at most TC_ENVELOPE_HEAD characters. One whose
- * base64 is of no character at all is kept.
+ * in capital or small letters, and all that in at most TC_ENVELOPE_HEAD characters. Its base64 may
+ * be percent-encoded, and in lines. One whose base64 is of no character at all is kept. Inside
+ * prose, white space ends the base64 once the picture's file has ended, or where its type is not
+ * known; white space or '%' right behind the comma needs the first characters of a type we know.
+ *
+ * A picture whose base64 is wrong, or whose file ends too early, is no error of the document: it is
+ * told with the picture, and the scan goes on.
  *
  * The input may be cut anywhere, down to one byte at a time: inside an escape, a surrogate pair, a
  * number, a key, a group of base64, the head of a data URL. The result is the same. The first error
@@ -24,25 +32,25 @@
 
 #include "base64.h"
 #include "buffer.h"
+#include "framing.h"
 #include "image.h"
 
 enum {
-    TC_ENVELOPE_DEPTH = 1000,     /* containers inside each other */
-    TC_ENVELOPE_SIZE = 4 << 20,   /* bytes of envelope, pictures not counted */
-    TC_ENVELOPE_IMAGES = 64,      /* pictures in one answer */
-    TC_ENVELOPE_RULES = 24,       /* rules of one scanner: less than the bits of a level */
-    TC_ENVELOPE_STEPS = 8,        /* of a rule's path */
-    TC_ENVELOPE_KEY = 64,         /* a key of so many bytes matches nothing */
-    TC_ENVELOPE_HEAD = 128,       /* characters of a data URL up to its comma */
-    TC_ENVELOPE_TEXT = 64 * 1024, /* bytes of a captured text; more is cut */
-    TC_ENVELOPE_SPARE = 16 << 20  /* bytes of a picture whose buffer is kept for the next one */
+    TC_ENVELOPE_DEPTH = 1000,       /* containers inside each other */
+    TC_ENVELOPE_SIZE = 4 << 20,     /* bytes of envelope, pictures not counted */
+    TC_ENVELOPE_IMAGES = 64,        /* pictures in one answer */
+    TC_ENVELOPE_RULES = 40,         /* rules of one scanner: at most the bits of a set of them */
+    TC_ENVELOPE_STEPS = 8,          /* of a rule's path */
+    TC_ENVELOPE_KEY = 64,           /* a key of so many bytes matches nothing */
+    TC_ENVELOPE_HEAD = 128,         /* characters of a data URL up to its comma */
+    TC_ENVELOPE_TEXT = 64 * 1024,   /* bytes of a captured text; more is cut */
+    TC_ENVELOPE_STRING = 64 * 1024, /* bytes of a string beside pictures */
+    TC_ENVELOPE_SPARE = 16 << 20    /* bytes of a picture whose buffer is kept for the next one */
 };
 
 enum tc_envelope_error {
     TC_ENVELOPE_OK,
     TC_ENVELOPE_NOT_JSON,
-    TC_ENVELOPE_NOT_BASE64,
-    TC_ENVELOPE_NOT_AN_IMAGE, /* neither a string nor null where a picture's base64 belongs */
     TC_ENVELOPE_TRUNCATED,
     TC_ENVELOPE_TRAILING, /* something behind the document */
     TC_ENVELOPE_TOO_DEEP,
@@ -53,16 +61,29 @@ enum tc_envelope_error {
 
 /* What becomes of the value at a rule's path. */
 enum tc_capture {
-    TC_CAPTURE_BASE64,   /* a string is a picture; null and "" are none */
+    TC_CAPTURE_BASE64,   /* a string is a picture, in base64 or as a data URL; "" and the address of
+                          * a picture ("https:...") are kept */
     TC_CAPTURE_DATA_URL, /* a string that is a data URL of base64 is a picture; others are kept */
     TC_CAPTURE_PROSE,    /* a string is kept without the data URLs of base64 that are inside */
-    TC_CAPTURE_TEXT      /* kept in the envelope, and a copy, unescaped, in `texts` */
+    TC_CAPTURE_TEXT,     /* kept in the envelope, and a copy, unescaped, in `texts` */
+    TC_CAPTURE_DRAFT     /* true, or a string with "partial" in it: the pictures of the object that
+                          * has this field, or of an object in it, are drafts */
 };
 
-/* A place in a document: keys from the root on, "[]" for any element of a list, and NULL. */
+/*
+ * A place in a document: keys from the root on, "[]" for any element of a list, and NULL. A key may
+ * be several, "message|delta". Of a document that is a list, each element is a root.
+ */
 struct tc_rule {
     enum tc_capture capture;
     const char *path[TC_ENVELOPE_STEPS + 1];
+};
+
+/* An object that may turn out to hold drafts. */
+struct tc_draft_scope {
+    unsigned depth; /* containers open inside it, itself included; 0: there is none */
+    unsigned first; /* of its pictures, by their order in the answer */
+    bool draft;
 };
 
 struct tc_envelope {
@@ -71,30 +92,42 @@ struct tc_envelope {
     struct tc_image *images[TC_ENVELOPE_IMAGES]; /* by number less one; NULL: dropped */
     unsigned image_count;
     enum tc_envelope_error error;
-    enum tc_base64_error base64_error; /* when error is TC_ENVELOPE_NOT_BASE64 */
-    uint64_t position;                 /* bytes taken; with an error, where it is */
-    uint64_t expected;                 /* bytes the whole input has, if known: sizes buffers */
-    struct tc_buffer *spare;           /* where a used buffer may be found and left, or NULL */
-    bool streaming;                    /* bytes of pictures are taken away as they come */
+    uint64_t position;       /* bytes taken; with an error, where it is */
+    uint64_t expected;       /* bytes the whole input has, if known: sizes buffers */
+    struct tc_buffer *spare; /* where a used buffer may be found and left, or NULL */
+    bool streaming;          /* bytes of pictures are taken away as they come */
+    bool for_pictures; /* pictures are what is wanted: a bare one is an answer, and long strings
+                        * that nobody captures become null */
+    bool raw;          /* the input is one picture's own bytes, whatever they look like */
 
     /* The scanner's own: */
+    struct tc_framing framing;
     const struct tc_rule *rules;
     unsigned rule_count;
+    unsigned documents; /* of a stream of events, those that have begun */
     unsigned char state;
     unsigned char role;     /* what the string under way is: key, kept, picture, ... */
+    bool muted;             /* the number under way is where a picture's number could be */
+    bool in_list;           /* the document is a list of documents */
     int text_rule;          /* the rule that captures the value under way, or -1 */
     unsigned depth;         /* containers open */
-    uint32_t value_rules;   /* rules whose path leads to the value to come */
+    uint64_t value_rules;   /* rules whose path leads to the value to come */
     const char *literal;    /* what is still to come of true, false, null */
+    size_t string_start;    /* where in `text` the string under way begins */
     unsigned escape_digits; /* hex digits seen of a \u escape */
     uint32_t escape;        /* their value */
     uint32_t surrogate;     /* a high one that waits for its low one, or 0 */
     uint64_t recent;        /* the last characters of prose or URL, small letters, 8 bits each */
-    unsigned head;          /* characters of what may be the head of a data URL, or 0 */
+    unsigned head;          /* bytes of what may be the head of a data URL, or 0 */
+    bool gap;               /* of it, white space or '%' behind the comma */
+    unsigned percent;       /* digits that a percent escape still needs */
+    unsigned char percent_value;
     unsigned key_size;
     char key[TC_ENVELOPE_KEY];
     struct tc_base64 base64;
-    uint32_t levels[TC_ENVELOPE_DEPTH]; /* per container: rules that lead there, and its kind */
+    struct tc_draft_scope scope, outer_scope;
+    uint64_t levels[TC_ENVELOPE_STEPS + 2]; /* of the outermost containers: rules that lead there */
+    unsigned char objects[TC_ENVELOPE_DEPTH / 8 + 1]; /* per container a bit: it is no list */
 };
 
 /* Begins. `rules` (at most TC_ENVELOPE_RULES) must stay where they are. */
@@ -109,20 +142,13 @@ bool tc_envelope_feed(struct tc_envelope *envelope, const char *bytes, size_t si
 /* The input has ended: was the document whole? Returns false when there is an error. */
 bool tc_envelope_finish(struct tc_envelope *envelope);
 
-/*
- * Instead of the two above, where the input is no JSON but one picture's own bytes: they become
- * images[0]. There is no envelope then; an empty picture is TC_ENVELOPE_TRUNCATED.
- */
-bool tc_envelope_feed_picture(struct tc_envelope *envelope, const void *bytes, size_t size);
-bool tc_envelope_finish_picture(struct tc_envelope *envelope);
-
 /* The picture under way, or NULL. */
 struct tc_image *tc_envelope_open_image(const struct tc_envelope *envelope);
 
 /* One line that says what is wrong and where, for a person. */
 void tc_envelope_describe(const struct tc_envelope *envelope, char *text, size_t size);
 
-/* Frees picture `index` (from 0) if it is whole; its buffer may become the spare one. */
+/* Frees picture `index` (from 0) if it has ended; its buffer may become the spare one. */
 void tc_envelope_drop_image(struct tc_envelope *envelope, unsigned index);
 
 /* Frees everything, pictures too. */

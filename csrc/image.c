@@ -1,15 +1,39 @@
 /*
- * The signatures of PNG, JPEG, WebP and GIF: see image.h.
+ * The structure of PNG, JPEG, WebP and GIF files, as far as type, dimensions and end need it: see
+ * image.h.
  *
- * All but JPEG have the dimensions in their first 30 bytes. A JPEG is a chain of segments, each
- * with its length, and the dimensions are in the first SOFn segment, which may come after 100 KB of
- * profile and preview; so the window jumps from segment to segment.
- * Sources: PNG (W3C), 5.2 and 11.2.2; JPEG (ITU T.81), annex B; GIF89a, 17-18; WebP (RFC 9649) and
- * RFC 6386, 9.1.
+ * The reader walks from one landmark of the file to the next: it skips what is of no interest,
+ * collects the few bytes of a landmark in the window, looks at them, and knows from them where the
+ * next one is. Only a JPEG's compressed data has no length; its end is the next marker.
+ *
+ * Sources: PNG (W3C), 5.2, 5.3 and 11.2.2; JPEG (ITU T.81), annex B; GIF89a, 17 to 27; WebP (RFC
+ * 9649) and RFC 6386, 9.1.
  */
 #include "image.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
+
+enum state {
+    START,
+    PNG_CHUNK, /* a chunk's length and type, and of the first one the dimensions */
+    PNG_NEXT_CHUNK,
+    JPEG_MARKER,
+    JPEG_SEGMENT,   /* a marker and what follows, as much as the marker needs */
+    JPEG_DATA,      /* compressed data up to the next 0xff */
+    JPEG_DATA_MARK, /* behind that 0xff */
+    GIF_SCREEN,
+    GIF_BLOCK,
+    GIF_EXTENSION,
+    GIF_IMAGE,
+    GIF_SUBBLOCK,
+    WEBP_HEADER,
+    LAST,   /* the end is behind the bytes to be skipped */
+    WHOLE,  /* the end was seen */
+    LOST,   /* the structure is broken: no end will be found */
+    FOREIGN /* of a type that we do not know */
+};
 
 static uint32_t big16(const unsigned char *at)
 {
@@ -33,11 +57,11 @@ static uint32_t little24(const unsigned char *at)
 
 static void settle(struct tc_signature *signature, uint32_t width, uint32_t height)
 {
-    signature->settled = true;
-    if (width && height) {
+    if (!signature->settled && width && height) {
         signature->width = width;
         signature->height = height;
     }
+    signature->settled = true;
 }
 
 static void name(struct tc_signature *signature, const char *mime, const char *ext)
@@ -46,24 +70,170 @@ static void name(struct tc_signature *signature, const char *mime, const char *e
     signature->ext = ext;
 }
 
-/* Moves the window to `start`, at or behind the bytes that it has now. */
-static void move_window(struct tc_signature *signature, uint64_t start)
+/* Goes on in `state` with an empty window, behind `skip` bytes, once `wanted` bytes are in it. */
+static void move_on(struct tc_signature *signature, enum state state, uint64_t skip,
+                    unsigned char wanted)
 {
-    uint64_t shift = start - signature->window_start;
-    unsigned kept = 0;
-    if (shift < signature->window_size) {
-        kept = signature->window_size - (unsigned)shift;
-        memmove(signature->window, signature->window + shift, kept);
-    }
-    signature->window_size = kept;
-    signature->window_start = start;
+    signature->state = (unsigned char)state;
+    signature->skip = skip;
+    signature->wanted = wanted;
+    signature->window_size = 0;
 }
+
+/* Goes on in `state` once `wanted` bytes are in the window; those that are there stay. */
+static void wait_for(struct tc_signature *signature, enum state state, unsigned char wanted)
+{
+    signature->state = (unsigned char)state;
+    signature->wanted = wanted;
+}
+
+/* Nothing more can be found. */
+static void give_up(struct tc_signature *signature, enum state state)
+{
+    settle(signature, 0, 0);
+    move_on(signature, state, 0, 0);
+}
+
+/* ---- PNG ---- */
+
+static void read_chunk(struct tc_signature *signature)
+{
+    const unsigned char *at = signature->window;
+    bool first = signature->state == PNG_CHUNK, header = !memcmp(at + 4, "IHDR", 4);
+    uint64_t length = big32(at);
+    bool broken = length > 0x7fffffff;
+    for (int i = 4; i < 8; i++)
+        broken = broken || !isalpha(at[i]);
+    if (broken) {
+        give_up(signature, LOST);
+        return;
+    }
+    if (first && header && signature->window_size == 8 && length >= 8) {
+        wait_for(signature, PNG_CHUNK, 16);
+        return;
+    }
+    if (first)
+        settle(signature, header && length >= 8 ? big32(at + 8) : 0, big32(at + 12));
+    uint64_t read = signature->window_size - 8U;
+    enum state next = memcmp(at + 4, "IEND", 4) ? PNG_NEXT_CHUNK : LAST;
+    move_on(signature, next, length - read + 4, 8); /* four bytes of CRC */
+}
+
+/* ---- JPEG ---- */
+
+/* The start-of-frame markers: C0 to CF without DHT (C4), JPG (C8) and DAC (CC). */
+static bool is_frame(unsigned marker)
+{
+    return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+}
+
+static bool has_no_length(unsigned marker)
+{
+    return marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8);
+}
+
+/* Two bytes at a place where a marker belongs. What is none is passed over, as decoders do. */
+static void read_marker(struct tc_signature *signature)
+{
+    unsigned marker = signature->window[1];
+    if (signature->window[0] != 0xff) {
+        settle(signature, 0, 0);
+        move_on(signature, JPEG_DATA, 0, 0);
+    } else if (marker == 0xff) { /* a fill byte before the marker */
+        signature->window_size = 1;
+    } else if (marker == 0xd9) {
+        give_up(signature, WHOLE);
+    } else if (has_no_length(marker)) {
+        move_on(signature, JPEG_MARKER, 0, 2);
+    } else {
+        wait_for(signature, JPEG_SEGMENT, is_frame(marker) ? 9 : 4);
+    }
+}
+
+static void read_segment(struct tc_signature *signature)
+{
+    const unsigned char *at = signature->window;
+    uint64_t length = big16(at + 2), read = signature->window_size - 2U;
+    bool scan = at[1] == 0xda;
+    if (is_frame(at[1]))
+        settle(signature, big16(at + 7), big16(at + 5));
+    if (scan || length < read)
+        settle(signature, 0, 0);
+    if (length < read) /* a length that cannot be: look for the next marker */
+        move_on(signature, JPEG_DATA, 0, 0);
+    else
+        move_on(signature, scan ? JPEG_DATA : JPEG_MARKER, length - read, scan ? 0 : 2);
+}
+
+/* The byte behind an 0xff in compressed data: a zero and restarts belong to the data. */
+static void read_data_mark(struct tc_signature *signature)
+{
+    unsigned marker = signature->window[0];
+    if (marker == 0xff) {
+        signature->window_size = 0;
+    } else if (marker == 0 || has_no_length(marker)) {
+        move_on(signature, JPEG_DATA, 0, 0);
+    } else {
+        signature->window[0] = 0xff;
+        signature->window[1] = (unsigned char)marker;
+        signature->window_size = 2;
+        wait_for(signature, JPEG_MARKER, 2);
+        read_marker(signature);
+    }
+}
+
+/* ---- GIF ---- */
+
+/* Bytes of the colour table that the flags of a screen or an image announce. */
+static uint64_t colours(unsigned char flags)
+{
+    return flags & 0x80 ? 3U << ((flags & 7) + 1) : 0;
+}
+
+static void read_screen(struct tc_signature *signature)
+{
+    const unsigned char *at = signature->window;
+    if (signature->window_size == 4) { /* the dimensions are known as early as can be */
+        settle(signature, little16(at), little16(at + 2));
+        wait_for(signature, GIF_SCREEN, 7);
+        return;
+    }
+    move_on(signature, GIF_BLOCK, colours(at[4]), 1);
+}
+
+static void read_block(struct tc_signature *signature)
+{
+    switch (signature->window[0]) {
+    case ';':
+        give_up(signature, WHOLE);
+        break;
+    case '!':
+        move_on(signature, GIF_EXTENSION, 0, 1);
+        break;
+    case ',':
+        move_on(signature, GIF_IMAGE, 0, 9);
+        break;
+    case 0: /* an empty block too many, which decoders pass over */
+        move_on(signature, GIF_BLOCK, 0, 1);
+        break;
+    default:
+        give_up(signature, LOST);
+    }
+}
+
+static void read_subblock(struct tc_signature *signature)
+{
+    unsigned size = signature->window[0];
+    move_on(signature, size ? GIF_SUBBLOCK : GIF_BLOCK, size, 1);
+}
+
+/* ---- WebP ---- */
 
 /* RIFF....WEBP, then the first chunk: lossy, lossless or extended. */
 static void read_webp(struct tc_signature *signature)
 {
     const unsigned char *at = signature->window;
-    name(signature, "image/webp", "webp");
+    uint64_t size = little16(at + 4) | (uint64_t)little16(at + 6) << 16;
     if (!memcmp(at + 12, "VP8 ", 4) && !memcmp(at + 23, "\x9d\x01\x2a", 3)) {
         settle(signature, little16(at + 26) & 0x3fff, little16(at + 28) & 0x3fff);
     } else if (!memcmp(at + 12, "VP8L", 4) && at[20] == 0x2f) {
@@ -74,93 +244,164 @@ static void read_webp(struct tc_signature *signature)
     } else {
         settle(signature, 0, 0);
     }
-}
-
-/* The start-of-frame markers: C0 to CF without DHT (C4), JPG (C8) and DAC (CC). */
-static bool is_frame(unsigned marker)
-{
-    return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
-}
-
-/* One segment at the window. Returns false when it wants more bytes. */
-static bool read_segment(struct tc_signature *signature)
-{
-    const unsigned char *at = signature->window;
-    if (signature->window_size < 9)
-        return false;
-    if (at[0] != 0xff) {
-        settle(signature, 0, 0);
-        return true;
-    }
-    unsigned marker = at[1];
-    if (is_frame(marker)) {
-        settle(signature, big16(at + 7), big16(at + 5));
-    } else if (marker == 0xff) { /* a fill byte before the marker */
-        move_window(signature, signature->window_start + 1);
-    } else if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8)) { /* no length follows */
-        move_window(signature, signature->window_start + 2);
-    } else if (marker == 0xd9 || marker == 0xda || big16(at + 2) < 2) { /* the end, or the scan */
-        settle(signature, 0, 0);
-    } else {
-        move_window(signature, signature->window_start + 2 + big16(at + 2));
-    }
-    return true;
-}
-
-/* What the bytes in the window tell. Returns false when it wants more of them. */
-static bool read_window(struct tc_signature *signature)
-{
-    const unsigned char *at = signature->window;
-    unsigned size = signature->window_size;
-    if (signature->ext && !strcmp(signature->ext, "jpg"))
-        return read_segment(signature);
-    if (size >= 3 && !memcmp(at, "\xff\xd8\xff", 3)) {
-        name(signature, "image/jpeg", "jpg");
-        move_window(signature, 2);
-        return true;
-    }
-    if (size >= 8 && !memcmp(at, "\x89PNG\r\n\x1a\n", 8)) {
-        name(signature, "image/png", "png");
-        if (size < 24)
-            return false;
-        bool header = !memcmp(at + 12, "IHDR", 4);
-        settle(signature, header ? big32(at + 16) : 0, header ? big32(at + 20) : 0);
-        return true;
-    }
-    if (size >= 6 && (!memcmp(at, "GIF87a", 6) || !memcmp(at, "GIF89a", 6))) {
-        name(signature, "image/gif", "gif");
-        if (size < 10)
-            return false;
-        settle(signature, little16(at + 6), little16(at + 8));
-        return true;
-    }
-    if (size < 30)
-        return false;
-    if (!memcmp(at, "RIFF", 4) && !memcmp(at + 8, "WEBP", 4))
-        read_webp(signature);
+    if (size + 8 < signature->window_size)
+        give_up(signature, LOST);
     else
-        settle(signature, 0, 0);
-    return true;
+        move_on(signature, LAST, size + 8 - signature->window_size, 0);
+}
+
+/* ---- walking ---- */
+
+/* The beginnings that tell a type, and where each goes on. */
+static const struct beginning {
+    const char *bytes;
+    unsigned size;
+    const char *mime, *ext;
+    enum state next;
+    unsigned char wanted;
+} beginnings[] = {
+    {"\x89PNG\r\n\x1a\n", 8, "image/png", "png", PNG_CHUNK, 8},
+    {"\xff\xd8\xff", 3, "image/jpeg", "jpg", JPEG_MARKER, 2},
+    {"GIF87a", 6, "image/gif", "gif", GIF_SCREEN, 4},
+    {"GIF89a", 6, "image/gif", "gif", GIF_SCREEN, 4},
+};
+
+static bool begins_webp(const struct tc_signature *signature)
+{
+    static const char head[] = "RIFF....WEBP";
+    bool same = true;
+    for (unsigned i = 0; i < signature->window_size && i < sizeof(head) - 1; i++)
+        same = same && (head[i] == '.' || signature->window[i] == (unsigned char)head[i]);
+    return same;
+}
+
+/* One more byte of the beginning is there. */
+static void read_start(struct tc_signature *signature)
+{
+    unsigned size = signature->window_size;
+    bool possible = begins_webp(signature);
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+        const struct beginning *type = &beginnings[i];
+        if (memcmp(signature->window, type->bytes, size < type->size ? size : type->size) != 0)
+            continue;
+        possible = true;
+        if (size < type->size)
+            continue;
+        name(signature, type->mime, type->ext);
+        move_on(signature, type->next, 0, type->wanted);
+        if (type->next == JPEG_MARKER) { /* its third byte begins a marker */
+            signature->window[0] = 0xff;
+            signature->window_size = 1;
+        }
+        return;
+    }
+    if (!possible) {
+        give_up(signature, FOREIGN);
+    } else if (size == 30) {
+        name(signature, "image/webp", "webp");
+        wait_for(signature, WEBP_HEADER, 30);
+    } else {
+        wait_for(signature, START, (unsigned char)(size + 1));
+    }
+}
+
+static void read_window(struct tc_signature *signature)
+{
+    switch (signature->state) {
+    case START:
+        read_start(signature);
+        break;
+    case PNG_CHUNK:
+    case PNG_NEXT_CHUNK:
+        read_chunk(signature);
+        break;
+    case JPEG_MARKER:
+        read_marker(signature);
+        break;
+    case JPEG_SEGMENT:
+        read_segment(signature);
+        break;
+    case JPEG_DATA_MARK:
+        read_data_mark(signature);
+        break;
+    case GIF_SCREEN:
+        read_screen(signature);
+        break;
+    case GIF_BLOCK:
+        read_block(signature);
+        break;
+    case GIF_EXTENSION: /* its label */
+        move_on(signature, GIF_SUBBLOCK, 0, 1);
+        break;
+    case GIF_IMAGE: /* its colours, and one byte of code size */
+        move_on(signature, GIF_SUBBLOCK, colours(signature->window[8]) + 1, 1);
+        break;
+    case GIF_SUBBLOCK:
+        read_subblock(signature);
+        break;
+    default:
+        read_webp(signature);
+    }
+}
+
+/* Takes bytes that nobody has to look at. Returns how many. */
+static size_t pass_over(struct tc_signature *signature, const unsigned char *bytes, size_t size)
+{
+    if (signature->state == JPEG_DATA && !signature->skip) {
+        const unsigned char *mark = memchr(bytes, 0xff, size);
+        if (!mark)
+            return size;
+        move_on(signature, JPEG_DATA_MARK, 0, 1);
+        return (size_t)(mark - bytes) + 1;
+    }
+    size_t skipped = signature->skip < size ? (size_t)signature->skip : size;
+    signature->skip -= skipped;
+    if (signature->state == LAST && !signature->skip)
+        signature->state = WHOLE;
+    return skipped;
 }
 
 void tc_signature_feed(struct tc_signature *signature, const unsigned char *bytes, size_t size)
 {
-    const unsigned char *end = bytes + size;
-    while (!signature->settled && bytes < end) {
-        uint64_t wanted = signature->window_start + signature->window_size;
-        if (signature->position < wanted) { /* a segment that is of no interest */
-            uint64_t skip = wanted - signature->position;
-            if (skip > (uint64_t)(end - bytes))
-                skip = (uint64_t)(end - bytes);
-            signature->position += skip;
-            bytes += skip;
-            continue;
+    while (size && signature->state < WHOLE) {
+        size_t taken = 1;
+        if (signature->skip || signature->state == JPEG_DATA) {
+            taken = pass_over(signature, bytes, size);
+        } else {
+            signature->window[signature->window_size++] = *bytes;
+            while (signature->state < LAST && !signature->skip && signature->state != JPEG_DATA &&
+                   signature->window_size >= signature->wanted && signature->window_size)
+                read_window(signature);
+            if (signature->state == LAST && !signature->skip)
+                signature->state = WHOLE;
         }
-        signature->window[signature->window_size++] = *bytes++;
-        signature->position++;
-        while (!signature->settled && read_window(signature))
-            continue;
-        if (signature->window_size == sizeof(signature->window))
-            signature->settled = true;
+        bytes += taken;
+        size -= taken;
+        signature->position += taken;
     }
+}
+
+enum tc_file_end tc_signature_end(const struct tc_signature *signature)
+{
+    if (signature->state == WHOLE)
+        return TC_END_SEEN;
+    return signature->state == FOREIGN ? TC_END_UNKNOWN : TC_END_MISSING; /* START: cut early */
+}
+
+/* ---- pictures ---- */
+
+bool tc_image_is_whole(const struct tc_image *image)
+{
+    return image->ended && !image->fault && !image->draft;
+}
+
+void tc_image_describe(const struct tc_image *image, unsigned number, char *text, size_t size)
+{
+    unsigned long long bytes = image->size;
+    if (image->ended && image->fault == TC_IMAGE_DAMAGED)
+        snprintf(text, size, "image %u has %s (behind %llu bytes of the picture)", number,
+                 tc_base64_error_text(image->base64_error), bytes);
+    else
+        snprintf(text, size, "image %u is cut short: its file does not end with its %llu bytes",
+                 number, bytes);
 }

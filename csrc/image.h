@@ -1,9 +1,9 @@
 /*
- * A picture on its way in, and what its first bytes tell about it.
+ * A picture on its way in, and what its bytes tell about it.
  *
- * The type and the dimensions come from the bytes' own signature (PNG, JPEG, WebP, GIF), never from
- * what a server claims. The reader takes bytes as they come and keeps 32 of them at most, so it
- * works just as well for a picture that is handed on and never held.
+ * The type, the dimensions and the end come from the bytes' own structure (PNG, JPEG, WebP, GIF),
+ * never from what a server claims. The reader takes bytes as they come and keeps 32 of them at
+ * most, so it works just as well for a picture that is handed on and never held.
  */
 #ifndef TC_IMAGE_H
 #define TC_IMAGE_H
@@ -12,32 +12,62 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base64.h"
 #include "buffer.h"
 
-/* What the signature says. All zero is "nothing known yet". */
+/* Has the file's own end been seen? */
+enum tc_file_end {
+    TC_END_MISSING, /* of a type that we know, but not its end */
+    TC_END_SEEN,    /* what comes behind it does not count */
+    TC_END_UNKNOWN  /* the type is not known, so its end is not either */
+};
+
+/* What the bytes say. All zero is "nothing known yet". */
 struct tc_signature {
     const char *mime; /* "image/png", or NULL where unknown */
     const char *ext;  /* "png" (without a dot), or NULL */
     uint32_t width;   /* pixels, 0 where unknown */
     uint32_t height;
+    bool settled; /* no more is to be learnt of these four */
 
     /* The reader's own: */
-    bool settled;             /* nothing more is to be learnt */
-    uint64_t position;        /* bytes seen so far */
-    uint64_t window_start;    /* where in the picture the window lies; may be ahead of position */
-    unsigned window_size;     /* bytes of it that are there */
+    unsigned char state;
+    unsigned char window_size;
+    unsigned char wanted;     /* bytes that the window needs before it is looked at */
     unsigned char window[32]; /* the bytes under consideration */
+    uint64_t position;        /* bytes seen so far */
+    uint64_t skip;            /* bytes to come that are of no interest */
 };
 
 /* Looks at the next `size` bytes of a picture. */
 void tc_signature_feed(struct tc_signature *signature, const unsigned char *bytes, size_t size);
+
+/* What is known of the end once the last byte was fed. */
+enum tc_file_end tc_signature_end(const struct tc_signature *signature);
+
+/* What is wrong with a picture that has ended. */
+enum tc_image_fault {
+    TC_IMAGE_FINE,
+    TC_IMAGE_CUT,    /* its file ends too early */
+    TC_IMAGE_DAMAGED /* its base64 is wrong somewhere: what came before that is there */
+};
 
 /* One picture of an answer. */
 struct tc_image {
     struct tc_buffer bytes; /* decoded and not yet taken away */
     uint64_t size;          /* decoded so far, taken away or not */
     struct tc_signature signature;
-    bool whole; /* the last byte is there */
+    bool ended; /* nothing more of it will come */
+    bool held;  /* whether it is a draft is not known yet: its bytes are not to be handed out */
+    bool draft; /* a step on the model's way to the picture */
+    enum tc_image_fault fault;         /* once it has ended */
+    enum tc_base64_error base64_error; /* of a damaged one */
 };
+
+/* Is it there to the last byte, and no draft? */
+bool tc_image_is_whole(const struct tc_image *image);
+
+/* One line for a person on picture `number` that is not whole: "image 2 is cut short (...)". */
+void tc_image_describe(const struct tc_image *image, unsigned number, char *text, size_t size);
 
 #endif

@@ -573,7 +573,7 @@ bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults 
     options->base = route->base;
     options->place = push_path(L, index, route->path);
     options->credentials = route->credentials;
-    options->rules = route->rules;
-    options->rule_count = route->rule_count;
+    options->rules = tc_picture_rules;
+    options->rule_count = TC_PICTURE_RULES;
     return true;
 }

@@ -423,7 +423,7 @@ static unsigned next_image(const struct tc_request *request)
     const struct tc_envelope *envelope = &request->envelope;
     for (unsigned i = 0; i < envelope->image_count; i++) {
         const struct tc_image *image = envelope->images[i];
-        if (image && (image->whole || has_bytes(request, image)))
+        if (image && !image->held && (image->ended || has_bytes(request, image)))
             return i;
     }
     return envelope->image_count;
@@ -589,7 +589,7 @@ static void take_rest(lua_State *L, struct tc_request_box *box, struct tc_part *
 {
     struct tc_envelope *envelope = &part->request->envelope;
     for (unsigned i = 0; i < envelope->image_count && !envelope->streaming; i++) {
-        if (!envelope->images[i] || !envelope->images[i]->whole)
+        if (!envelope->images[i] || !envelope->images[i]->ended)
             continue;
         tc_push_image(L, envelope->images[i], false);
         keep(L, state, "images", number_of(box, part, i));

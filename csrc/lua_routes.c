@@ -1,6 +1,6 @@
 /*
- * The ways to a picture, as data: where a request goes, who writes its body, where its answer has
- * pictures, and who reads the rest of that.
+ * The ways to a picture, as data: where a request goes, who writes its body, where answers have
+ * pictures, and who reads the rest of those.
  */
 #include "binding.h"
 
@@ -8,34 +8,42 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* data[].url is an address, or (from LiteLLM's stand-ins) a picture itself. */
-static const struct tc_rule images_rules[] = {
-    {TC_CAPTURE_BASE64, {"data", "[]", "b64_json"}},
-    {TC_CAPTURE_DATA_URL, {"data", "[]", "url"}},
-};
-
-/* LiteLLM's of today, of 1.76.1 and .2, of before, and what others behind it send. */
-static const struct tc_rule chat_rules[] = {
-    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "images", "[]", "image_url", "url"}},
-    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "images", "[]", "image_url"}},
-    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "image", "url"}},
-    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message", "content", "[]", "image_url", "url"}},
-    {TC_CAPTURE_PROSE, {"choices", "[]", "message", "content"}},
-};
-
-static const struct tc_rule gemini_rules[] = {
-    {TC_CAPTURE_BASE64, {"candidates", "[]", "content", "parts", "[]", "inlineData", "data"}},
-    {TC_CAPTURE_BASE64, {"candidates", "[]", "content", "parts", "[]", "inline_data", "data"}},
+/*
+ * Where answers have pictures, whichever way they were asked for: servers behind the gateway answer
+ * in each other's shapes. First the images route's, also as the events of a stream, then chat's of
+ * today, of LiteLLM 1.76.1 and .2 and of before, then Gemini's, then the responses route's.
+ * lua_answer.c reads the same places.
+ */
+const struct tc_rule tc_picture_rules[TC_PICTURE_RULES] = {
+    {TC_CAPTURE_BASE64, {"data|images", "[]", "b64_json"}},
+    {TC_CAPTURE_DATA_URL, {"data|images", "[]", "url"}},
+    {TC_CAPTURE_BASE64, {"images", "[]"}},
+    {TC_CAPTURE_BASE64, {"b64_json"}},
+    {TC_CAPTURE_DRAFT, {"type"}},
+    {TC_CAPTURE_DATA_URL,
+     {"choices", "[]", "message|delta", "images|content", "[]", "image_url", "url"}},
+    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message|delta", "images|content", "[]", "image_url"}},
+    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message|delta", "images|content", "[]", "url"}},
+    {TC_CAPTURE_BASE64, {"choices", "[]", "message|delta", "images|content", "[]", "b64_json"}},
+    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message|delta", "image", "url"}},
+    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message|delta", "image"}},
+    {TC_CAPTURE_PROSE, {"choices", "[]", "message|delta", "content"}},
+    {TC_CAPTURE_PROSE, {"choices", "[]", "message|delta", "content", "[]", "text"}},
+    {TC_CAPTURE_BASE64,
+     {"candidates", "[]", "content", "parts", "[]", "inlineData|inline_data", "data"}},
+    {TC_CAPTURE_DRAFT, {"candidates", "[]", "content", "parts", "[]", "thought"}},
+    {TC_CAPTURE_PROSE, {"candidates", "[]", "content", "parts", "[]", "text"}},
+    {TC_CAPTURE_BASE64, {"output", "[]", "result"}},
+    {TC_CAPTURE_DATA_URL, {"output", "[]"}},
 };
 
 static const struct tc_route routes[] = {
-    [TC_VIA_IMAGES] = {"images", images_rules, COUNT(images_rules), TC_BASE_API,
-                       "/images/generations", TC_BEARER, tc_write_images, tc_read_images},
-    [TC_VIA_CHAT] = {"chat", chat_rules, COUNT(chat_rules), TC_BASE_API, "/chat/completions",
-                     TC_BEARER, tc_write_chat, tc_read_chat},
-    [TC_VIA_GEMINI] = {"gemini", gemini_rules, COUNT(gemini_rules), TC_BASE_ROOT,
-                       "/gemini/v1beta/models/{model}:generateContent", TC_GOOGLE_KEY,
-                       tc_write_gemini, tc_read_gemini},
+    [TC_VIA_IMAGES] = {"images", TC_BASE_API, "/images/generations", TC_BEARER, tc_write_images,
+                       tc_read_images},
+    [TC_VIA_CHAT] = {"chat", TC_BASE_API, "/chat/completions", TC_BEARER, tc_write_chat,
+                     tc_read_chat},
+    [TC_VIA_GEMINI] = {"gemini", TC_BASE_ROOT, "/gemini/v1beta/models/{model}:generateContent",
+                       TC_GOOGLE_KEY, tc_write_gemini, tc_read_gemini},
 };
 
 const struct tc_route *tc_route(enum tc_via via)

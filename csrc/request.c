@@ -152,6 +152,7 @@ struct tc_request *tc_request_new(struct tc_client *client,
     tc_envelope_init(&request->envelope, request->rules, request->rule_count);
     request->envelope.spare = &client->spare;
     request->envelope.streaming = options->streaming;
+    request->envelope.for_pictures = options->rule_count != 0;
 
     request->method = tc_strndup(options->method, strlen(options->method));
     request->url = make_url(client, options);
@@ -404,10 +405,26 @@ static void input_failed(struct tc_request *request)
     enum tc_kind kind = kinds[request->envelope.error];
     if (request->envelope.error)
         tc_envelope_describe(&request->envelope, text, sizeof(text));
-    else
+    else if (request->envelope.image_count)
         request->envelope.images[0]->bytes.size = 0; /* to reach nobody */
     tc_failure_set(&failure, kind ? kind : TC_BAD_RESPONSE, "%s", text);
     abort_with(request, &failure);
+}
+
+/* "image/png", "IMAGE/avif; q=1". */
+static bool is_image_type(const char *content_type)
+{
+    static const char wanted[] = "image/";
+    for (size_t i = 0; wanted[i]; i++)
+        if (tolower((unsigned char)content_type[i]) != wanted[i])
+            return false;
+    return true;
+}
+
+/* Is the picture itself the answer to a request for pictures? */
+static bool has_image(const struct tc_request *request)
+{
+    return request->envelope.for_pictures && is_image_type(request->content_type);
 }
 
 static void begin_body(struct tc_request *request)
@@ -419,6 +436,7 @@ static void begin_body(struct tc_request *request)
         curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     request->expected = length > 0 ? (uint64_t)length : 0;
     request->envelope.expected = request->expected;
+    request->envelope.raw = is_success(request) && (request->picture || has_image(request));
     if (is_success(request) && length > KEPT)
         tc_keep_pages(request->envelope.streaming ? KEPT : (size_t)length);
 }
@@ -431,7 +449,8 @@ static bool has_to_give(const struct tc_request *request)
         return false;
     for (unsigned i = 0; i < envelope->image_count; i++) {
         const struct tc_image *image = envelope->images[i];
-        if (image && (image->whole || (envelope->streaming && image->bytes.size >= STREAMED)))
+        bool much = envelope->streaming && image && image->bytes.size >= STREAMED;
+        if (image && !image->held && (image->ended || much))
             return true;
     }
     return false;
@@ -443,7 +462,7 @@ size_t tc_request_held(const struct tc_request *request)
     size_t held = 0;
     for (unsigned i = 0; i < envelope->image_count; i++) {
         const struct tc_image *image = envelope->images[i];
-        if (image && (image->whole || envelope->streaming))
+        if (image && !image->held && (image->ended || envelope->streaming))
             held += image->bytes.size;
     }
     return held;
@@ -506,14 +525,14 @@ int tc_request_resume(struct tc_request *request)
     return curl_easy_pause(request->easy, CURLPAUSE_CONT); /* calls on_body from inside */
 }
 
-/* Takes bytes of a picture, as long as they may be one: a page of HTML is to reach nobody. */
-static bool take_picture(struct tc_request *request, const char *bytes, size_t size)
+/* Is what was fetched as a picture none that we know, and not called one by its server? A page of
+ * HTML is to reach nobody. */
+static bool is_no_picture(const struct tc_request *request)
 {
-    struct tc_envelope *envelope = &request->envelope;
-    if (!tc_envelope_feed_picture(envelope, bytes, size))
-        return false;
-    const struct tc_signature *signature = &envelope->images[0]->signature;
-    return signature->mime || !signature->settled;
+    const struct tc_envelope *envelope = &request->envelope;
+    const struct tc_image *image = envelope->image_count ? envelope->images[0] : NULL;
+    bool foreign = image && tc_signature_end(&image->signature) == TC_END_UNKNOWN;
+    return request->picture && foreign && !is_image_type(request->content_type);
 }
 
 static void too_large(const struct tc_request *request, struct tc_failure *failure)
@@ -551,8 +570,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
         abort_with(request, &failure);
         return 0;
     }
-    bool taken = request->picture ? take_picture(request, bytes, size)
-                                  : tc_envelope_feed(&request->envelope, bytes, size);
+    bool taken = tc_envelope_feed(&request->envelope, bytes, size) && !is_no_picture(request);
     tell_news(request);
     if (!taken)
         input_failed(request);
@@ -771,13 +789,6 @@ static void judge_answer(struct tc_request *request)
     tc_failure_from_answer(&request->failure, &answer);
 }
 
-/* The end of a picture: of what is no picture there is none. */
-static bool finish_picture(struct tc_envelope *envelope)
-{
-    bool unknown = envelope->image_count && !envelope->images[0]->signature.mime;
-    return !unknown && tc_envelope_finish_picture(envelope);
-}
-
 /* A success has the whole document. A document that speaks of an error and has no picture is none.
  */
 static void judge_success(struct tc_request *request)
@@ -785,8 +796,7 @@ static void judge_success(struct tc_request *request)
     struct tc_envelope *envelope = &request->envelope;
     if (request->may_be_empty && request->status == 204 && !request->received)
         (void)tc_envelope_feed(envelope, "{}", 2);
-    bool whole = request->picture ? finish_picture(envelope) : tc_envelope_finish(envelope);
-    if (!whole) {
+    if (!tc_envelope_finish(envelope) || is_no_picture(request)) {
         input_failed(request);
         return;
     }

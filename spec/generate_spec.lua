@@ -277,7 +277,7 @@ describe("an answer cut anywhere", function()
                 "zeta" : [ 1 , { "b64_json" : "not a picture" } , "\"b64_json\":\"AAAA\"" ] ,
                 "data" : [ { "url" : null , "revised_prompt" : "a \"b64_json\":\"BBBB\" \u00e9\ud83c\udf05" ,
                              "b64_json" : "%s" } ] ,
-                "b64_json" : "CCCC", "created" : 1759806089
+                "x" : { "b64_json" : "CCCC" }, "created" : 1759806089
             } ]]):format(text),
         ["escaped base64"] = ('{"created":1759806089,"data":[{"b64_json":"%s","revised_prompt":null}]}'):format(
             text:gsub("/", "\\/"):gsub("%+", "\\u002B"):gsub("A", "\\u0041")),

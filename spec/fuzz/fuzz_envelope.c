@@ -40,6 +40,21 @@ static const struct tc_rule all_kinds[] = {
     {TC_CAPTURE_PROSE, {"a"}},
     {TC_CAPTURE_DATA_URL, {"b"}},
 };
+/* What answers of every shape may have, and drafts. */
+static const struct tc_rule union_of_all[] = {
+    {TC_CAPTURE_TEXT, {"error", "message|reason"}},
+    {TC_CAPTURE_BASE64, {"data|images", "[]", "b64_json"}},
+    {TC_CAPTURE_DATA_URL, {"data|images", "[]", "url"}},
+    {TC_CAPTURE_BASE64, {"images", "[]"}},
+    {TC_CAPTURE_BASE64, {"b64_json"}},
+    {TC_CAPTURE_DRAFT, {"type"}},
+    {TC_CAPTURE_DATA_URL, {"choices", "[]", "message|delta", "images|content", "[]", "image_url"}},
+    {TC_CAPTURE_PROSE, {"choices", "[]", "message|delta", "content"}},
+    {TC_CAPTURE_BASE64,
+     {"candidates", "[]", "content", "parts", "[]", "inlineData|inline_data", "data"}},
+    {TC_CAPTURE_DRAFT, {"candidates", "[]", "content", "parts", "[]", "thought"}},
+    {TC_CAPTURE_PROSE, {"candidates", "[]", "content", "parts", "[]", "text"}},
+};
 static const struct tc_rule root[] = {{TC_CAPTURE_BASE64, {NULL}}};
 static const struct tc_rule root_text[] = {{TC_CAPTURE_TEXT, {NULL}}};
 static const struct tc_rule root_url[] = {{TC_CAPTURE_DATA_URL, {NULL}}};
@@ -48,8 +63,9 @@ static const struct tc_rule root_prose[] = {{TC_CAPTURE_PROSE, {NULL}}};
 static const struct {
     const struct tc_rule *rules;
     unsigned count;
-} rule_sets[] = {{gateway, 5}, {anywhere, 4}, {root, 1},       {root_text, 1}, {NULL, 0}, {chat, 6},
-                 {gemini, 3},  {root_url, 1}, {root_prose, 1}, {all_kinds, 5}, {NULL, 0}};
+} rule_sets[] = {{gateway, 5},    {anywhere, 4},  {root, 1},          {root_text, 1},
+                 {NULL, 0},       {chat, 6},      {gemini, 3},        {root_url, 1},
+                 {root_prose, 1}, {all_kinds, 5}, {union_of_all, 11}, {NULL, 0}};
 enum { SETS = sizeof(rule_sets) / sizeof(rule_sets[0]), ALONE = SETS - 1 };
 
 static bool alone; /* the input is one picture's own bytes */
@@ -60,21 +76,18 @@ static void start(struct tc_envelope *e, uint8_t pick, uint64_t expected)
     alone = set == ALONE;
     tc_envelope_init(e, rule_sets[set].rules, rule_sets[set].count);
     e->expected = expected;
+    e->raw = alone;
+    e->for_pictures = pick & 1;
 }
 
 static void feed(struct tc_envelope *e, const char *text, size_t size)
 {
     char *copy = exact_copy(text, size);
     uint64_t before = e->position;
-    bool good = alone ? tc_envelope_feed_picture(e, copy, size) : tc_envelope_feed(e, copy, size);
+    bool good = tc_envelope_feed(e, copy, size);
     CLAIM(good == !e->error);
     CLAIM(good ? e->position == before + size : e->position <= before + size);
     free(copy);
-}
-
-static bool finish(struct tc_envelope *e)
-{
-    return alone ? tc_envelope_finish_picture(e) : tc_envelope_finish(e);
 }
 
 static void feed_pieces(struct tc_envelope *e, const uint8_t *cuts, const char *text, size_t size)
@@ -101,7 +114,8 @@ static void compare_images(const struct tc_image *one, const struct tc_image *ot
 {
     compare_buffers(&one->bytes, &other->bytes);
     CLAIM(one->size == other->size && one->size == one->bytes.size);
-    CLAIM(one->whole == other->whole);
+    CLAIM(one->ended == other->ended && one->held == other->held && one->draft == other->draft);
+    CLAIM(one->fault == other->fault && one->base64_error == other->base64_error);
     compare_text(one->signature.mime, other->signature.mime);
     compare_text(one->signature.ext, other->signature.ext);
     CLAIM(one->signature.width == other->signature.width);
@@ -111,7 +125,6 @@ static void compare_images(const struct tc_image *one, const struct tc_image *ot
 static void compare(const struct tc_envelope *one, const struct tc_envelope *other)
 {
     CLAIM(one->error == other->error);
-    CLAIM(one->base64_error == other->base64_error);
     CLAIM(one->position == other->position);
     compare_buffers(&one->text, &other->text);
     for (unsigned i = 0; i < TC_ENVELOPE_RULES; i++)
@@ -126,10 +139,14 @@ static void check_sense(const struct tc_envelope *e, size_t size)
 {
     char text[128];
     CLAIM(e->position <= size && (e->error || e->position == size));
-    CLAIM(!e->error || e->error == TC_ENVELOPE_NOT_BASE64 || !e->base64_error);
-    CLAIM((e->error == TC_ENVELOPE_NOT_BASE64) == (e->base64_error != TC_BASE64_OK));
-    for (unsigned i = 0; i < e->image_count; i++)
-        CLAIM(e->images[i]->whole || (e->error && i + 1 == e->image_count));
+    for (unsigned i = 0; i < e->image_count; i++) {
+        const struct tc_image *image = e->images[i];
+        CLAIM(image->ended || (e->error && i + 1 == e->image_count));
+        CLAIM((image->fault == TC_IMAGE_DAMAGED) == (image->base64_error != TC_BASE64_OK));
+        CLAIM(e->error || !image->held);
+        tc_image_describe(image, i + 1, text, sizeof(text));
+        CLAIM(memchr(text, '\0', sizeof(text)));
+    }
     memset(text, 'x', sizeof(text));
     tc_envelope_describe(e, text, sizeof(text));
     CLAIM(memchr(text, '\0', sizeof(text)));
@@ -156,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     start(&whole, data[0], 0);
     feed(&whole, text, size);
-    CLAIM(finish(&whole) == !whole.error);
+    CLAIM(tc_envelope_finish(&whole) == !whole.error);
     check_sense(&whole, size);
     check_alone(&whole, text, size);
     for (unsigned i = 0; i < 2; i++) {
@@ -165,7 +182,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CLAIM(tc_buffer_reserve(&spare, i ? size / 3 : 0));
         pieces.spare = &spare;
         feed_pieces(&pieces, cuts[i], text, size);
-        finish(&pieces);
+        tc_envelope_finish(&pieces);
         compare(&whole, &pieces);
         tc_envelope_free(&pieces);
         tc_buffer_free(&spare);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base64.h"
+#include "image.h"
 
 struct naive {
     enum tc_base64_error error;
@@ -21,9 +22,11 @@ struct naive {
 static const char naive_alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* The value of a character, or -1. */
+/* The value of a character of either alphabet, or -1. */
 static inline int naive_value(char character)
 {
+    if (character == '-' || character == '_')
+        return character == '-' ? 62 : 63;
     const char *found = memchr(naive_alphabet, character, 64);
     return found ? (int)(found - naive_alphabet) : -1;
 }
@@ -114,16 +117,99 @@ static inline size_t naive_payload(const char *text, size_t size, size_t at)
     return comma - at < 128 ? comma + 1 : 0;
 }
 
-/* The first data URL in prose from `from` on whose base64 has a first character. */
+/* How many characters of white space are at `at`. */
+static inline size_t naive_spaces(const char *text, size_t size, size_t at)
+{
+    size_t end = at;
+    while (end < size && memchr(" \t\n\r", text[end], 4))
+        end++;
+    return end - at;
+}
+
+/* The payload behind white space, or percent-encoded: only what begins like a picture is one. */
+static inline size_t naive_far_payload(const char *text, size_t size, size_t payload)
+{
+    static const char *const first[] = {"iVBO", "/9j/", "R0lG", "UklG", "%2F9", "%2f9"};
+    size_t at = payload + naive_spaces(text, size, payload);
+    for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++)
+        if (size - at > 4 && !memcmp(text + at, first[i], 4))
+            return at;
+    return 0;
+}
+
+static inline int naive_hex(const char *text, size_t size, size_t at)
+{
+    return at < size && text[at] && strchr("0123456789abcdefABCDEF", text[at]);
+}
+
+/* Copies base64 without its percent escapes. Returns how long it is then. */
+static inline size_t naive_unescape(const char *text, size_t size, char *out)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < size; i++) {
+        char digits[3] = {0, 0, 0};
+        out[length] = text[i];
+        if (text[i] == '%' && naive_hex(text, size, i + 1) && naive_hex(text, size, i + 2)) {
+            memcpy(digits, text + i + 1, 2);
+            out[length] = (char)strtol(digits, NULL, 16);
+            i += 2;
+        }
+        length++;
+    }
+    return length;
+}
+
+/* Has the file whose base64 is `text` no end yet, though its type is known? */
+static inline int naive_is_open(const char *text, size_t size)
+{
+    struct tc_signature signature;
+    char *plain = malloc(size + 1);
+    unsigned char *bytes = malloc(TC_BASE64_ROOM(size));
+    memset(&signature, 0, sizeof(signature));
+    size = naive_unescape(text, size, plain);
+    struct naive decoded = naive_decode(plain, size, bytes);
+    tc_signature_feed(&signature, bytes, decoded.size);
+    free(plain);
+    free(bytes);
+    return tc_signature_end(&signature) == TC_END_MISSING;
+}
+
+/* Where the base64 at `payload` ends in prose. */
+static inline size_t naive_payload_end(const char *text, size_t size, size_t payload)
+{
+    size_t end = payload, sextets = 0, padding = 0;
+    for (; end < size; end++) {
+        char c = text[end];
+        int escape = c == '%' && naive_hex(text, size, end + 1) && naive_hex(text, size, end + 2);
+        if (naive_value(c) >= 0 && !padding)
+            sextets++;
+        else if (c == '=' && sextets % 4 >= 2 && sextets % 4 + padding < 4)
+            padding++;
+        else if ((escape || memchr(" \t\n\r", c, 4)) &&
+                 naive_is_open(text + payload, end - payload)) {
+            char plain;
+            if (escape) {
+                (void)naive_unescape(text + end, 3, &plain);
+                sextets += naive_value(plain) >= 0;
+                padding += plain == '=';
+                end += 2;
+            }
+        } else
+            break;
+    }
+    return end;
+}
+
+/* The first data URL in prose from `from` on that has base64. */
 static inline int naive_find_url(const char *text, size_t size, size_t from, struct naive_url *url)
 {
     for (; from < size; from++) {
-        size_t payload = naive_payload(text, size, from), end = payload;
-        if (!payload || payload == size || naive_value(text[payload]) < 0)
+        size_t payload = naive_payload(text, size, from);
+        if (payload && (payload == size || naive_value(text[payload]) < 0 || text[payload] == '-'))
+            payload = naive_far_payload(text, size, payload);
+        if (!payload)
             continue;
-        while (end < size && (naive_value(text[end]) >= 0 || text[end] == '='))
-            end++;
-        *url = (struct naive_url){from, payload, end};
+        *url = (struct naive_url){from, payload, naive_payload_end(text, size, payload)};
         return 1;
     }
     return 0;
