@@ -118,6 +118,12 @@ struct tc_shape {
     unsigned width, height;
 };
 
+/* A size that comes out as a square, whatever it says. */
+struct tc_squared {
+    const char *size;  /* "1536x1024"; NULL at the end of a list */
+    const char *ratio; /* the aspect ratio that comes near to it */
+};
+
 /* Models that share their ways and limits. */
 struct tc_family {
     const char *pattern; /* of a model's name, '*' for any characters */
@@ -125,7 +131,12 @@ struct tc_family {
     unsigned most;        /* pictures that one request gives */
     unsigned limit;       /* pictures that may be asked for; 0: as many as an answer may have */
     const char *sizes[4]; /* NULL at the end; none at all: any */
-    const struct tc_shape *shapes; /* the ratios that it takes; NULL: any */
+    const struct tc_shape *shapes;    /* the ratios that it takes; NULL: any */
+    const struct tc_squared *squared; /* by its route; NULL: none that is known */
+
+    /* LiteLLM 1.79 makes Vertex's aspectRatio of aspect_ratio, newer ones pass that on as it is,
+     * and Vertex does not know it. All pass aspectRatio on. For other models it may be an error. */
+    bool spells_ratio_twice;
 };
 
 /* The family of a model, or NULL. A provider's name before a '/' does not count. */
@@ -133,6 +144,10 @@ const struct tc_family *tc_family_of(const char *model);
 
 /* What a model of `family` (may be NULL) makes of `ratio`; NULL where that is not known. */
 const struct tc_shape *tc_shape_of(const struct tc_family *family, const char *ratio);
+
+/* The aspect ratio that comes near to a size which models of `family` (may be NULL) make a square
+ * of; NULL for other sizes. */
+const char *tc_ratio_for_squared(const struct tc_family *family, const char *size);
 
 /* One way to a picture. */
 struct tc_route {
@@ -195,8 +210,9 @@ struct tc_order {
 /*
  * Reads and checks the params at `index` (a table or a string) for an order to the client whose
  * uservalue is at `lent`. True: `*order` is complete but for the key; the params there are replaced
- * by a plain table which has the model's name and, under 1 and 2, what holds the bodies; values on
- * the stack anchor the options' strings. False: an error table is on top.
+ * by a plain table which has the model's name, the list of `warnings` and, under 1 and 2, what
+ * holds the bodies; values on the stack anchor the options' strings. False: an error table is on
+ * top.
  */
 bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
                     struct tc_order *order);

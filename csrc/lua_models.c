@@ -22,9 +22,22 @@ static const struct tc_shape gemini_shapes[] = {
     {"5:4", 1152, 896},  {"4:5", 896, 1152},  {NULL, 0, 0},
 };
 
+/*
+ * The service names these sizes. LiteLLM makes aspect ratios of a few others, and 1:1 of
+ * these: 1.79.1 was seen to, with Imagen of Vertex.
+ */
+static const struct tc_squared imagen_squared[] = {
+    {"1536x1024", "4:3"},
+    {"1024x1536", "3:4"},
+    {NULL, NULL},
+};
+
 static const struct tc_family families[] = {
     {"imagen-4*", TC_VIA_IMAGES, .most = 4, .limit = 4,
-     .sizes = {"1024x1024", "1536x1024", "1024x1536"}, .shapes = imagen_shapes},
+     .sizes = {"1024x1024", "1536x1024", "1024x1536"}, .shapes = imagen_shapes,
+     .squared = imagen_squared, .spells_ratio_twice = true},
+    {"imagen-*", TC_VIA_IMAGES, .most = 4, .shapes = imagen_shapes, .squared = imagen_squared,
+     .spells_ratio_twice = true},
     {"gemini-*image*", TC_VIA_CHAT, .most = 1, .shapes = gemini_shapes},
     {"nano-banana*", TC_VIA_CHAT, .most = 1, .shapes = gemini_shapes},
     {"gpt-image-2*", TC_VIA_IMAGES, .most = 1},
@@ -53,6 +66,14 @@ const struct tc_family *tc_family_of(const char *model)
         if (is_like(name, families[i].pattern))
             return &families[i];
     return NULL;
+}
+
+const char *tc_ratio_for_squared(const struct tc_family *family, const char *size)
+{
+    const struct tc_squared *squared = family ? family->squared : NULL;
+    while (squared && squared->size && strcmp(squared->size, size) != 0)
+        squared++;
+    return squared ? squared->ratio : NULL;
 }
 
 const struct tc_shape *tc_shape_of(const struct tc_family *family, const char *ratio)

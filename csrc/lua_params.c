@@ -306,6 +306,38 @@ static bool check_ratio(lua_State *L, int params, const struct tc_family *family
     return check_choice(L, params, "aspect_ratio", ratios);
 }
 
+/* Does the caller say something of the shape that we do not look into? */
+static bool has_own_shape(lua_State *L, int params)
+{
+    lua_getfield(L, params, "extra_body");
+    int extra = lua_gettop(L);
+    bool own = lua_istable(L, extra) &&
+               (has_field(L, extra, "size") || has_field(L, extra, "aspect_ratio") ||
+                has_field(L, extra, "aspectRatio"));
+    lua_pop(L, 1);
+    return own;
+}
+
+/* Gives the params the list of what is known to come out otherwise than asked for, before it is
+ * paid. */
+static void set_warnings(lua_State *L, int params, const struct tc_family *family, enum tc_via via)
+{
+    lua_newtable(L);
+    int list = lua_gettop(L);
+    lua_getfield(L, params, "size");
+    const char *size = lua_tostring(L, -1);
+    const char *ratio = size && via == TC_VIA_IMAGES ? tc_ratio_for_squared(family, size) : NULL;
+    if (ratio && !has_field(L, params, "aspect_ratio") && !has_own_shape(L, params)) {
+        lua_getfield(L, params, "model");
+        const char *model = tc_push_quoted(L, lua_gettop(L));
+        lua_pushfstring(L, "size %s comes out square from %s: aspect_ratio '%s' does not", size,
+                        model, ratio);
+        lua_rawseti(L, list, 1);
+    }
+    lua_settop(L, list);
+    lua_setfield(L, params, "warnings");
+}
+
 /* Finds out whom to ask for how much. The model's name is left in the params. */
 static bool read_order(lua_State *L, int params, int lent, struct tc_order *order)
 {
@@ -327,6 +359,7 @@ static bool read_order(lua_State *L, int params, int lent, struct tc_order *orde
         !read_count(L, params, family, order))
         return false;
     read_ratio(L, params, family, order);
+    set_warnings(L, params, family, order->via);
     return !family ||
            (check_choice(L, params, "size", family->sizes) && check_ratio(L, params, family));
 }
@@ -376,10 +409,18 @@ static void set_images_fields(lua_State *L, int params, int body, unsigned n)
     lua_pushinteger(L, (lua_Integer)n); /* always: older gateways make, and bill, four without it */
     lua_setfield(L, body, "n");
     lua_getfield(L, params, "aspect_ratio"); /* overrides the size: only it is sent */
-    const char *name = lua_isnil(L, -1) ? "size" : "aspect_ratio";
+    bool shaped = !lua_isnil(L, -1);
+    lua_setfield(L, body, "aspect_ratio");
+    lua_getfield(L, params, shaped ? "aspect_ratio" : "size");
+    lua_getfield(L, params, "model");
+    const struct tc_family *family = tc_family_of(lua_tostring(L, -1));
     lua_pop(L, 1);
-    lua_getfield(L, params, name);
-    lua_setfield(L, body, name);
+    if (!shaped)
+        lua_setfield(L, body, "size");
+    else if (family && family->spells_ratio_twice && !has_own_shape(L, params))
+        lua_setfield(L, body, "aspectRatio");
+    else
+        lua_pop(L, 1);
 }
 
 static void set_chat_fields(lua_State *L, int params, int body)

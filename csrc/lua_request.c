@@ -15,6 +15,7 @@
  *     refused                       errors for addresses that were not even asked
  *     bodies                        what is sent, with its pictures, until it is over
  *     model, prompt, shape, field   what was asked for
+ *     warnings                      what of it is known to come out otherwise
  *     on_image, on_progress, sink, save, done     who takes what
  *     waiters                       coroutines in await, or functions that wake them
  *     waited, raised                somebody is in wait; what a function of the user's raised then
@@ -34,8 +35,8 @@
 
 #define BOX "thucchien.request.box"
 
-static const char *const kept[] = {"on_image", "on_progress", "sink",  "save",
-                                   "model",    "prompt",      "shape", "field"};
+static const char *const kept[] = {"on_image", "on_progress", "sink",  "save",    "model",
+                                   "prompt",   "shape",       "field", "warnings"};
 
 /* What the userdata itself is. */
 struct place {
@@ -1085,6 +1086,24 @@ static int request_progress(lua_State *L)
     return 3;
 }
 
+/* request:warnings() -> what is known, before anything has come, to come out otherwise than asked
+ * for: a list */
+static int request_warnings(lua_State *L)
+{
+    check_request(L, 1);
+    lua_settop(L, 1);
+    lua_newtable(L);
+    tc_getuservalue(L, 1);
+    lua_getfield(L, 3, "warnings");
+    int count = lua_istable(L, 4) ? (int)tc_rawlen(L, 4) : 0;
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, 4, i);
+        lua_rawseti(L, 2, i);
+    }
+    lua_settop(L, 2);
+    return 1;
+}
+
 static int box_gc(lua_State *L)
 {
     free_parts(luaL_checkudata(L, 1, BOX));
@@ -1137,11 +1156,8 @@ void tc_register_request(lua_State *L)
     };
     static const luaL_Reg box_metamethods[] = {{"__gc", box_gc}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
-        {"wait", request_wait},
-        {"cancel", request_cancel},
-        {"status", request_status},
-        {"progress", request_progress},
-        {NULL, NULL},
+        {"wait", request_wait},         {"cancel", request_cancel},     {"status", request_status},
+        {"progress", request_progress}, {"warnings", request_warnings}, {NULL, NULL},
     };
     tc_register_class(L, BOX, box_metamethods, NULL);
     tc_register_class(L, TC_REQUEST, metamethods, methods);

@@ -339,6 +339,18 @@ static void append(lua_State *L, int list)
     lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
 }
 
+/* Appends what the list `name` of the table at `table` has. */
+static void append_all(lua_State *L, int list, int table, const char *name)
+{
+    lua_getfield(L, table, name);
+    int count = lua_istable(L, -1) ? (int)tc_rawlen(L, -1) : 0;
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, -1, i);
+        append(L, list);
+    }
+    lua_pop(L, 1);
+}
+
 static double number_field(lua_State *L, int table, const char *name)
 {
     lua_getfield(L, table, name);
@@ -366,6 +378,7 @@ static void set_warnings(lua_State *L, const struct tc_request_box *box, int sta
     const char *shape = lua_tostring(L, -1);
     lua_newtable(L);
     int list = lua_gettop(L);
+    append_all(L, list, state, "warnings");
     if (count < (int)box->count) {
         lua_pushfstring(L, "%d images were asked for, %d came", (int)box->count, count);
         append(L, list);

@@ -115,14 +115,26 @@ describe("thucchien", function()
             assert.is_true(response.data[1].bytes == picture "hai-dang-luc-hoang-hon.png")
         end)
 
+        it("warns of a size that comes out square, once, and before it waits", function()
+            local status, out, err = run "generate x --size 1536x1024 -o wide"
+            assert.are.equal(0, status)
+            assert.is_truthy(out:find "^wide%.png  1024x1024  ")
+            local before = "thucchien: size 1536x1024 comes out square from 'imagen-4': aspect_ratio '4:3' does not\n"
+            assert.are.equal(before .. "thucchien: image 1 is 1024x1024 pixels, 1536x1024 was asked for\n", err)
+            status, _, err = run("generate x --size 1536x1024 --timeout 0.2 --base-url " .. quote(slow.url))
+            assert.are.equal(1, status)
+            assert.are.equal(before, err:sub(1, #before))
+            assert.is_truthy(err:find("\nthucchien: timeout: ", 1, true))
+        end)
+
         it("keeps an extension as it is", function()
             assert.are.equal(0, (run "generate x -o picture.dat"))
             assert.are.same({ "picture.dat" }, files())
         end)
 
         it("passes size, shape and model on", function()
-            run "generate x --size 1536x1024 -o wide"
-            assert.are.same({ 1536, 1024 }, { png_dimensions(picture "wide.png") })
+            run "generate x --size 96x64 --model emulate/chunked -o wide"
+            assert.are.same({ 96, 64 }, { png_dimensions(picture "wide.png") })
             run "generate x --aspect-ratio 9:16 -o tall"
             local width, height = png_dimensions(picture "tall.png")
             assert.is_true(math.abs(width / height - 9 / 16) < 0.03)

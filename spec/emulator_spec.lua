@@ -282,7 +282,10 @@ describe("the emulator", function()
         it("has pictures of the size that was asked for", function()
             local cases = {
                 { { size = "1024x1024" }, "1024x1024" },
-                { { size = "1536x1024" }, "1536x1024" },
+                { { size = "1536x1024" }, "1024x1024" }, { { size = "1024x1536" }, "1024x1024" },
+                { { size = "1792x1024" }, "1792x1024" },
+                { { size = "1536x1024", aspectRatio = "4:3" }, "1280x896" },
+                { { aspect_ratio = "9:16", aspectRatio = "9:16" }, "768x1408" },
                 { { size = "40x90" }, "40x90" },
                 { { size = "large" }, "1024x1024" },
                 { { size = "9000x9000" }, "1024x1024" },

@@ -79,7 +79,7 @@ describe("a request", function()
         assert.equal("application/json", seen.headers["content-type"])
         assert.equal("thucchien/0.1.0", seen.headers["user-agent"])
         assert.is_nil(seen.headers.expect)
-        assert.same({ prompt = "a lighthouse", n = 2, aspect_ratio = "16:9", model = "imagen-4" }, seen.json)
+        assert.same({ prompt = "a lighthouse", n = 2, aspect_ratio = "16:9", aspectRatio = "16:9", model = "imagen-4" }, seen.json)
     end)
 
     it("always sends n", function()
@@ -109,6 +109,23 @@ describe("a request", function()
         local sent = echo({ prompt = "x", size = "1536x1024", aspect_ratio = "3:4" }).json
         assert.is_nil(sent.size)
         assert.equal("3:4", sent.aspect_ratio)
+    end)
+
+    it("spells the aspect ratio as older and as newer gateways pass it on, where the model is Imagen", function()
+        for _, model in ipairs { "imagen-4", "imagen-4.0-fast-generate-001", "vertex_ai/imagen-3.0-generate-002" } do
+            local sent = echo({ prompt = "x", model = model, aspect_ratio = "16:9" }).json
+            assert.same({ "16:9", "16:9" }, { sent.aspect_ratio, sent.aspectRatio })
+        end
+        for _, params in ipairs { { model = "gpt-image-2.5" }, { model = "another-model" },
+            { extra_body = { aspect_ratio = "9:16" } }, { extra_body = { size = "2K" } } } do
+            params.prompt, params.aspect_ratio = "x", "16:9"
+            local sent = echo(params).json
+            assert.is_nil(sent.aspectRatio)
+            assert.equal((params.extra_body or {}).aspect_ratio or "16:9", sent.aspect_ratio)
+        end
+        local sent = echo({ prompt = "x", aspect_ratio = "16:9", extra_body = { aspectRatio = "9:16" } }).json
+        assert.same({ "16:9", "9:16" }, { sent.aspect_ratio, sent.aspectRatio })
+        assert.is_nil(echo({ prompt = "x", size = "1024x1024" }).json.aspectRatio)
     end)
 
     it("merges extra_body verbatim and last", function()

@@ -269,7 +269,7 @@ describe("warnings", function()
 
     it("tell of another shape than was asked for, by the pixels", function()
         assert.same({}, warnings({ aspect_ratio = "1:1" }, 1024, 1024))
-        assert.same({ "image 1 is 1024x1024 pixels, 1536x1024 was asked for" }, warnings({ size = "1536x1024" }, 1024, 1024))
+        assert.same({ "image 1 is 1024x1024 pixels, 1536x1024 was asked for" }, warnings({ size = "1536x1024", model = "any" }, 1024, 1024))
         assert.same({ "image 1 is 1024x1024 pixels, 16:9 was asked for" }, warnings({ aspect_ratio = "16:9" }, 1024, 1024))
         assert.same({ "image 1 is 1030x1000 pixels, 1:1 was asked for" }, warnings({ aspect_ratio = "1:1", model = "any" }, 1030, 1000))
         assert.same({}, warnings({ aspect_ratio = "1:1", model = "any" }, 1019, 1000))
@@ -280,6 +280,39 @@ describe("warnings", function()
         assert.same({}, warnings({ aspect_ratio = "3:4" }, 896, 1280))
         assert.same({}, warnings({ aspect_ratio = "16:9" }, 2816, 1536)) -- the same, larger
         assert.equal(1, #warnings({ aspect_ratio = "16:9", model = "any" }, 1408, 768))
+    end)
+
+    it("tell before anything is sent of a size that comes out square", function()
+        local function before(params)
+            params.prompt, params.extra_body = "x", params.extra_body or {}
+            params.extra_body.mirror = { body = cjson.encode { data = { { b64_json = shaped(1024, 1024) } } } }
+            local request = assert(client:submit(params))
+            local known = request:warnings()
+            assert.equal("queued", request:status())
+            assert.are_not.equal(known, request:warnings())
+            local response = assert(request:wait())
+            for i, warning in ipairs(known) do
+                assert.equal(warning, response.warnings[i])
+            end
+            assert.same(known, request:warnings())
+            return known, #response.warnings
+        end
+        local known, all = before { size = "1536x1024" }
+        assert.same({ "size 1536x1024 comes out square from 'imagen-4': aspect_ratio '4:3' does not" }, known)
+        assert.equal(2, all)
+        assert.matches("'3:4' does not", before { size = "1024x1536", model = "vertex_ai/imagen-4.0-generate-001" }[1])
+        for _, params in ipairs { {}, { size = "1024x1024" }, { size = "1536x1024", aspect_ratio = "1:1" }, { size = "1536x1024", model = "gpt-image-2.5" },
+            { size = "1536x1024", model = "any" }, { size = "1536x1024", extra_body = { aspectRatio = "4:3" } },
+            { size = "1536x1024", extra_body = { size = "1024x1024" } } } do
+            assert.same({}, (before(params)))
+        end
+    end)
+
+    it("are an empty list of a call", function()
+        local request = assert(client:call({ path = "/key/info" }, function() end))
+        assert.same({}, request:warnings())
+        request:cancel()
+        client:poll()
     end)
 
     it("tell nothing where no shape was asked for", function()

@@ -552,7 +552,7 @@ local function report_record(response, images, places, problem)
 end
 
 --- What standard error is told of the pictures and of the requests.
-local function warn_of(response, images, keeper, err, asked)
+local function warn_of(response, images, keeper, err, asked, warned)
     local places = {}
     for _, image in ipairs(images) do
         local place = keeper.places[image]
@@ -570,9 +570,21 @@ local function warn_of(response, images, keeper, err, asked)
     for _, failed in ipairs(response.errors or {}) do
         warn(complaint(failed, {}))
     end
-    for _, warning in ipairs(response.warnings or {}) do
+    for index, warning in ipairs(response.warnings or {}) do
+        if index > warned then
+            warn(warning)
+        end
+    end
+end
+
+--- Tells what is known before anything is paid, and returns how many warnings those are: the response
+--- begins with the same.
+local function warn_before(request)
+    local warnings = request:warnings()
+    for _, warning in ipairs(warnings) do
         warn(warning)
     end
+    return #warnings
 end
 
 --- What the model said beside its pictures. It is no part of what a script reads.
@@ -597,14 +609,14 @@ end
 
 --- Says what came and where it is, and returns the exit status. A failure in the middle of an answer
 --- leaves the pictures that were whole: they are paid for, and saved like others.
-local function report(response, err, keeper, target, options)
+local function report(response, err, keeper, target, options, warned)
     local images = (response or err).data
     response = response or {}
     for index, image in ipairs(images) do
         keeper.keep(image, index) -- those that an interrupt kept from it
     end
     tell_text(response, options)
-    warn_of(response, images, keeper, err, options.n or 1)
+    warn_of(response, images, keeper, err, options.n or 1, warned)
     -- A picture in standard output stays exact to the byte.
     local stream = (target.path == "/dev/stdout" or target.path == "/dev/fd/1") and io.stderr or io.stdout
     local text = report_text(response, images, keeper, err, options.json)
@@ -777,12 +789,13 @@ function commands.generate(options)
     if not request then
         return fail(refusal, options.json)
     end
+    local warned = warn_before(request)
     local response, err = wait_for(request, keeper)
     client:close()
     if not response and not err.data then
         return fail(err, options.json)
     end
-    return report(response, err, keeper, target, options)
+    return report(response, err, keeper, target, options, warned)
 end
 
 --- Asks the gateway by `method`, and prints what `describe_answer` or cjson makes of the answer.

@@ -157,7 +157,7 @@ function image:save(path) end
 ---@class thucchien.response
 ---@field created? integer Unix time
 ---@field data thucchien.image[] may hold fewer pictures than you asked for
----@field warnings string[] what was asked for and is visibly not there; often empty
+---@field warnings string[] what was asked for and is visibly not there, behind `request:warnings()`; often empty
 ---@field errors? thucchien.error[] where some of several requests failed
 ---@field text? string what the model said beside the pictures
 ---@field finish_reason? string why the model stopped
@@ -292,6 +292,10 @@ function request:status() end
 ---@return integer? total where the server tells
 ---@return number seconds since it was submitted
 function request:progress() end
+
+--- What is known, before anything has come, to come out otherwise than asked for: the first of `response.warnings`.
+---@return string[] warnings often empty
+function request:warnings() end
 
 --- Asks for pictures and waits for them, with a client made from the environment at first use.
 ---@param params thucchien.params|string a string is the prompt

@@ -43,6 +43,7 @@ local SHOWN_LENGTH = 30 -- of a prompt in a message: one that wraps makes Neovim
 ---@field seen table<integer, true> the indices of the pictures that have come
 ---@field notified number when its progress was last told, uv.now()
 ---@field clock userdata a timer, until something comes
+---@field warned integer how many of the request's warnings were told
 ---@field cancelled? boolean
 
 ---@class thucchien.nvim.folder
@@ -403,6 +404,14 @@ local function link(job)
     return text
 end
 
+-- Tells what is warned of and was not told yet.
+local function tell_warnings(job, warnings)
+    for index = job.warned + 1, #warnings do
+        notify(warnings[index], levels.WARN)
+    end
+    job.warned = math.max(job.warned, #warnings)
+end
+
 local function finish(job, response, err)
     jobs[job] = nil
     stop_clock(job)
@@ -413,6 +422,7 @@ local function finish(job, response, err)
         notify(link(job))
     end
     unmark(job)
+    tell_warnings(job, response and response.warnings or {})
     if err and not job.cancelled then
         local billed = err.maybe_billed and " (it may have been billed)" or ""
         notify(tostring(err) .. billed, levels.ERROR)
@@ -456,7 +466,7 @@ local function prepare(prompt, place)
     end
     -- At the start of a line the place moves with it, when lines are added above.
     local stays = place.column > 0 and not place.own_lines
-    return { prompt = prompt, buffer = buffer, folder = folder, kept = {}, seen = {}, notified = uv.now(),
+    return { prompt = prompt, buffer = buffer, folder = folder, kept = {}, seen = {}, notified = uv.now(), warned = 0,
         client = own, own_lines = place.own_lines, mark = mark_place(buffer, place.row, place.column, stays) }
 end
 
@@ -482,6 +492,7 @@ local function draw(prompt, place)
     jobs[job] = true
     start_clock(job)
     notify("drawing " .. shown(prompt))
+    tell_warnings(job, job.request:warnings())
     return true
 end
 

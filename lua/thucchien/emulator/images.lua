@@ -17,6 +17,9 @@ local RATIOS = {
     ["16:9"] = { 1408, 768 }, ["9:16"] = { 768, 1408 },
 }
 
+-- Sizes that the service names, and LiteLLM makes a square of.
+local SQUARED = { ["1536x1024"] = true, ["1024x1536"] = true }
+
 local UNSUPPORTED = { "quality", "response_format", "style", "user" }
 
 -- What Python's int() makes of a JSON value: a number, or nil and its complaint.
@@ -37,7 +40,8 @@ local function bad_request(message)
     return answers.invalid_argument("images", message)
 end
 
--- Width and height in pixels. An unknown size gives a square without a word, an unknown ratio an error.
+-- Width and height in pixels. An unknown size gives a square without a word, an unknown ratio an error. Sizes
+-- that the gateway would make a square of are taken as well, but not for those that it is asked for.
 local function dimensions(fields)
     local ratio = fields.aspect_ratio or fields.aspectRatio
     if ratio then
@@ -50,7 +54,7 @@ local function dimensions(fields)
     end
     local width, height = tostring(fields.size or ""):match("^(%d+)x(%d+)$")
     width, height = tonumber(width), tonumber(height)
-    if width and math.min(width, height) >= NARROWEST and math.max(width, height) <= WIDEST then
+    if width and not SQUARED[fields.size] and math.min(width, height) >= NARROWEST and math.max(width, height) <= WIDEST then
         return { width, height }
     end
     return RATIOS["1:1"]

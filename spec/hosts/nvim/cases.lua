@@ -101,6 +101,20 @@ return {
         matches("^thucchien: .*" .. vim.pesc(name) .. " %(%d+x%d+%)$", shown[#shown][1])
     end },
 
+    { "warns of what is known before it waits, and of the rest at the end, each once", function()
+        local messages = setup { params = { size = "1536x1024" } }
+        edit({ "" }, 1, 0)
+        vim.cmd "Thucchien a wide sea"
+        equal({ "thucchien: size 1536x1024 comes out square from 'imagen-4': aspect_ratio '4:3' does not", vim.log.levels.WARN },
+            messages[2])
+        await_all()
+        local warnings = vim.tbl_filter(function(message)
+            return message[2] == vim.log.levels.WARN
+        end, messages)
+        equal(2, #warnings)
+        matches("^thucchien: image 1 is %d+x%d+ pixels, 1536x1024 was asked for$", warnings[2][1])
+    end },
+
     { "links where the cursor was, however the text has changed", function()
         setup { params = slow(0.5) }
         edit({ "one ", "", "three" }, 1, 3)
