@@ -192,6 +192,16 @@ bool tc_loop_serve(struct tc_loop *loop, void *multi, const size_t *turn_left)
 
 /* ---- a host's loop ---- */
 
+void tc_loop_lend(struct tc_loop *loop, bool lent)
+{
+    loop->lent = lent;
+    for (unsigned i = loop->count; lent && i-- > 0;) {
+        loop->watches[i].told = 0;
+        loop->watches[i].replaced = false;
+        forget_if_idle(loop, &loop->watches[i]);
+    }
+}
+
 bool tc_loop_next_change(struct tc_loop *loop, intptr_t *socket, int *events)
 {
     for (unsigned i = 0; i < loop->count; i++) {
@@ -207,6 +217,13 @@ bool tc_loop_next_change(struct tc_loop *loop, intptr_t *socket, int *events)
         return true;
     }
     return false;
+}
+
+void tc_loop_not_told(struct tc_loop *loop, intptr_t socket)
+{
+    struct tc_watch *watch = find(loop, socket);
+    if (watch)
+        watch->told = 0;
 }
 
 void tc_loop_free(struct tc_loop *loop)

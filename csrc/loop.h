@@ -53,8 +53,14 @@ bool tc_loop_serve(struct tc_loop *loop, void *multi, const size_t *turn_left);
 /* Lets libcurl serve one socket, or the timer if it is due. False as above. */
 bool tc_loop_action(struct tc_loop *loop, void *multi, intptr_t socket, int events);
 
+/* Lends the sockets to a host's loop, which knows of none, or takes all of them back from it. */
+void tc_loop_lend(struct tc_loop *loop, bool lent);
+
 /* The next change for the host's loop: `*events` is 0 for a socket to be forgotten. */
 bool tc_loop_next_change(struct tc_loop *loop, intptr_t *socket, int *events);
+
+/* It did not take note of the last change of that socket: it will be told again. */
+void tc_loop_not_told(struct tc_loop *loop, intptr_t socket);
 
 /* Frees the notes. */
 void tc_loop_free(struct tc_loop *loop);

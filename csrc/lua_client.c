@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define WAIT             "thucchien.wait"
+#define SYNC             "thucchien.sync"
 #define DEFAULT_CLIENT   "thucchien.default_client"
 #define DEFAULT_BASE_URL "https://api.thucchien.ai"
 #define DEFAULT_MODEL    "imagen-4"
@@ -304,7 +305,30 @@ static void push_events(lua_State *L, int events)
     lua_pushstring(L, names[events & (TC_READ | TC_WRITE)]);
 }
 
-/* Tells the driver at `driver` when to call back without a socket, if that has changed. */
+/* Calls the function of a driver (1) whose name is 2 with the values behind them. */
+static int call_driver(lua_State *L)
+{
+    lua_pushvalue(L, 2);
+    lua_gettable(L, 1);
+    lua_replace(L, 2);
+    lua_call(L, lua_gettop(L) - 2, 0);
+    return 0;
+}
+
+/* Calls the function `name` of a driver, which is under its `count` values on top, and pops all of
+ * them. False: the error that it raised is on top. */
+static bool tell(lua_State *L, const char *name, int count)
+{
+    int driver = lua_gettop(L) - count;
+    lua_pushcfunction(L, call_driver);
+    lua_insert(L, driver);
+    lua_pushstring(L, name);
+    lua_insert(L, driver + 2);
+    return lua_pcall(L, count + 2, 0, 0) == 0;
+}
+
+/* Tells the driver at `driver` when to call back without a socket, if that has changed. Raises what
+ * it raises: it will be told again. */
 static void sync_timer(lua_State *L, struct client_box *box, int driver)
 {
     const double same = 0.0005;
@@ -314,33 +338,47 @@ static void sync_timer(lua_State *L, struct client_box *box, int driver)
     if (left != 0 && change < same && change > -same)
         return;
     box->timer = moment;
-    lua_getfield(L, driver, "timer");
+    lua_pushvalue(L, driver);
     if (left < 0)
         lua_pushnil(L);
     else
         tc_pushwhole(L, (int64_t)(left * 1000) + (left > 0 ? 1 : 0));
-    lua_call(L, 1, 0);
+    if (tell(L, "timer", 1))
+        return;
+    box->timer = NAN;
+    lua_error(L);
+}
+
+/* Tells the driver on top of one change of a socket, and pops it. False: as tell. */
+static bool tell_change(lua_State *L, intptr_t socket, int events)
+{
+    tc_pushwhole(L, socket);
+    push_events(L, events);
+    return tell(L, "watch", 2);
 }
 
 /*
  * Tells the driver, if there is one, which sockets to watch and which not any more. The client's
  * uservalue is at `lent`. Always before a function of the user's is called: libcurl may have closed
- * a socket, and a file that the function opens may get its number.
+ * a socket, and a file that the function opens may get its number. The driver may be another one
+ * after each of its functions. Raises what it raises: it will be told again.
  */
 static void sync_sockets(lua_State *L, struct client_box *box, int lent)
 {
     intptr_t socket;
     int events;
-    lua_getfield(L, lent, "driver");
-    int driver = lua_gettop(L);
-    while (lua_istable(L, driver) && box->client &&
-           tc_loop_next_change(&box->client->loop, &socket, &events)) {
-        lua_getfield(L, driver, "watch");
-        tc_pushwhole(L, socket);
-        push_events(L, events);
-        lua_call(L, 2, 0);
+    for (;;) {
+        lua_getfield(L, lent, "driver");
+        if (!lua_istable(L, -1) || !box->client ||
+            !tc_loop_next_change(&box->client->loop, &socket, &events))
+            break;
+        if (tell_change(L, socket, events))
+            continue;
+        if (box->client)
+            tc_loop_not_told(&box->client->loop, socket);
+        lua_error(L);
     }
-    lua_settop(L, driver - 1);
+    lua_pop(L, 1);
 }
 
 /* Tells the driver, if there is one, what has changed. */
@@ -376,22 +414,49 @@ bool tc_client_push_driver(lua_State *L, int client, const char *name)
     return is_there;
 }
 
-/* Gives all sockets back that the driver watches. */
-static void take_back(lua_State *L, struct client_box *box, int lent)
+/* Keeps the error on top at `error`, unless there is one, and pops it. */
+static void keep_first(lua_State *L, int error)
 {
-    if (!box->client)
-        return;
-    box->client->loop.lent = false;
-    sync_driver(L, box, lent);
-    box->client->loop.lent = true;
-    lua_getfield(L, lent, "driver");
-    if (lua_istable(L, -1) && box->timer >= 0) {
-        lua_getfield(L, -1, "timer");
-        lua_pushnil(L);
-        lua_call(L, 1, 0);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushliteral(L, "nil (the value of an error)");
     }
+    if (lua_isnil(L, error))
+        lua_replace(L, error);
+    else
+        lua_pop(L, 1);
+}
+
+/*
+ * Takes the client away from its driver and gives all sockets back that it watches. From here on
+ * there is none, whatever its functions do: what they raise is left on top, else nil.
+ */
+static void detach(lua_State *L, struct client_box *box, int lent)
+{
+    intptr_t socket;
+    int events;
+    lua_getfield(L, lent, "driver");
+    int driver = lua_gettop(L), error = driver + 1;
+    bool has_timer = box->timer >= 0;
+    lua_pushnil(L);
+    lua_pushnil(L);
+    lua_setfield(L, lent, "driver");
     box->timer = -1;
-    lua_pop(L, 1);
+    if (box->client)
+        tc_loop_lend(&box->client->loop, false);
+    while (lua_istable(L, driver) && box->client && !box->client->loop.lent &&
+           tc_loop_next_change(&box->client->loop, &socket, &events)) {
+        lua_pushvalue(L, driver);
+        if (!tell_change(L, socket, events))
+            keep_first(L, error);
+    }
+    if (lua_istable(L, driver) && has_timer) {
+        lua_pushvalue(L, driver);
+        lua_pushnil(L);
+        if (!tell(L, "timer", 1))
+            keep_first(L, error);
+    }
+    lua_remove(L, driver);
 }
 
 static void check_driver(lua_State *L, int index)
@@ -414,14 +479,19 @@ static int client_set_driver(lua_State *L)
     lua_settop(L, 2);
     if (!lua_isnil(L, 2))
         check_driver(L, 2);
+    tc_checkstack(L, 10);
     tc_getuservalue(L, 1);
-    take_back(L, box, 3);
-    lua_pushvalue(L, 2);
-    lua_setfield(L, 3, "driver");
-    if (box->client)
-        box->client->loop.lent = !lua_isnil(L, 2);
-    sync_driver(L, box, 3);
-    return 0;
+    detach(L, box, 3);
+    lua_getfield(L, 3, "driver");
+    if (lua_isnil(L, -1) && !lua_isnil(L, 2)) { /* else the old one has set another */
+        lua_pushvalue(L, 2);
+        lua_setfield(L, 3, "driver");
+        if (box->client)
+            tc_loop_lend(&box->client->loop, true);
+        sync_driver(L, box, 3);
+    }
+    lua_settop(L, 4);
+    return lua_isnil(L, 4) ? 0 : lua_error(L);
 }
 
 /* ---- news ---- */
@@ -709,10 +779,24 @@ static bool submit(lua_State *L, int client, int index, int done, reader *read)
     return true;
 }
 
-/* submit's userdata is on top: what follows when the caller does not wait. */
+/* Tells the driver of the client (1) what has changed. */
+static int sync_client(lua_State *L)
+{
+    tc_client_sync(L, 1);
+    return 0;
+}
+
+/* submit's userdata is on top: what follows when the caller does not wait. Where the driver raises,
+ * nothing is sent: whoever called takes it for lost. */
 static int go_on(lua_State *L)
 {
-    tc_client_sync(L, 1); /* a driver's timer begins it all */
+    int request = lua_gettop(L);
+    lua_getfield(L, LUA_REGISTRYINDEX, SYNC);
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, 0, 0)) { /* a driver's timer begins it all */
+        tc_request_abandon(L, request);
+        return lua_error(L);
+    }
     return 1;
 }
 
@@ -884,4 +968,6 @@ void tc_register_client(lua_State *L)
     tc_register_class(L, TC_CLIENT, metamethods, methods);
     lua_pushcfunction(L, wait_for); /* made now: later there may be no memory for it */
     lua_setfield(L, LUA_REGISTRYINDEX, WAIT);
+    lua_pushcfunction(L, sync_client);
+    lua_setfield(L, LUA_REGISTRYINDEX, SYNC);
 }

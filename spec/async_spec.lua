@@ -655,9 +655,9 @@ end)
 
 describe("a driver", function()
     -- A driver that only notes what it is told.
-    local function attach_recorder(own)
+    local function recorder()
         local record = { watched = {}, calls = {} }
-        own:set_driver {
+        record.driver = {
             watch = function(socket, events)
                 record.calls[#record.calls + 1] = { socket, events }
                 record.watched[socket] = events
@@ -667,6 +667,12 @@ describe("a driver", function()
                 record.timers = (record.timers or 0) + 1
             end,
         }
+        return record
+    end
+
+    local function attach_recorder(own)
+        local record = recorder()
+        own:set_driver(record.driver)
         return record
     end
 
@@ -785,6 +791,199 @@ describe("a driver", function()
         client:set_driver(nil)
         assert.same({}, record.watched)
         run(client)
+    end)
+
+    -- A request that waits for its answer, with sockets that are watched. Returns what it ends with.
+    local function begin_slow(own, record)
+        local result = {}
+        own:submit(slow(0.2), function(response, err)
+            result.response, result.err = response, err
+        end)
+        local deadline = system.monotime() + 5
+        repeat
+            own:action()
+            system.sleep(0.002)
+        until next(record.watched) or system.monotime() > deadline
+        return result
+    end
+
+    -- Drives a client by what its driver was told, and by nothing else.
+    local function serve(own, record, result)
+        local deadline = system.monotime() + 5
+        while not (result.response or result.err) and system.monotime() < deadline do
+            if record.timer then
+                own:action()
+            end
+            local socket, events = next(record.watched)
+            if socket then
+                own:action(socket, events:find "r" and "r" or events)
+            end
+            system.sleep(0.002)
+        end
+    end
+
+    -- Attaches a driver that raises in the named function once `fault.broken` is set, and counts its calls.
+    local function attach_faulty(own, name)
+        local fault, functions = { calls = 0 }, {}
+        for _, each in ipairs { "watch", "timer" } do
+            functions[each] = function()
+                fault.calls = fault.calls + 1
+                if fault.broken and (name == each or name == "both") then
+                    error("the driver's " .. each, 0)
+                end
+            end
+        end
+        own:set_driver(setmetatable({}, { __index = function(_, key)
+            if fault.broken and name == "index" then
+                error("the driver's index", 0)
+            end
+            return functions[key]
+        end }))
+        return fault
+    end
+
+    it("that raises while it is taken away is gone all the same, and the next one knows all", function()
+        for _, faulty in ipairs { "watch", "timer", "both", "index" } do
+            local own, after = new(), recorder()
+            local result = begin_slow(own, attach_recorder(own))
+            local fault = attach_faulty(own, faulty)
+            fault.broken = true
+            local ok, err = pcall(own.set_driver, own, after.driver)
+            assert.is_false(ok)
+            assert.matches("^the driver's ", err)
+            assert.is_truthy(next(after.watched))
+            serve(own, after, result)
+            assert.equal("ABC", result.response and result.response.data[1].bytes)
+            own:close()
+        end
+    end)
+
+    it("that raises while it is taken away leaves the rest to poll, and hears no more", function()
+        for _, faulty in ipairs { "watch", "timer", "both", "index" } do
+            local own = new()
+            local result = begin_slow(own, attach_recorder(own))
+            local fault = attach_faulty(own, faulty)
+            fault.broken = true
+            local ok, err = pcall(own.set_driver, own, nil)
+            assert.is_false(ok)
+            assert.matches("^the driver's ", err)
+            fault.broken, fault.calls = false, 0
+            run(own)
+            assert.equal("ABC", result.response.data[1].bytes)
+            assert.equal(0, fault.calls)
+            own:close()
+        end
+    end)
+
+    it("is told again what it raised at", function()
+        local own, record, raised, result = new(), recorder(), {}, {}
+        own:set_driver {
+            timer = record.driver.timer,
+            watch = function(socket, events)
+                local what = socket .. (events or "")
+                if events and not raised[what] then
+                    raised[what] = true
+                    error("not now", 0)
+                end
+                record.driver.watch(socket, events)
+            end,
+        }
+        own:submit(slow(0.05), function(response, err)
+            result.response, result.err = response, err
+        end)
+        local deadline = system.monotime() + 5
+        while not result.response and system.monotime() < deadline do
+            if record.timer then
+                pcall(own.action, own)
+            end
+            local socket, events = next(record.watched)
+            if socket then
+                pcall(own.action, own, socket, events:find "r" and "r" or events)
+            end
+            system.sleep(0.001)
+        end
+        assert.equal("ABC", result.response and result.response.data[1].bytes)
+        assert.is_truthy(next(raised))
+        own:close()
+    end)
+
+    it("that raises at submit lets nothing be sent", function()
+        local own, broken, told = new(), true, 0
+        own:set_driver { watch = function() end, timer = function()
+            told = told + 1
+            assert(not broken, "broken")
+        end }
+        local kind
+        assert.is_false(pcall(own.submit, own, params { id = "driver-raises", body = PICTURE }, function(_, err)
+            kind = err.kind
+        end))
+        broken = false
+        own:set_driver(nil)
+        run(own)
+        assert.equal("cancelled", kind)
+        assert.equal(0, mirrors.count(mirror, "driver-raises"))
+        assert.is_true(told >= 1)
+        own:close()
+    end)
+
+    it("may be replaced by its own functions", function()
+        for _, place in ipairs { "watch", "timer" } do
+            local own, first, second = new(), {}, nil
+            local function replace()
+                if not second then
+                    second = {}
+                    second = attach_recorder(own)
+                end
+            end
+            own:set_driver {
+                watch = function(socket, events)
+                    first[socket] = events
+                    if place == "watch" then
+                        replace()
+                    end
+                end,
+                timer = function()
+                    if place == "timer" then
+                        replace()
+                    end
+                end,
+            }
+            local result = {}
+            own:submit(slow(0.05), function(response, err)
+                result.response, result.err = response, err
+            end)
+            local deadline = system.monotime() + 5
+            while not second and system.monotime() < deadline do
+                own:action()
+                system.sleep(0.002)
+            end
+            assert.same({}, first) -- it was told to let go
+            serve(own, second, result)
+            assert.equal("ABC", result.response and result.response.data[1].bytes)
+            own:close()
+        end
+    end)
+
+    it("may set another while it is taken away, and that one stands", function()
+        local own = new()
+        local record = attach_recorder(own)
+        local result = begin_slow(own, record)
+        local leaving, last, unused = false, nil, { watched = {} }
+        own:set_driver { timer = function() end, watch = function()
+            if leaving then
+                leaving = false
+                last = attach_recorder(own)
+            end
+        end }
+        leaving = true
+        own:set_driver { timer = function() end, watch = function(socket, events)
+            unused.watched[socket] = events
+        end }
+        assert.same({}, unused.watched)
+        assert.is_truthy(next(last.watched))
+        serve(own, last, result)
+        assert.equal("ABC", result.response and result.response.data[1].bytes)
+        own:close()
     end)
 
     it("is a table with two functions, or three", function()

@@ -256,7 +256,8 @@ function client:close() end
 --- For `await` in coroutines that only a scheduler may resume: suspends the running one; wakes it. nil: it may yield.
 ---@field waiter? fun(): suspend: fun()?, wake: fun()?
 
---- Lets a host's own loop drive the client; nil takes that back.
+--- Lets a host's own loop drive the client; nil takes that back. Raises what the old driver raises when it is
+--- told to let go, after the new one has taken over.
 ---@param driver? thucchien.driver
 function client:set_driver(driver) end
 
