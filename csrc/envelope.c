@@ -325,11 +325,12 @@ static bool close_image(struct tc_envelope *e)
     return end_image(e, e->percent ? TC_BASE64_CHARACTER : error);
 }
 
-/* Something that is no base64: the picture ends, and the rest of its string is of no interest. */
+/* Something that is no base64: the picture ends, and the rest of its string is of no interest. The
+ * file may end with the group that was under way. */
 static bool break_image(struct tc_envelope *e, enum tc_base64_error error)
 {
     e->role = e->role == ROLE_IMAGE_IN_PROSE ? ROLE_PROSE : ROLE_SKIPPED;
-    return end_image(e, error);
+    return end_here(e) == TC_END_SEEN ? close_image(e) : end_image(e, error);
 }
 
 static int hex_value(char character)
@@ -540,8 +541,9 @@ static bool ends_payload(const struct tc_envelope *e, char next)
         return hex_value(next) < 0;
     if (tc_base64_has((unsigned char)next))
         return e->base64.padding != 0;
-    if (next == '=')
-        return e->base64.sextets < 2 || e->base64.sextets + e->base64.padding == 4;
+    bool padding_fits = e->base64.sextets >= 2 && e->base64.sextets + e->base64.padding < 4;
+    if (next == '=' || (next == '%' && padding_fits)) /* which may be "%3D" */
+        return !padding_fits;
     bool may_go_on = next == '%' || is_space(next);
     return !may_go_on || end_here(e) != TC_END_MISSING;
 }
@@ -1049,6 +1051,31 @@ static size_t step(struct tc_envelope *e, const char *bytes, size_t size)
     }
 }
 
+/* Keeps the larger of the two as the spare buffer, unless it is too large to lie about. */
+static void keep_spare(struct tc_envelope *e, struct tc_buffer *bytes)
+{
+    struct tc_buffer *spare = e->spare;
+    if (bytes->capacity > TC_ENVELOPE_SPARE)
+        tc_buffer_trim(bytes);
+    if (spare && bytes->capacity > spare->capacity && bytes->capacity <= TC_ENVELOPE_SPARE) {
+        struct tc_buffer old = *spare;
+        *spare = *bytes;
+        spare->size = 0;
+        *bytes = old;
+    }
+    tc_buffer_free(bytes);
+}
+
+static void free_image(struct tc_envelope *e, unsigned index)
+{
+    struct tc_image *image = e->images[index];
+    if (!image)
+        return;
+    e->images[index] = NULL;
+    keep_spare(e, &image->bytes);
+    tc_free(image);
+}
+
 /* ---- documents and what stands around them ---- */
 
 static void begin_document(struct tc_envelope *e)
@@ -1059,10 +1086,13 @@ static void begin_document(struct tc_envelope *e)
     e->text_rule = -1;
 }
 
-/* Of a stream of events: the next document begins, unless one is under way. */
-static bool next_document(struct tc_envelope *e)
+/* Of a stream of events: a line's data is there. The next document begins with it, unless one is
+ * under way. */
+static bool begin_line(struct tc_envelope *e)
 {
-    if (e->documents && e->state != DONE)
+    bool begins = e->new_line && (!e->documents || e->state == DONE);
+    e->new_line = false;
+    if (!begins)
         return true;
     begin_document(e);
     return keep_char(e, e->documents++ ? ',' : '[');
@@ -1077,31 +1107,39 @@ static size_t feed_json(struct tc_envelope *e, const char *bytes, size_t size)
     return done;
 }
 
-static size_t feed_picture(struct tc_envelope *e, const char *bytes, size_t size)
+/* It only began like a picture. */
+static bool no_picture(struct tc_envelope *e)
+{
+    free_image(e, 0);
+    e->image_count = 0;
+    return fail(e, TC_ENVELOPE_NOT_JSON);
+}
+
+/* Returns whether the bytes may be a picture's. */
+static bool feed_picture(struct tc_envelope *e, const char *bytes, size_t size)
 {
     if (!e->for_pictures && !e->raw)
         return fail(e, TC_ENVELOPE_NOT_JSON);
     if (!tc_envelope_open_image(e) && !open_image(e))
-        return 0;
+        return false;
     struct tc_image *image = tc_envelope_open_image(e);
     if (!make_room(e, &image->bytes, size, input_left(e)))
-        return 0;
+        return false;
     memcpy(image->bytes.data + image->bytes.size, bytes, size);
     image_grew(e, image, size);
-    if (e->raw || !image->signature.settled || image->signature.mime)
-        return size;
-    (void)fail(e, TC_ENVELOPE_NOT_JSON); /* it only began like a picture */
-    return 0;
+    bool may_be = e->raw || tc_signature_end(&image->signature) != TC_END_UNKNOWN;
+    return may_be || no_picture(e);
 }
 
-/* An event ends, or the next line of one begins: white space to the document, if there is one. */
+/* An event ends, or the next line of one begins: a line's end to the document, if there is one. */
 static bool feed_break(struct tc_envelope *e, enum tc_piece_kind kind)
 {
-    if (kind == TC_PIECE_LINE && !next_document(e))
+    e->new_line = kind == TC_PIECE_LINE;
+    if (!e->documents || e->state == DONE)
+        return true;
+    if (!feed_json(e, "\n", 1))
         return false;
-    if (kind == TC_PIECE_EVENT && e->documents && e->state != DONE)
-        return fail(e, TC_ENVELOPE_TRUNCATED);
-    return feed_json(e, "\n", 1) == 1;
+    return kind == TC_PIECE_LINE || e->state == DONE || fail(e, TC_ENVELOPE_TRUNCATED);
 }
 
 static bool feed_run(struct tc_envelope *e, const struct tc_run *run, size_t *done)
@@ -1110,10 +1148,11 @@ static bool feed_run(struct tc_envelope *e, const struct tc_run *run, size_t *do
     case TC_PIECE_NONE:
         return true;
     case TC_PIECE_JSON:
-        *done = feed_json(e, run->bytes, run->size);
+        *done = begin_line(e) ? feed_json(e, run->bytes, run->size) : 0;
         break;
     case TC_PIECE_PICTURE:
-        *done = feed_picture(e, run->bytes, run->size);
+        if (!feed_picture(e, run->bytes, run->size)) /* wrong from its beginning on */
+            *done = e->position = 0;
         break;
     default:
         return feed_break(e, run->kind);
@@ -1159,7 +1198,7 @@ static bool finish_picture(struct tc_envelope *e)
 {
     static const char text[] = "{\"data\":[{\"b64_json\":1}]}";
     if (!e->raw && !e->images[0]->signature.mime)
-        return fail(e, TC_ENVELOPE_NOT_JSON);
+        return no_picture(e);
     e->state = DONE;
     return end_image(e, TC_BASE64_OK) && keep(e, text, sizeof(text) - 1);
 }
@@ -1211,31 +1250,6 @@ void tc_envelope_describe(const struct tc_envelope *e, char *text, size_t size)
     default:
         snprintf(text, size, "no error");
     }
-}
-
-/* Keeps the larger of the two as the spare buffer, unless it is too large to lie about. */
-static void keep_spare(struct tc_envelope *e, struct tc_buffer *bytes)
-{
-    struct tc_buffer *spare = e->spare;
-    if (bytes->capacity > TC_ENVELOPE_SPARE)
-        tc_buffer_trim(bytes);
-    if (spare && bytes->capacity > spare->capacity && bytes->capacity <= TC_ENVELOPE_SPARE) {
-        struct tc_buffer old = *spare;
-        *spare = *bytes;
-        spare->size = 0;
-        *bytes = old;
-    }
-    tc_buffer_free(bytes);
-}
-
-static void free_image(struct tc_envelope *e, unsigned index)
-{
-    struct tc_image *image = e->images[index];
-    if (!image)
-        return;
-    e->images[index] = NULL;
-    keep_spare(e, &image->bytes);
-    tc_free(image);
 }
 
 void tc_envelope_drop_image(struct tc_envelope *e, unsigned index)

@@ -105,6 +105,7 @@ struct tc_envelope {
     const struct tc_rule *rules;
     unsigned rule_count;
     unsigned documents; /* of a stream of events, those that have begun */
+    bool new_line;      /* and nothing of its line has come: a document may begin with it */
     unsigned char state;
     unsigned char role;     /* what the string under way is: key, kept, picture, ... */
     bool muted;             /* the number under way is where a picture's number could be */

@@ -151,6 +151,8 @@ static size_t begin_data(struct tc_framing *framing, const char *bytes, struct t
         framing->state = DATA_START;
         return ignore(run, *bytes == ' ' ? 1 : 0);
     }
+    if (*bytes == ' ' || *bytes == '\t')
+        return ignore(run, 1);
     if (*bytes == '[') {
         framing->state = BRACKET;
         return ignore(run, 1);

@@ -35,10 +35,12 @@ enum {
     PART_URL,
     PART_TEXT,
     INLINE,
-    INLINE_SNAKE,
     GEMINI_TEXT,
     URLS,
     PROSE,
+    EVENT,
+    EVENT_TYPE,
+    THOUGHT,
     RULES
 };
 
@@ -60,12 +62,13 @@ static const struct tc_rule rules[RULES] = {
                   {"choices", "[]", "message", "content", "[]", "image_url", "url"}},
     [PART_TEXT] = {TC_CAPTURE_PROSE, {"choices", "[]", "message", "content", "[]", "text"}},
     [INLINE] = {TC_CAPTURE_BASE64,
-                {"candidates", "[]", "content", "parts", "[]", "inlineData", "data"}},
-    [INLINE_SNAKE] = {TC_CAPTURE_BASE64,
-                      {"candidates", "[]", "content", "parts", "[]", "inline_data", "data"}},
+                {"candidates", "[]", "content", "parts", "[]", "inlineData|inline_data", "data"}},
     [GEMINI_TEXT] = {TC_CAPTURE_PROSE, {"candidates", "[]", "content", "parts", "[]", "text"}},
     [URLS] = {TC_CAPTURE_DATA_URL, {"urls", "[]"}},
     [PROSE] = {TC_CAPTURE_PROSE, {"prose", "[]"}},
+    [EVENT] = {TC_CAPTURE_BASE64, {"b64_json"}},
+    [EVENT_TYPE] = {TC_CAPTURE_DRAFT, {"type"}},
+    [THOUGHT] = {TC_CAPTURE_DRAFT, {"candidates", "[]", "content", "parts", "[]", "thought"}},
 };
 
 /* ---- documents ---- */
@@ -346,13 +349,13 @@ static const struct right {
      "{'x':'\\u0022b64_json\\u0022:\\u0022no\\u0022','data':['b64_json',{'b64_json':1}]}",
      "A",
      {0}},
-    {"too high", "{'b64_json':'no','data':{'b64_json':'no'}}", NULL, NULL, {0}},
+    {"too high", "{'x':{'b64_json':'no'},'data':{'b64_json':'no'}}", NULL, NULL, {0}},
     {"too deep",
      "{'data':[[{'b64_json':'no'}],{'x':{'b64_json':'no'}},{'x':[{'b64_json':'-'}]}]}",
      NULL,
      NULL,
      {0}},
-    {"at the root", "[{'b64_json':'no'}]", NULL, NULL, {0}},
+    {"at the root", "[[{'b64_json':'no'}]]", NULL, NULL, {0}},
     {"no list", "{'data':{'b64_json':'-','0':{'b64_json':'-'}}}", NULL, NULL, {0}},
     {"an object's key like a list's step",
      "{'data':{'[]':{'b64_json':'-'}},'images':{'[]':'-'}}",
@@ -1040,6 +1043,262 @@ static void test_damaged_images(void **state)
         expect_at_every_cut(damaged[i].name, &d);
         free(d.bytes);
     }
+}
+
+/* ---- pictures and their files' ends ---- */
+
+/* PNG_2X3 in pieces, and parts of it. */
+#define PNG_A          "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9"
+#define PNG_B          "i18U1AAAAABJRU5ErkJggg"
+#define PNG_HALF       "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAEElEQVR4"
+#define GIF_1X1        "R0lGODdhAQABAAAAACwAAAAAAQABAAACAkQBADs="
+#define STREAMED(text) "data: " text "\n\n"
+#define GEMINI(parts)  "{'candidates':[{'content':{'parts':[" parts "]}}]}"
+
+/* How each picture has ended: whole, cut, damaged, of an unknown type, a draft. */
+static const struct ended {
+    const char *name, *json;
+    const char *envelope; /* NULL: like `json` */
+    const char *ends;     /* a letter a picture: w c x u d */
+} ended[] = {
+    {"a whole file", "{'images':['" PNG_A PNG_B "==']}", "{'images':[1]}", "w"},
+    {"a whole file without padding", "{'images':['" PNG_A PNG_B "']}", "{'images':[1]}", "w"},
+    {"half a file", "{'images':['" PNG_HALF "']}", "{'images':[1]}", "c"},
+    {"all but the last character", "{'images':['" PNG_A "i18U1AAAAABJRU5ErkJgg']}",
+     "{'images':[1]}", "c"},
+    {"two bytes of a file", "{'images':['iVA=']}", "{'images':[1]}", "c"},
+    {"one sextet of a file", "{'images':['i']}", "{'images':[1]}", "x"},
+    {"half a file and a sextet too few", "{'images':['" PNG_HALF "n']}", "{'images':[1]}", "c"},
+    {"a whole file and more behind it",
+     "{'images':['" PNG_A PNG_B "==" PNG_HALF "','" PNG_A PNG_B "==*','" PNG_A PNG_B "A','" PNG_A
+     "i18U1AAAAABJRU5ErkJgggAAQUJD']}",
+     "{'images':[1,2,3,4]}", "wwww"},
+    {"something that is no base64 in a file", "{'images':['" PNG_HALF "*" PNG_B "','QUJD']}",
+     "{'images':[1,2]}", "xu"},
+    {"GIF", "{'images':['" GIF_1X1 "','R0lGODdhAQABAAAAACwAAAAAAQABAAACAkQB']}", "{'images':[1,2]}",
+     "wc"},
+    {"lines in a file",
+     "{'images':['" PNG_A "\\r\\n" PNG_B "\\n==\\n'],'urls':['data:image/png;"
+     "base64,\\n" PNG_A "\\n" PNG_B "=='],'prose':['![i](data:image/png;base64," PNG_A "\\n" PNG_B
+     "==)','![i](data:image/png;base64," PNG_A "\\r\\n" PNG_B "\\r\\n)']}",
+     "{'images':[1],'urls':[2],'prose':['![i]()','![i](\\u000d\\u000a)']}", "wwww"},
+    {"white space behind the comma",
+     "{'prose':['a data:;base64, \\n\\t" PNG_A PNG_B "== b','data:;base64, " PNG_HALF "',"
+     "'data:;base64, /9j/ x','data:;base64, and more','data:;base64, data:;base64,QUJD',"
+     "'data:;base64, iVBO','data:;base64, iVBx" PNG_A "','data:;base64,\\ud83d iVBORw0KGgo']}",
+     "{'prose':['a  b','','','data:;base64, and more','data:;base64, ',"
+     "'data:;base64, iVBO','data:;base64, iVBx" PNG_A "','data:;base64,\xef\xbf\xbd iVBORw0KGgo']}",
+     "wccu"},
+    {"white space behind a whole file",
+     "{'prose':['data:;base64," PNG_A PNG_B "== and text','data:;base64," PNG_A PNG_B
+     "\\nText','data:;base64," PNG_A PNG_B "%3D%3D more','data:;base64,QUJD text']}",
+     "{'prose':[' and text','\\u000aText',' more',' text']}", "wwwu"},
+    {"white space inside half a file", "{'prose':['data:;base64," PNG_HALF " And then. It ended']}",
+     "{'prose':['. It ended']}", "c"},
+    {"percent escapes",
+     "{'urls':['data:image/jpeg;base64,%2F9j%2f%2B%2b%3D%3d','data:;base64,QU%4AD','data:;base64,"
+     "QU%zz','data:;base64,QU%4','data:;base64,QU%','data:;base64,QU%254a'],'prose':['data:;base64,"
+     "%2F9j/ x','data:;base64,%s and %d','data:;base64," PNG_A "%69%31"
+     "8U1AAAAABJRU5ErkJggg%3D%3D"
+     "%20','data:;base64," PNG_A "%']}",
+     "{'urls':[1,2,3,4,5,6],'prose':['','data:;base64,%s and %d','%20','']}", "cuxxxxcwx"},
+    {"the alphabet for URLs in a file",
+     "{'urls':['data:image/jpeg;base64,_9j_2Q','data:image/jpeg;base64,/9j/2Q=='],'prose':["
+     "'data:image/jpeg;base64,_9j_2Q)']}",
+     "{'urls':[1,2],'prose':[')']}", "www"},
+
+    /* documents that are lists, and streams of events */
+    {"a list of documents", "[{'images':['QUJD']},{'images':['QUJD'],'urls':['data:;base64,QQ']}]",
+     "[{'images':[1]},{'images':[2],'urls':[3]}]", "uuu"},
+    {"a list in a list of documents", "[[{'images':['QUJD']}],{'images':[['QUJD']]}]", NULL, ""},
+    {"events", STREAMED("{'images':['QUJD']}") STREAMED("{'images':['QUJD']}") STREAMED("[DONE]"),
+     "[{'images':[1]},{'images':[2]}]", "uu"},
+    {"events, their other fields and comments",
+     ": PROCESSING\n\nevent: x\nid: 7\ndata:{'a':1}\nretry: 5\n\n:\n\nevent: end\n\ndata\n\ndatas: "
+     "{"
+     "\n\ndata: {'a':2}\n\n",
+     "[{'a':1},{'a':2}]", ""},
+    {"events with other line ends", "data: {'a':1}\r\n\r\ndata: {'a':2}\r\rdata: {'a':3}\r\n",
+     "[{'a':1},{'a':2},{'a':3}]", ""},
+    {"events without the line between", "data: {'a':1}\ndata: {'a':2}\ndata: [DONE]\n",
+     "[{'a':1},{'a':2}]", ""},
+    {"a document in several lines", "data: {'a':\ndata: [1,\ndata: 2]\ndata:}\n\n", "[{'a':[1,2]}]",
+     ""},
+    {"lists as events", "data: [1]\n\ndata: [ DONE]\n", NULL, NULL},
+    {"numbers as events", "data: 1\n\ndata: 2\n\ndata: 3", "[1,2,3]", ""},
+    {"an event and no end", STREAMED("{'images':['QUJD']}") "data: [DO", "[{'images':[1]}]", "u"},
+    {"comments in front of a document", ": PROCESSING\n\n:\r\n{'images':['QUJD']}",
+     "{'images':[1]}", "u"},
+    {"a byte order mark in front of events", "\xef\xbb\xbf" STREAMED("{'a':1}"), "[{'a':1}]", ""},
+
+    /* drafts */
+    {"a draft before its mark",
+     GEMINI("{'inlineData':{'data':'QUJD'},'thought':true},{'inlineData':{'data':'QUJD'}}"),
+     GEMINI("{'inlineData':{'data':1},'thought':true},{'inlineData':{'data':2}}"), "du"},
+    {"a draft behind its mark",
+     GEMINI("{'thought':true,'inline_data':{'data':'QUJD'}},{'thought':false,'inlineData':{'data':"
+            "'QUJD'}},{'thought':null,'inlineData':{'data':'QUJD'}}"),
+     GEMINI("{'thought':true,'inline_data':{'data':1}},{'thought':false,'inlineData':{'data':"
+            "2}},{'thought':null,'inlineData':{'data':3}}"),
+     "duu"},
+    {"marks elsewhere",
+     "{'thought':true,'candidates':[{'thought':true,'content':{'thought':true,'parts':[{'x':{"
+     "'thought':true},'inlineData':{'thought':true,'data':'QUJD'}},{'thought':'true'}]}}]}",
+     "{'thought':true,'candidates':[{'thought':true,'content':{'thought':true,'parts':[{'x':{"
+     "'thought':true},'inlineData':{'thought':true,'data':1}},{'thought':'true'}]}}]}",
+     "u"},
+    {"partial pictures of a stream",
+     STREAMED("{'type':'image_generation.partial_image','b64_json':'QUJD'}")
+         STREAMED("{'b64_json':'QUJD','type':'image_edit.partial_image'}")
+             STREAMED("{'type':'image_generation.completed','b64_json':'QUJD'}"),
+     "[{'type':'image_generation.partial_image','b64_json':1},{'b64_json':2,'type':"
+     "'image_edit.partial_image'},{'type':'image_generation.completed','b64_json':3}]",
+     "ddu"},
+    {"a mark above other pictures",
+     "{'type':'partial','images':['QUJD'],'candidates':[{'content':{'parts':[{'inlineData':{'data':"
+     "'QUJD'}}]}}],'b64_json':'QUJD'}",
+     "{'type':'partial','images':[1],'candidates':[{'content':{'parts':[{'inlineData':{'data':"
+     "2}}]}}],'b64_json':3}",
+     "dud"},
+};
+
+static char letter_of(const struct tc_image *image)
+{
+    if (image->held || !image->ended)
+        return '?';
+    if (image->draft)
+        return 'd';
+    if (image->fault)
+        return image->fault == TC_IMAGE_CUT ? 'c' : 'x';
+    return tc_signature_end(&image->signature) == TC_END_SEEN ? 'w' : 'u';
+}
+
+static void expect_ended(const struct ended *row, const struct tc_envelope *e)
+{
+    char got[TC_ENVELOPE_IMAGES + 1] = "";
+    struct document wanted = document(row->envelope ? row->envelope : row->json);
+    for (unsigned i = 0; i < e->image_count; i++)
+        got[i] = letter_of(e->images[i]);
+    if (e->error)
+        fail_msg("%s: error %d at %u", row->name, e->error, (unsigned)e->position);
+    expect_buffer(row->name, "envelope", &e->text, wanted.bytes, wanted.size);
+    if (strcmp(got, row->ends) != 0)
+        fail_msg("%s: pictures are %s instead of %s", row->name, got, row->ends);
+    free(wanted.bytes);
+}
+
+static void test_ends(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(ended); i++) {
+        struct tc_envelope e;
+        struct document d = document(ended[i].json);
+        parse(&e, &d, uncut);
+        if (ended[i].ends)
+            expect_ended(&ended[i], &e);
+        else
+            assert_int_equal(e.error, TC_ENVELOPE_NOT_JSON);
+        tc_envelope_free(&e);
+        expect_at_every_cut(ended[i].name, &d);
+        free(d.bytes);
+    }
+}
+
+/* Words for a picture that is not whole. */
+static void test_image_descriptions(void **state)
+{
+    static const struct {
+        const char *json, *text;
+    } rows[] = {
+        {"{'images':['QUJD','iVBORw0KGgo=']}",
+         "image 2 is cut short: its file does not end with its 8 bytes"},
+        {"{'images':['QUJD*']}",
+         "image 1 has a character that is not base64 (behind 3 bytes of the picture)"},
+        {"{'images':['QUJDR']}",
+         "image 1 has base64 that ends too early (behind 3 bytes of the picture)"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct tc_envelope e;
+        struct document d = document(rows[i].json);
+        char text[128];
+        parse(&e, &d, uncut);
+        tc_image_describe(e.images[e.image_count - 1], e.image_count, text, sizeof(text));
+        assert_string_equal(text, rows[i].text);
+        tc_envelope_free(&e);
+        free(d.bytes);
+    }
+}
+
+/* The bytes of a draft are not held where they are taken away as they come. */
+static void test_streamed_drafts(void **state)
+{
+    static const char *const marks[][2] = {{"'thought':true,", ""}, {"", ",'thought':true"}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(marks); i++) {
+        char json[300];
+        struct tc_envelope e;
+        snprintf(json, sizeof(json), GEMINI("{%s'inlineData':{'data':'" PNG_A PNG_B "'}%s}"),
+                 marks[i][0], marks[i][1]);
+        struct document d = document(json);
+        tc_envelope_init(&e, rules, RULES);
+        e.streaming = true;
+        feed(&e, d.bytes, d.size);
+        assert_true(e.images[0]->draft && !e.images[0]->held && e.images[0]->ended);
+        assert_int_equal(e.images[0]->bytes.size, 0);
+        assert_int_equal(e.images[0]->size, 73);
+        tc_envelope_free(&e);
+        free(d.bytes);
+    }
+}
+
+/* Beside pictures a string that nobody captures is kept to a length, and is null beyond it. */
+static void test_long_strings(void **state)
+{
+    static const size_t pieces[] = {1, 1000, 100000};
+    char *letters = block(100000);
+    (void)state;
+    memset(letters, 'x', 100000);
+    for (size_t i = 0; i < COUNT(pieces) * 4; i++) {
+        size_t size = TC_ENVELOPE_STRING - 1 + i % 4, done, length; /* and its quotation mark */
+        struct tc_envelope e;
+        tc_envelope_init(&e, rules, RULES);
+        e.for_pictures = true;
+        feed_cut(&e, "{\"a\":\"", 6, uncut);
+        for (done = 0; done < size; done += length) {
+            length = size - done < pieces[i / 4] ? size - done : pieces[i / 4];
+            assert_true(tc_envelope_feed(&e, letters, length));
+        }
+        feed_cut(&e, "\\n\\u00e9\",\"images\":[\"QUJD\"]}", 28, (struct cut){0, 0, 3});
+        assert_true(tc_envelope_finish(&e));
+        expect_buffer("long string", "envelope", &e.text, "{\"a\":null,\"images\":[1]}", 23);
+        tc_envelope_free(&e);
+    }
+    free(letters);
+}
+
+/* Many of them do not lose the picture behind them either. */
+static void test_many_strings(void **state)
+{
+    struct tc_envelope e;
+    char *letters = block(60000);
+    (void)state;
+    memset(letters, 'x', 60000);
+    tc_envelope_init(&e, rules, RULES);
+    e.for_pictures = true;
+    tc_envelope_feed(&e, "{\"a\":[\"\"", 8);
+    for (int i = 0; i < 1000; i++) {
+        tc_envelope_feed(&e, ",\"", 2);
+        tc_envelope_feed(&e, letters, 60000);
+        tc_envelope_feed(&e, "\"", 1);
+    }
+    tc_envelope_feed(&e, "],\"images\":[\"QUJD\"],\"error\":\"kept\"}", 35);
+    assert_true(tc_envelope_finish(&e));
+    expect_images("many strings", &e, "ABC");
+    expect_buffer("many strings", "text", &e.texts[ERROR], "kept", 4);
+    assert_true(e.text.size < TC_ENVELOPE_SIZE);
+    tc_envelope_free(&e);
+    free(letters);
 }
 
 /* ---- what is wrong, in words ---- */
@@ -1865,6 +2124,11 @@ int main(void)
         cmocka_unit_test(test_images_taken_away),
         cmocka_unit_test(test_expected_size),
         cmocka_unit_test(test_damaged_images),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_image_descriptions),
+        cmocka_unit_test(test_streamed_drafts),
+        cmocka_unit_test(test_long_strings),
+        cmocka_unit_test(test_many_strings),
         cmocka_unit_test(test_picture_alone),
         cmocka_unit_test(test_picture_alone_cut_short),
         cmocka_unit_test(test_no_picture),

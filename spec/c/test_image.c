@@ -1,7 +1,7 @@
 /*
- * image.c: types and dimensions from pictures' first bytes, wherever those are cut.
+ * image.c: types, dimensions and ends from pictures' bytes, wherever those are cut.
  *
- * The pictures are heads made here, byte by byte; nothing behind the dimensions matters.
+ * The pictures are made here, byte by byte.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -196,6 +196,100 @@ static void test_pieces_of_every_size(void **state)
         }
 }
 
+/* ---- where files end ---- */
+
+#define IHDR                                                                                       \
+    "\x00\x00\x00\x0dIHDR\x00\x00\x00\x02\x00\x00\x00\x03\x08\x02\x00\x00\x00\x36\x88\x49\xd6"
+#define IDAT(text) "\x00\x00\x00\x06IDAT" text "\xfd\xd4\x9a\x73"
+#define IEND       "\x00\x00\x00\x00IEND\xae\x42\x60\x82"
+#define GIF_HEAD   "GIF89a\x01\x00\x01\x00\x00\x00\x00"
+#define GIF_IMAGE  ",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00"
+#define WEBP(size)                                                                                 \
+    "RIFF" size                                                                                    \
+    "\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x1f\xc3\x95\x00\x00\x00\x00\x00\x00\x00\x00"
+
+static const struct file {
+    const char *name, *bytes;
+    size_t size;
+    size_t end; /* bytes from which on the end is seen; 0: never, SIZE_MAX: the type is foreign */
+} files[] = {
+    {"PNG", BYTES(PNG IHDR IDAT("IEND\xae\x42") IEND), 8 + 25 + 18 + 12},
+    {"PNG and more behind it", BYTES(PNG IHDR IEND "\x00\x00\x00\x00IEND"), 8 + 25 + 12},
+    {"PNG whose data looks like its end", BYTES(PNG IHDR IDAT("\x00\x00IEND")), 0},
+    {"PNG whose end has a length", BYTES(PNG IHDR "\x00\x00\x00\x02IENDxy\xae\x42\x60\x82"), 47},
+    {"PNG with a chunk that is longer than the file",
+     BYTES(PNG IHDR "\x7f\xff\xff\xffIDAT" IEND IEND), 0},
+    {"PNG with a length that cannot be", BYTES(PNG IHDR "\x80\x00\x00\x00IDAT" IEND), 0},
+    {"PNG with a type that cannot be",
+     BYTES(PNG IHDR "\x00\x00\x00\x00I\x01AT\x00\x00\x00\x00" IEND), 0},
+    {"PNG of one short chunk", BYTES(PNG "\x00\x00\x00\x04IHDRabcd\x00\x00\x00\x00" IEND),
+     8 + 16 + 12},
+    {"GIF", BYTES(GIF_HEAD GIF_IMAGE ";"), 13 + 15 + 1},
+    {"GIF with colours that look like its end",
+     BYTES("GIF89a\x01\x00\x01\x00\x80\x00\x00;;;;;;" GIF_IMAGE ";"), 13 + 6 + 15 + 1},
+    {"GIF with colours of an image",
+     BYTES(GIF_HEAD ",\x00\x00\x00\x00\x01\x00\x01\x00\x81;;;;;;;;;;;;\x02\x01;\x00;"),
+     13 + 10 + 12 + 4 + 1},
+    {"GIF with extensions",
+     BYTES(GIF_HEAD "!\xf9\x04;;;;\x00!\xfe\x02;;\x01;\x00" GIF_IMAGE "\x00;"),
+     13 + 8 + 8 + 15 + 2},
+    {"GIF without its end", BYTES(GIF_HEAD GIF_IMAGE), 0},
+    {"GIF with an unknown block", BYTES(GIF_HEAD "?;;;;;"), 0},
+    {"JPEG", BYTES("\xff\xd8" JFIF SOF("\xc0") SCAN), 2 + 18 + 19 + 14},
+    {"JPEG with zeros and restarts in its data",
+     BYTES("\xff\xd8" SOF(
+         "\xc0") "\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\x12\xff\x00\xd9\xff\xd0\xff\xff\xd7"
+                 "\xff\xff\xd9\xff\xd9"),
+     2 + 19 + 10 + 12},
+    {"JPEG with several scans",
+     BYTES("\xff\xd8" SOF("\xc2") "\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\x12" DHT
+                                  "\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\x34\xff\xd9"),
+     2 + 19 + 11 + 7 + 11 + 2},
+    {"JPEG with a preview inside", BYTES("\xff\xd8\xff\xe1\x00\x08\xff\xd8\xff\xd9\x00\x00" SCAN),
+     2 + 10 + 14},
+    {"JPEG that is cut in its data",
+     BYTES("\xff\xd8" JFIF "\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\x12"), 0},
+    {"JPEG that is cut in its end",
+     BYTES("\xff\xd8" JFIF "\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00\x12\xff"), 0},
+    {"JPEG with rubbish before a marker", BYTES("\xff\xd8" JFIF "abc" SCAN), 2 + 18 + 3 + 14},
+    {"WebP", BYTES(WEBP("\x1a")), 34},
+    {"WebP and more behind it", BYTES(WEBP("\x1a") "xyz"), 34},
+    {"WebP that is cut", BYTES(WEBP("\x1b")), 0},
+    {"WebP whose length cannot be", BYTES(WEBP("\x04")), 0},
+    {"WebP, half of its head", BYTES("RIFF\x1a\x00\x00\x00WEBPVP8L"), 0},
+    {"RIFF of another kind", BYTES("RIFF\x1a\x00\x00\x00WAVEfmt "), SIZE_MAX},
+    {"text", BYTES("no picture"), SIZE_MAX},
+    {"a byte of a PNG", BYTES("\x89"), 0},
+};
+
+static void expect_end(const struct file *file, const struct tc_signature *signature, size_t seen,
+                       size_t cut)
+{
+    enum tc_file_end wanted = file->end && seen >= file->end ? TC_END_SEEN : TC_END_MISSING;
+    enum tc_file_end got = tc_signature_end(signature);
+    if (file->end == SIZE_MAX)
+        wanted = seen == file->size ? TC_END_UNKNOWN : got;
+    if (got != wanted)
+        fail_msg("%s, %zu bytes, cut at %zu: end %d instead of %d", file->name, seen, cut, got,
+                 wanted);
+}
+
+static void test_ends_at_every_split(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < sizeof(files) / sizeof(files[0]); f++)
+        for (size_t i = 0; i <= files[f].size; i++)
+            for (size_t j = i; j <= files[f].size; j++) {
+                struct tc_signature signature = {0};
+                feed(&signature, files[f].bytes, i);
+                expect_end(&files[f], &signature, i, i);
+                feed(&signature, files[f].bytes + i, j - i);
+                expect_end(&files[f], &signature, j, i);
+                feed(&signature, files[f].bytes + j, files[f].size - j);
+                expect_end(&files[f], &signature, files[f].size, j);
+            }
+}
+
 /* ---- a JPEG with much in front of its frame ---- */
 
 struct long_jpeg {
@@ -290,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut_short_at_every_byte),
         cmocka_unit_test(test_every_split),
+        cmocka_unit_test(test_ends_at_every_split),
         cmocka_unit_test(test_pieces_of_every_size),
         cmocka_unit_test(test_long_jpeg_at_every_split),
         cmocka_unit_test(test_long_jpeg_in_pieces),

@@ -77,7 +77,7 @@ static void start(struct tc_envelope *e, uint8_t pick, uint64_t expected)
     tc_envelope_init(e, rule_sets[set].rules, rule_sets[set].count);
     e->expected = expected;
     e->raw = alone;
-    e->for_pictures = pick & 1;
+    e->for_pictures = (uint8_t)(pick - '0') / SETS & 1;
 }
 
 static void feed(struct tc_envelope *e, const char *text, size_t size)

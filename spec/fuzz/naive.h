@@ -186,7 +186,8 @@ static inline size_t naive_payload_end(const char *text, size_t size, size_t pay
         else if (c == '=' && sextets % 4 >= 2 && sextets % 4 + padding < 4)
             padding++;
         else if ((escape || memchr(" \t\n\r", c, 4)) &&
-                 naive_is_open(text + payload, end - payload)) {
+                 (naive_is_open(text + payload, end - payload) ||
+                  (escape && sextets % 4 >= 2 && sextets % 4 + padding < 4))) {
             char plain;
             if (escape) {
                 (void)naive_unescape(text + end, 3, &plain);
