@@ -68,6 +68,18 @@ static bool read_boolean(lua_State *L, int index, const char *name)
     return value;
 }
 
+static bool check_characters(lua_State *L, const char *name, const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
+            tc_push_error(L, TC_INVALID_REQUEST, name,
+                          "option '%s': no control characters expected (byte %d is one)", name,
+                          (int)i + 1);
+            return false;
+        }
+    return true;
+}
+
 /* Reads a string that goes to libcurl: not empty, no control characters. It stays on the stack. */
 static bool read_text(lua_State *L, int index, const char *name, const char **text)
 {
@@ -76,17 +88,23 @@ static bool read_text(lua_State *L, int index, const char *name, const char **te
     *text = lua_tolstring(L, -1, &size);
     if (!*text)
         return true;
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)(*text)[i] < 0x20 || (*text)[i] == 0x7f) {
-            tc_push_error(L, TC_INVALID_REQUEST, name,
-                          "option '%s': no control characters expected (byte %d is one)", name,
-                          (int)i + 1);
-            return false;
-        }
+    if (!check_characters(L, name, *text, size))
+        return false;
     if (size)
         return true;
     tc_push_error(L, TC_INVALID_REQUEST, name, "option '%s': got an empty string", name);
     return false;
+}
+
+static bool read_model(lua_State *L, int index, const char **model)
+{
+    if (!read_text(L, index, "model", model))
+        return false;
+    if (!*model)
+        *model = getenv("THUCCHIEN_MODEL");
+    if (!*model || !**model)
+        *model = DEFAULT_MODEL;
+    return check_characters(L, "model", *model, strlen(*model));
 }
 
 static bool check_base_url(lua_State *L, const char *url, bool allow_http)
@@ -140,13 +158,24 @@ static bool read_limits(lua_State *L, int index, struct tc_client_options *optio
 
 /* ---- the key ---- */
 
-/* Why `key` cannot be one, or NULL. The key itself is never shown. */
+/* Why `key` cannot be one, or NULL. The key itself is never shown. What is wrong comes along when a
+ * key is copied from a file, a page or a line of a shell's. */
 static const char *wrong_key(const char *key, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
+    static const char quotes[] = "\"'`";
+    if (!size)
+        return "the API key is an empty string";
+    if (size >= 3 && !memcmp(key, "\xef\xbb\xbf", 3))
+        return "the API key has a byte order mark before it (a file saved with one?)";
+    for (size_t i = 0; i < size; i++) {
         if ((unsigned char)key[i] <= 0x20 || key[i] == 0x7f)
             return "the API key has a space or a control character (a line break at its end?)";
-    return size ? NULL : "the API key is an empty string";
+        if ((unsigned char)key[i] >= 0x80)
+            return "the API key has a character that is not ASCII (a space of no width, a quote?)";
+    }
+    if (strchr(quotes, key[0]) || strchr(quotes, key[size - 1]))
+        return "the API key has a quote at its beginning or end: leave quotes out";
+    return NULL;
 }
 
 /* Takes the key where it is a string; a function is kept in the uservalue. */
@@ -257,13 +286,13 @@ static bool open_client(lua_State *L, int index, struct client_box *box)
     const char *model;
     if (!tc_fields_check(L, index, "option", fields, sizeof(fields) / sizeof(fields[0])) ||
         !read_base_url(L, index, &options.base_url) || !read_key(L, index, box, lent) ||
-        !read_text(L, index, "model", &model) || !read_text(L, index, "proxy", &options.proxy) ||
+        !read_model(L, index, &model) || !read_text(L, index, "proxy", &options.proxy) ||
         !read_text(L, index, "ca_file", &options.ca_file) ||
         !read_text(L, index, "user_agent", &options.user_agent) ||
         !read_defaults(L, index, &box->defaults) || !read_limits(L, index, &options) ||
         !tc_field_headers(L, index, "option", "headers", &options.headers))
         return false;
-    lua_pushstring(L, model ? model : DEFAULT_MODEL);
+    lua_pushstring(L, model);
     lua_setfield(L, lent, "model");
     if (!options.user_agent)
         options.user_agent = "thucchien/" TC_VERSION;

@@ -158,6 +158,50 @@ static bool check_messages(lua_State *L, int params)
     return true;
 }
 
+/* Reads a character of UTF-8, and goes behind it. What is none is read as some letter. */
+static unsigned long next_character(const char **text)
+{
+    unsigned char first = (unsigned char)*(*text)++;
+    unsigned more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : 0;
+    unsigned long character = more ? first & (0x3fU >> more) : first;
+    if (first >= 0x80 && first < 0xc0)
+        return 'x';
+    for (; more; more--) {
+        if (((unsigned char)**text & 0xc0) != 0x80) /* at its end there is a NUL */
+            return 'x';
+        character = character << 6 | ((unsigned char)*(*text)++ & 0x3f);
+    }
+    return character;
+}
+
+/* Unicode's white space and control characters, and what is drawn as nothing
+ * (Default_Ignorable_Code_Point); the blank of braille, too. First and last of each range. */
+static const unsigned long blanks[][2] = {
+    {0, 0x20},          {0x7f, 0xa0},       {0xad, 0xad},     {0x34f, 0x34f},   {0x61c, 0x61c},
+    {0x115f, 0x1160},   {0x1680, 0x1680},   {0x17b4, 0x17b5}, {0x180b, 0x180f}, {0x2000, 0x200f},
+    {0x2028, 0x202f},   {0x205f, 0x206f},   {0x2800, 0x2800}, {0x3000, 0x3000}, {0x3164, 0x3164},
+    {0xfe00, 0xfe0f},   {0xfeff, 0xfeff},   {0xffa0, 0xffa0}, {0xfff0, 0xfff8}, {0x1bca0, 0x1bca3},
+    {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff},
+};
+
+static bool is_blank(unsigned long character)
+{
+    for (size_t i = 0; i < COUNT(blanks); i++)
+        if (character >= blanks[i][0] && character <= blanks[i][1])
+            return true;
+    return false;
+}
+
+/* Is there nothing in the text that could be seen? */
+static bool is_all_blank(const char *text, size_t size)
+{
+    const char *end = text + size;
+    while (text < end)
+        if (!is_blank(next_character(&text)))
+            return false;
+    return true;
+}
+
 static bool check_prompt(lua_State *L, int params)
 {
     size_t size = 0;
@@ -170,7 +214,7 @@ static bool check_prompt(lua_State *L, int params)
         return false;
     }
     const char *prompt = lua_tolstring(L, -1, &size);
-    if (strspn(prompt, " \t\r\n\v\f") == size) {
+    if (is_all_blank(prompt, size)) {
         tc_push_error(L, TC_INVALID_REQUEST, "prompt",
                       "field 'prompt': what to draw expected, got %s",
                       size ? "nothing but white space" : "an empty string");

@@ -166,7 +166,92 @@ describe("params", function()
     end)
 end)
 
+describe("a prompt", function()
+    local function character(code)
+        if code < 0x80 then
+            return string.char(code)
+        end
+        local tail = {}
+        local first, room = 0xC0, 0x20
+        repeat
+            table.insert(tail, 1, string.char(0x80 + code % 0x40))
+            code = math.floor(code / 0x40)
+            if code >= room then
+                first, room = first + room, room / 2
+            end
+        until code < room
+        return string.char(first + code) .. table.concat(tail)
+    end
+
+    -- The first and the last of each run of blanks; each has a neighbour on either side that is none.
+    local BLANKS = {
+        { 0, 0x20 }, { 0x7F, 0xA0 }, { 0xAD, 0xAD }, { 0x34F, 0x34F }, { 0x61C, 0x61C }, { 0x115F, 0x1160 }, { 0x1680, 0x1680 },
+        { 0x17B4, 0x17B5 }, { 0x180B, 0x180F }, { 0x2000, 0x200F }, { 0x2028, 0x202F }, { 0x205F, 0x206F }, { 0x2800, 0x2800 },
+        { 0x3000, 0x3000 }, { 0x3164, 0x3164 }, { 0xFE00, 0xFE0F }, { 0xFEFF, 0xFEFF }, { 0xFFA0, 0xFFA0 }, { 0xFFF0, 0xFFF8 },
+        { 0x1BCA0, 0x1BCA3 }, { 0x1D173, 0x1D17A }, { 0xE0000, 0xE0FFF },
+    }
+
+    local function is_refused(prompt)
+        local request, err = client:submit(prompt)
+        if request then
+            request:cancel()
+            return false
+        end
+        assert.equal("invalid_request", err.kind)
+        assert.equal("prompt", err.param)
+        return err.message:find("nothing but white space", 1, true) ~= nil
+    end
+
+    it("of blanks alone is refused, whatever kind of them", function()
+        local all = {}
+        for _, run in ipairs(BLANKS) do
+            for _, code in ipairs { run[1], run[2], math.floor((run[1] + run[2]) / 2) } do
+                all[#all + 1] = character(code)
+                assert.is_true(is_refused(character(code)), ("U+%04X alone"):format(code))
+                assert.is_true(is_refused((" \n" .. character(code)):rep(3)), ("U+%04X"):format(code))
+            end
+            for _, code in ipairs { run[1] - 1, run[2] + 1 } do
+                assert.is_false(code >= 0 and is_refused(character(code)), ("U+%04X"):format(code))
+            end
+        end
+        assert.is_true(is_refused(table.concat(all)))
+        assert.is_false(is_refused(table.concat(all) .. "x"))
+        assert.is_false(is_refused("x" .. table.concat(all)))
+        assert.is_false(is_refused "❤️")
+    end)
+end)
+
 describe("options", function()
+    local BOM, ZERO_WIDTH, NO_BREAK = "\239\187\191", "\226\128\139", "\194\160"
+    local SECRET = "sk-secret-0123456789"
+    local bad_keys = {
+        ['"' .. SECRET .. '"'] = "a quote at its beginning or end", ["'" .. SECRET .. "'"] = "a quote at its beginning or end",
+        ["`" .. SECRET .. "`"] = "a quote", ['"' .. SECRET] = "a quote", [SECRET .. "'"] = "a quote", ['"'] = "a quote",
+        [BOM .. SECRET] = "a byte order mark", [BOM] = "a byte order mark", [SECRET .. BOM] = "not ASCII",
+        [ZERO_WIDTH .. SECRET] = "not ASCII", [SECRET .. ZERO_WIDTH] = "not ASCII", [SECRET .. NO_BREAK] = "not ASCII",
+        ["sk-" .. ZERO_WIDTH .. SECRET] = "not ASCII", ["“" .. SECRET .. "”"] = "not ASCII", [SECRET .. "…"] = "not ASCII",
+        [SECRET .. "\r"] = "a space or a control character", [" " .. SECRET] = "a space or a control character",
+    }
+
+    local function expect_refusal(said, err, kind)
+        assert.equal(kind, err.kind)
+        assert.matches(said, err.message)
+        assert.is_nil(tostring(err):find("secret", 1, true))
+        assert.is_nil(tostring(err):find("6789", 1, true))
+    end
+
+    it("do not have a key with what comes along when it is copied", function()
+        for key, said in pairs(bad_keys) do
+            local made, err = thucchien.new { api_key = key }
+            assert.is_nil(made)
+            expect_refusal(said, err, "invalid_request")
+            local own = assert(thucchien.new { base_url = mirror.url, api_key = function() return key end })
+            local _, problem = own:generate "x"
+            own:close()
+            expect_refusal(said, problem, "authentication")
+        end
+    end)
+
     local cases = {
         { "a typo", { api_keys = "sk-x" }, "unknown option 'api_keys' %(did you mean 'api_key'%?%)" },
         { "a wrong type", { timeout = "x" }, "^option 'timeout': a number expected, got 'x'$" },

@@ -178,6 +178,34 @@ describe("another process", function()
         assert.matches("Bearer " .. KEY:gsub("%-", "%%-"), printed)
     end)
 
+    it("is told of a bad key in its environment", function()
+        for key, said in pairs {
+            ['"sk-secret-6789"'] = "a quote at its beginning or end", ["\239\187\191sk-secret-6789"] = "a byte order mark",
+            ["sk-secret-6789\226\128\139"] = "not ASCII", ["sk-secret-6789\194\160"] = "not ASCII",
+        } do
+            local printed = run('print(require("thucchien").generate "x")',
+                ("THUCCHIEN_API_KEY='%s' THUCCHIEN_BASE_URL=%s"):format(key, mirror.url))
+            assert.matches("authentication: the API key has [^\n]*" .. said, printed)
+            assert.is_nil(printed:find("6789", 1, true))
+        end
+    end)
+
+    it("takes the model from its environment", function()
+        local function ask_for(words, params)
+            return (run(([[
+                local client = assert(require("thucchien").new { %s })
+                local response, err = client:generate { prompt = "x", extra_body = { mirror = { body = '{"data":[{"b64_json":"QUJD"}]}' } }, %s }
+                print(response and response.model or err)
+            ]]):format(params and params.option or "", params and params.field or ""), environment(mirror.url) .. " " .. words))
+        end
+        assert.equal("imagen-4\n", ask_for "THUCCHIEN_MODEL=")
+        assert.equal("imagen-4\n", ask_for "")
+        assert.equal("any/model\n", ask_for "THUCCHIEN_MODEL=any/model")
+        assert.equal("another\n", ask_for("THUCCHIEN_MODEL=any/model", { option = 'model = "another"' }))
+        assert.equal("third\n", ask_for("THUCCHIEN_MODEL=any/model", { option = 'model = "another"', field = 'model = "third"' }))
+        assert.matches("option 'model': no control characters", ask_for "THUCCHIEN_MODEL=\"$(printf 'a\\nb')\"")
+    end)
+
     it("sends nothing for this machine through a proxy of its environment", function()
         local printed = run('print(require("thucchien").generate { prompt = "x", max_retries = 0 })',
             environment "http://127.0.0.1:1" .. " http_proxy=" .. mirror.url .. " all_proxy=" .. mirror.url)

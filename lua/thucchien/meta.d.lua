@@ -57,7 +57,7 @@ local thucchien = {}
 ---@field api_key? string|fun(): string default: `$THUCCHIEN_API_KEY`
 ---@field base_url? string default: `$THUCCHIEN_BASE_URL`, or `https://api.thucchien.ai`
 ---@field allow_http? boolean allows plain http to hosts other than this machine
----@field model? string default for requests: `imagen-4`
+---@field model? string default for requests: `$THUCCHIEN_MODEL`, or `imagen-4`
 ---@field timeout? number seconds for one attempt, default 300
 ---@field connect_timeout? number seconds, default 15
 ---@field max_retries? integer default 2
