@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what is missing for the groups named as arguments; silent and quick when all is there.
 #
-# On Debian and Ubuntu, as root or where sudo needs no password, apt does it. Everywhere else the
-# packages are named, each as Debian calls it, and the script fails only if something it cannot find
-# by looking (a command, a header, a Lua module) is really missing.
+# On Debian and Ubuntu, as root or where sudo needs no password, apt does it, and takes nothing away
+# for it. Everywhere else, and where apt cannot, the packages are named, each as Debian calls it, and
+# the script fails only if something it cannot find by looking (a command, a header, a Lua module) is
+# really missing.
 #
 # From the Makefile: LUA (the Lua to build for), LUAS (all of them), CC, INCLUDES (-I options).
 set -euo pipefail
@@ -11,31 +12,34 @@ LUA=${LUA:-lua5.4} LUAS=${LUAS:-}
 
 lua_headers() {
     case $1 in
-    luajit*) echo libluajit-5.1-dev ;;
+    luajit*) echo "libluajit-5.1-dev|libluajit2-5.1-dev" ;; # LuaJIT's own, or OpenResty's
     lua5.1) echo liblua5.1-0-dev ;;
     lua5.*) echo "lib$1-dev" ;;
     esac # any other Lua was installed by hand, with its headers
 }
 
 interpreter() {
-    case $1 in luajit | lua5.[1-5]) echo "$1" ;; esac
+    case $1 in
+    luajit*) echo "luajit|luajit2" ;;
+    lua5.[1-5]) echo "$1" ;;
+    esac
 }
 
-# "a|b" means that either will do, and a is what gets installed.
+# "a|b" means that either will do; installed is the first one that fits to what is there.
 packages() {
     local lua=${LUA##*/}
     case $1 in
     build) echo "gcc|clang libc6-dev|libc-dev $(lua_headers "$lua")
         libcurl4-openssl-dev|libcurl4-gnutls-dev|libcurl4-nss-dev" ;;
     run) echo "$(interpreter "$lua") lua-cjson lua-argparse ca-certificates" ;;
-    emulator) echo "luajit lua-cjson lua-argparse lua-cqueues lua-luaossl lua-zlib" ;;
+    emulator) echo "$(interpreter luajit) lua-cjson lua-argparse lua-cqueues lua-luaossl lua-zlib" ;;
     test) echo "lua-busted libcmocka-dev curl openssl liblua5.4-dev lua-cjson lua-luv lua-cqueues lua-http" ;;
     fuzz) echo "clang libclang-rt-dev liblua5.4-dev lua-cjson" ;;
     all-luas) for lua in $LUAS; do echo "$(interpreter "$lua") $(lua_headers "$lua")"; done ;;
     lint) echo "lua-check clang-format clang-tidy binutils" ;;
     rockspec) echo luarocks ;;
     compilers) echo "gcc clang" ;;
-    hosts) echo "luajit libluajit-5.1-dev liblua5.4-dev gcc love xvfb xauth valgrind lua-luv lua-cqueues
+    hosts) echo "$(interpreter luajit) $(lua_headers luajit) liblua5.4-dev gcc love xvfb xauth valgrind lua-luv lua-cqueues
         fonts-dejavu-core" ;;
     tinyproxy) echo "tinyproxy bash" ;;
     squid) echo "squid openssl" ;;
@@ -60,7 +64,7 @@ missing_packages() {
         for name in ${choice//|/ }; do
             case $'\n'$installed$'\n' in *$'\n'"$name installed"$'\n'*) continue 2 ;; esac
         done
-        echo "${choice%%|*}"
+        echo "$choice"
     done
 }
 
@@ -72,6 +76,7 @@ found() {
     case $1 in
     gcc) command -v "${CC:-cc}" || command -v cc ;;
     libc6-dev) has_header stdio.h ;;
+    luajit2) command -v luajit ;;
     liblua5* | libluajit*) has_header lua.h ;;
     libcurl4-*) has_header curl/curl.h ;;
     libcmocka-dev) printf '#include <%s>\n' stdarg.h stddef.h setjmp.h stdint.h cmocka.h |
@@ -109,6 +114,33 @@ can_install() {
     command -v apt-get >/dev/null && as_root true 2>/dev/null
 }
 
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-remove \
+        --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" </dev/null
+}
+
+# Of each choice the first package that can be installed beside what is there and what was picked
+# before; its first one where none can.
+pick() {
+    local choice name picked=()
+    for choice in "$@"; do
+        for name in ${choice//|/ }; do
+            [ "$name" = "$choice" ] && break # there is no choice
+            apt_install -s "${picked[@]}" "$name" >/dev/null 2>&1 && break
+            name=${choice%%|*}
+        done
+        picked+=("$name")
+    done
+    echo "${picked[@]}"
+}
+
+# What apt would take away for these packages.
+victims() {
+    apt-get install -s -qq --no-install-recommends "$@" 2>/dev/null |
+        sed -n 's/^Remv \([^ ]*\).*/\1/p' | sort -u | tr '\n' ' '
+}
+
+said='' # by apt, when it cannot
 if command -v dpkg-query >/dev/null; then
     missing=$(missing_packages)
     [ -n "$missing" ] || exit 0
@@ -116,23 +148,30 @@ if command -v dpkg-query >/dev/null; then
         exec 9<"$0" && flock 9 # one apt at a time under make -j, and look again after the wait
         missing=$(missing_packages)
         [ -n "$missing" ] || exit 0
-        echo "installing: "$missing
         case $missing in *:arm64*) as_root dpkg --add-architecture arm64 ;; esac
-        as_root apt-get update -qq
+        as_root apt-get update -qq || echo "apt-get update failed; going on with the lists that are there" >&2
         # shellcheck disable=SC2086
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 $missing </dev/null >/dev/null
-        exit 0
+        missing=$(pick $missing)
+        echo "installing: $missing"
+        # shellcheck disable=SC2086
+        if said=$(apt_install $missing 2>&1 >/dev/null); then exit 0; fi
     fi
 else
-    missing=$(for choice in $wanted; do echo "${choice%%|*}"; done)
+    missing=$wanted
 fi
 
-absent=$(for name in $missing; do found "$name" || echo "$name"; done)
+absent=$(for choice in $missing; do found "${choice%%|*}" || echo "${choice%%|*}"; done)
 [ -n "$absent" ] || exit 0
 {
+    # shellcheck disable=SC2086
+    victims=$([ -z "$said" ] || victims $absent)
+    [ -z "$said" ] || printf '%s\n' "$said"
     echo "Missing, by the names of Debian's packages:" $absent
-    if command -v apt-get >/dev/null; then
+    if [ -n "$victims" ]; then
+        echo "To install them would take away: $victims"
+        echo "Nothing was changed. Install them by hand if you can do without those, or something else that"
+        echo "serves, and run make again; make DEPS=no takes what is there."
+    elif command -v apt-get >/dev/null; then
         echo "Install them with: sudo apt-get install" $absent
     else
         echo "Install the same with this system's package manager or LuaRocks, then run make again."
