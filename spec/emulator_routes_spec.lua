@@ -141,6 +141,39 @@ describe("the emulator's", function()
             assert.are.same({}, message.images)
         end)
 
+        it("draws another picture when it is asked again, in the same order for every key", function()
+            local seen, order = {}, {}
+            for _, key in ipairs { "sk-one", "sk-two" } do
+                for i = 1, 3 do
+                    local body = { model = "emulate/stamp", messages = { { role = "user", content = "a pond" } } }
+                    local bytes = chat_picture(post("/v1/chat/completions", body, { "Authorization: Bearer " .. key }))
+                    seen[bytes], order[i] = true, order[i] or bytes
+                    assert.is_true(bytes == order[i])
+                end
+            end
+            local count = 0
+            for _ in pairs(seen) do
+                count = count + 1
+            end
+            assert.are.equal(3, count)
+        end)
+
+        it("streams where it is asked to", function()
+            local answer = chat("emulate/stamp", { stream = true, modalities = cjson.null })
+            assert.matches("^text/event%-stream", answer.headers["content-type"])
+            local text, url, reason, last = "", nil, nil, nil
+            for line in answer.body:gmatch "data: ([^\n]+)\n\n" do
+                last = line
+                local choice = line ~= "[DONE]" and cjson.decode(line).choices[1] or nil
+                if choice then
+                    text, reason = text .. (choice.delta.content or ""), choice.finish_reason or reason
+                    url = choice.delta.images and choice.delta.images[1].image_url.url or url
+                end
+            end
+            assert.are.same({ "Here is the picture that you asked for.", "stop", "[DONE]" }, { text, reason, last })
+            dimensions(picture_in(url))
+        end)
+
         it("refuses what the gateway refuses", function()
             local cases = { -- fields, status, part of the message
                 { { messages = cjson.null }, 500, "missing 1 required positional argument: 'messages'" },
@@ -312,11 +345,11 @@ describe("the emulator's", function()
             end
             assert.are_not.equal(shown(PICTURE), chat_picture(chat "emulate/stamp"))
             assert.is_nil(cast_of(chat_picture(chat "emulate/stamp")))
-            for _, blob in ipairs { { inline_data = { mime_type = "image/png", data = base64.encode(PICTURE) } },
+            for i, blob in ipairs { { inline_data = { mime_type = "image/png", data = base64.encode(PICTURE) } },
                 { inlineData = { mimeType = "image/png", data = base64.encode(PICTURE) } } } do
-                local answer = gemini("emulate/stamp", { contents = { { parts = { { text = "a lake" }, blob } } } })
+                local answer = gemini("emulate/stamp", { contents = { { parts = { { text = "lake " .. i }, blob } } } })
                 local parts = cjson.decode(answer.body).candidates[1].content.parts
-                assert.is_true(shown(PICTURE) == base64.decode(parts[2].inlineData.data))
+                assert.is_true(shown(PICTURE, "lake " .. i) == base64.decode(parts[2].inlineData.data))
             end
         end)
 

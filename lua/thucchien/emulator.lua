@@ -299,7 +299,7 @@ function emulator.run(options)
     watch_signals(queue, stop)
     local host, port = options.host or "127.0.0.1", options.port or 0
     local state = {
-        pictures = source, urls = {}, failed = {}, pause = pause,
+        pictures = source, urls = {}, failed = {}, asked = {}, pause = pause,
         account = require("thucchien.emulator.account").new(options),
     }
     local server

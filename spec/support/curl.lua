@@ -58,7 +58,10 @@ function curl.request(url, options)
             answer.headers[name:lower()] = value
         end
     end
-    os.execute("rm -rf " .. quote(directory))
+    os.remove(out)
+    os.remove(head)
+    os.remove(sent)
+    lfs.rmdir(directory)
     return answer
 end
 

@@ -66,15 +66,17 @@ end
 ---@param hash string     # the key's
 ---@param limit integer
 ---@param resets integer  # Unix time
+---@param kind? string    # "requests" if not given
 ---@return thucchien.emulator.answer
-function account.rate_limit(via, hash, limit, resets)
+function account.rate_limit(via, hash, limit, resets, kind)
+    kind = kind or "requests"
     local reset_at = os.date("!%Y-%m-%d %H:%M:%S UTC", resets)
-    local answer = answers.exception(via, 429, ("Rate limit exceeded for api_key: %s. Limit type: requests. "
-        .. "Current limit: %d, Remaining: 0. Limit resets at: %s"):format(hash, limit, reset_at))
+    local answer = answers.exception(via, 429, ("Rate limit exceeded for api_key: %s. Limit type: %s. "
+        .. "Current limit: %d, Remaining: 0. Limit resets at: %s"):format(hash, kind, limit, reset_at))
     if via == "chat" then
         local function add(name, value) answer.headers[#answer.headers + 1] = { name, value } end
         add("retry-after", ("%d"):format(math.max(resets - os.time(), 0)))
-        add("rate_limit_type", "requests")
+        add("rate_limit_type", kind)
         add("reset_at", reset_at)
     end
     return answer

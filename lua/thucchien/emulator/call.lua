@@ -3,10 +3,12 @@
 
 local headers = require "thucchien.emulator.headers"
 local answers = require "thucchien.emulator.answers"
+local recent = require "thucchien.emulator.recent"
 local urls = require "thucchien.emulator.urls"
 
 local call = {}
 
+local KNOWN = 1000 -- conversations whose repetitions are counted
 local STAMP = 64 -- pixels a side, where the size is no matter
 
 ---@class thucchien.emulator.call
@@ -21,12 +23,14 @@ local STAMP = 64 -- pixels a side, where the size is no matter
 ---@field height integer
 ---@field text? string         # what the model says beside the pictures
 ---@field vision? thucchien.emulator.vision  # what else shapes them
+---@field offset integer       # how often the same was asked before
 ---@field key string
 ---@field host string
 ---@field state table
 ---@field now integer          # Unix time
 ---@field pictures fun(): thucchien.emulator.picture[]  # as many and as large as were asked for
 ---@field stamps fun(): thucchien.emulator.picture[]    # the same, small
+---@field draw fun(index: integer, width: integer, height: integer, suffix?: string): thucchien.emulator.picture
 ---@field publish fun(picture: thucchien.emulator.picture, way?: string, argument?: number): string  # its address
 ---@field respond fun(body: string, count: integer): thucchien.emulator.answer  # 200, for so many pictures
 ---@field success fun(pictures: table[]): thucchien.emulator.answer             # in the shape of the route
@@ -37,6 +41,17 @@ local function stamp_size(self)
     return math.floor(self.width * scale + 0.5), math.floor(self.height * scale + 0.5)
 end
 
+-- How often the same key has asked the same before. A model that talks makes one picture at a time, and
+-- another one each time.
+local function times_asked(self)
+    local asked = self.state.asked
+    local id = table.concat({ self.key, self.via, self.model, self.vision and self.vision.id or "", self.prompt }, "\n")
+    local hash = require("openssl.digest").new("sha1"):final(id)
+    local before = asked[hash] or 0
+    recent.set(asked, KNOWN, hash, before + 1)
+    return before
+end
+
 ---Completes what a route has read.
 ---@param self table
 ---@param request thucchien.emulator.request
@@ -45,13 +60,17 @@ end
 function call.new(self, request, shape)
     local source = request.state.pictures
     self.key, self.host, self.state, self.now = request.key, request.host, request.state, os.time()
-    local function draw(width, height)
+    self.offset = self.via == "images" and 0 or times_asked(self)
+    function self.draw(index, width, height, suffix)
+        return source:get(self.prompt .. (suffix or ""), self.offset + index, width, height, self.vision)
+    end
+    local function draw_all(width, height)
         local list = {}
-        for i = 1, self.n do list[i] = source:get(self.prompt, i, width, height, self.vision) end
+        for i = 1, self.n do list[i] = self.draw(i, width, height) end
         return list
     end
-    function self.pictures() return draw(self.width, self.height) end
-    function self.stamps() return draw(stamp_size(self)) end
+    function self.pictures() return draw_all(self.width, self.height) end
+    function self.stamps() return draw_all(stamp_size(self)) end
     function self.publish(picture, way, argument)
         return "http://" .. request.host .. urls.publish(request.state.urls, picture, way, argument)
     end

@@ -34,7 +34,7 @@ end
 
 ---An element of `candidates`; without parts it has no content.
 ---@param parts string[]         # JSON
----@param finish_reason? string  # "STOP" if not given
+---@param finish_reason? string|false  # "STOP" if not given; false: it goes on
 ---@return string
 function candidates.candidate(parts, finish_reason)
     local content = ""
@@ -42,8 +42,8 @@ function candidates.candidate(parts, finish_reason)
         content = '"content": {\n        "parts": [\n          ' .. table.concat(parts, ",\n          ")
             .. '\n        ],\n        "role": "model"\n      },\n      '
     end
-    return '    {\n      ' .. content .. '"finishReason": ' .. quote(finish_reason or "STOP")
-        .. ',\n      "index": 0\n    }'
+    local finish = finish_reason ~= false and '"finishReason": ' .. quote(finish_reason or "STOP") .. ',\n      ' or ""
+    return '    {\n      ' .. content .. finish .. '"index": 0\n    }'
 end
 
 local USAGE = [[
@@ -78,7 +78,7 @@ end
 ---@param call thucchien.emulator.call
 ---@param parts string[]
 ---@param count integer
----@param finish_reason? string
+---@param finish_reason? string|false
 ---@return string
 function candidates.one(call, parts, count, finish_reason)
     return candidates.body(call,

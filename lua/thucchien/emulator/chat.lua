@@ -6,6 +6,7 @@ local body = require "thucchien.emulator.body"
 local calls = require "thucchien.emulator.call"
 local completion = require "thucchien.emulator.completion"
 local conversation = require "thucchien.emulator.conversation"
+local events = require "thucchien.emulator.events"
 local failures = require "thucchien.emulator.failures"
 local frames = require "thucchien.emulator.frames"
 local headers = require "thucchien.emulator.headers"
@@ -114,6 +115,9 @@ local function answer(asked, fields, request)
         return call.respond(completion.body(call, completion.choice(message), 0), 0)
     end
     call.text = not call.draws and WORDS_ONLY or call.speaks and REMARK or nil
+    if fields.stream == true then
+        function call.success(pictures) return events.answer(call, completion.chunks(call, pictures), #pictures) end
+    end
     if call.failure then return failures.answer(call) end
     return call.success(call.draws and call.pictures() or {})
 end

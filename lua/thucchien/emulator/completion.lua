@@ -55,6 +55,35 @@ local function usage(call, count)
         TOKENS * count, prompt, TOKENS * count + prompt)
 end
 
+---A chunk of a stream.
+---@param call thucchien.emulator.call
+---@param delta string           # JSON
+---@param finish_reason? string  # of the last one
+---@return string
+function completion.chunk(call, delta, finish_reason)
+    local finish = finish_reason and '"finish_reason":' .. quote(finish_reason) .. ',' or ""
+    return ('{"id":"emulated-%d","created":%d,"model":%s,"object":"chat.completion.chunk","choices":[{%s"index":0,'
+        .. '"delta":'):format(call.now, call.now, quote(call.model), finish) .. delta .. '}]}'
+end
+
+---The chunks that hold some pictures, and what the model says beside them.
+---@param call thucchien.emulator.call
+---@param pictures table[]
+---@return string[]
+function completion.chunks(call, pictures)
+    local chunks, images = {}, {}
+    local function add(delta, reason) chunks[#chunks + 1] = completion.chunk(call, delta, reason) end
+    local head, tail = (call.text or ""):match("^(%S* ?)(.*)$")
+    add('{"content":' .. quote(head) .. ',"role":"assistant"}')
+    if tail ~= "" then add('{"content":' .. quote(tail) .. '}') end
+    for i, picture in ipairs(pictures) do images[i] = completion.image(picture) end
+    if #images > 0 then add('{"images":[' .. table.concat(images, ",") .. ']}') end
+    add("{}", "stop")
+    local last = chunks[#chunks]:gsub('"choices".*$', '"choices":[],"usage":')
+    chunks[#chunks + 1] = last .. usage(call, #pictures) .. "}"
+    return chunks
+end
+
 ---The whole completion.
 ---@param call thucchien.emulator.call
 ---@param choices string  # JSON, without the brackets

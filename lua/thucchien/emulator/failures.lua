@@ -4,8 +4,13 @@
 
 local account = require "thucchien.emulator.account"
 local answers = require "thucchien.emulator.answers"
+local damage = require "thucchien.emulator.damage"
+local limits = require "thucchien.emulator.limits"
+local misplaced = require "thucchien.emulator.misplaced"
 local oddities = require "thucchien.emulator.oddities"
 local recent = require "thucchien.emulator.recent"
+local refusals = require "thucchien.emulator.refusals"
+local shapes = require "thucchien.emulator.shapes"
 local urls = require "thucchien.emulator.urls"
 
 local failures = {}
@@ -396,9 +401,21 @@ local LIST = {
     },
 }
 
+-- All of them, as the help has them.
+local GROUPS = {
+    { models = LIST },
+    { title = "Pictures to fetch (images and chat):", models = urls.models },
+    { title = "On the chat and Gemini routes:", models = oddities.models },
+    { title = "Pictures that are not whole, drafts, and base64 as others write it:", models = damage.models },
+    { title = "Pictures in other shapes:", models = shapes.models },
+    { title = "Refusals:", models = refusals.models },
+    { title = "Limits and money:", models = limits.models },
+    { title = "Errors in other places:", models = misplaced.models },
+}
+
 local by_name = {}
-for _, list in ipairs({ LIST, urls.models, oddities.models }) do
-    for _, failure in ipairs(list) do by_name[failure.name] = failure end
+for _, group in ipairs(GROUPS) do
+    for _, failure in ipairs(group.models) do by_name[failure.name] = failure end
 end
 
 ---The failure that a model's name asks for on a route, and the part after its name.
@@ -440,8 +457,22 @@ end
 ---A line for each failure, for the help.
 ---@return string
 function failures.help()
-    return lines_of(LIST) .. "\n\nPictures to fetch (images and chat):\n\n" .. lines_of(urls.models)
-        .. "\n\nOn the chat and Gemini routes:\n\n" .. lines_of(oddities.models)
+    local parts = {}
+    for _, group in ipairs(GROUPS) do
+        if group.title then parts[#parts + 1] = group.title end
+        parts[#parts + 1] = lines_of(group.models)
+    end
+    return table.concat(parts, "\n\n")
+end
+
+---All of them, for whoever wants to try each.
+---@return thucchien.emulator.failure[]
+function failures.list()
+    local list = {}
+    for _, group in ipairs(GROUPS) do
+        for _, failure in ipairs(group.models) do list[#list + 1] = failure end
+    end
+    return list
 end
 
 return failures

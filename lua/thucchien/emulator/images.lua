@@ -40,8 +40,8 @@ local function bad_request(message)
     return answers.invalid_argument("images", message)
 end
 
--- Width and height in pixels. An unknown size gives a square without a word, an unknown ratio an error. Sizes
--- that the gateway would make a square of are taken as well, but not for those that it is asked for.
+-- Width and height in pixels. An unknown ratio is an error. An unknown size gives a square without a word; any
+-- size in pixels that nobody else asks the gateway for is taken, for the convenience of tests.
 local function dimensions(fields)
     local ratio = fields.aspect_ratio or fields.aspectRatio
     if ratio then
@@ -54,7 +54,8 @@ local function dimensions(fields)
     end
     local width, height = tostring(fields.size or ""):match("^(%d+)x(%d+)$")
     width, height = tonumber(width), tonumber(height)
-    if width and not SQUARED[fields.size] and math.min(width, height) >= NARROWEST and math.max(width, height) <= WIDEST then
+    if width and not SQUARED[fields.size] and math.min(width, height) >= NARROWEST
+        and math.max(width, height) <= WIDEST then
         return { width, height }
     end
     return RATIOS["1:1"]

@@ -61,7 +61,7 @@ end
 ---@type thucchien.emulator.failure[]
 oddities.models = {
     {
-        name = "stamp", about = "a small picture, at once", via = BOTH,
+        name = "stamp", about = "a small picture, at once (images as well)",
         answer = function(call) return call.success(call.stamps()) end,
     },
     {

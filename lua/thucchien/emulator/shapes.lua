@@ -1,0 +1,168 @@
+-- Pictures in other shapes than the route's: what services behind a gateway send, and gateways pass on.
+
+local answers = require "thucchien.emulator.answers"
+local candidates = require "thucchien.emulator.candidates"
+local completion = require "thucchien.emulator.completion"
+local events = require "thucchien.emulator.events"
+
+local shapes = {}
+
+local IMAGES, CHAT, GEMINI = { images = true }, { chat = true }, { gemini = true }
+local NOT_IMAGES, NOT_CHAT, NOT_GEMINI = { chat = true, gemini = true }, { images = true, gemini = true },
+    { images = true, chat = true }
+
+local MOST_MEBIBYTES = 32
+
+-- An answer in a shape that `write` makes of the call and its pictures.
+local function shaped(name, about, write, via)
+    return {
+        name = name, about = about, via = via,
+        answer = function(call)
+            local pictures = call.stamps()
+            return call.respond(write(call, pictures), #pictures)
+        end,
+    }
+end
+
+-- A chat message around the address of a picture, which `write` puts somewhere.
+local function message(name, about, write)
+    return shaped(name, about, function(call, pictures)
+        return completion.body(call, completion.choice(write(call, pictures[1])), 1)
+    end, CHAT)
+end
+
+local function as_responses(call, pictures)
+    local items = {}
+    for i, picture in ipairs(pictures) do
+        items[i] = ('{"id":"ig_%d","type":"image_generation_call","status":"completed","result":"%s"}'):format(
+            i, picture.b64_json)
+    end
+    return ('{"id":"resp_0123","object":"response","created_at":%d,"status":"completed","model":%s,"output":['):format(
+        call.now, answers.quote(call.model)) .. table.concat(items, ",") .. ']}'
+end
+
+-- A picture's base64 with a data URL's beginning before it.
+local function as_url(picture)
+    return { mime = picture.mime, b64_json = ("data:%s;base64,%s"):format(picture.mime, picture.b64_json) }
+end
+
+-- What a route's answer is made of when it comes in pieces.
+local function pieces(call, pictures)
+    if call.via == "images" then return { answers.images(call.now, pictures) } end
+    if call.via == "chat" then
+        call.text = "Here is the picture."
+        return completion.chunks(call, pictures)
+    end
+    local parts = {}
+    for i, picture in ipairs(pictures) do parts[i] = candidates.picture(picture) end
+    return {
+        candidates.one(call, { candidates.text("Here is ") }, 0, false),
+        candidates.one(call, { candidates.text("the picture.") }, 0, false),
+        candidates.one(call, parts, #pictures),
+    }
+end
+
+local function stream(name, about, options)
+    return {
+        name = name, about = about,
+        answer = function(call)
+            local pictures = call.stamps()
+            return events.answer(call, pieces(call, pictures), #pictures, options)
+        end,
+    }
+end
+
+-- An answer in its usual shape, whose text `change` changes.
+local function changed(name, about, change, via)
+    return {
+        name = name, about = about, via = via,
+        answer = function(call)
+            local answer = call.success(call.stamps())
+            answer.body = change(answer.body, call)
+            return answer
+        end,
+    }
+end
+
+local function mebibytes(call)
+    return ("QUJD"):rep(262144 * math.max(1, math.min(tonumber(call.argument) or 5, MOST_MEBIBYTES)))
+end
+
+local function raw(call)
+    local picture = call.stamps()[1]
+    return events.typed(call.respond(picture.bytes, 1), picture.mime)
+end
+
+-- The cost of a call in its body and nowhere else.
+local function with_cost(call)
+    local answer = call.success(call.stamps())
+    local kept = {}
+    for _, header in ipairs(answer.headers) do
+        if not header[1]:find("response-cost", 1, true) then kept[#kept + 1] = header end
+    end
+    answer.headers = kept
+    answer.body = answer.body:gsub('("total_tokens":%d+)', '%1,"cost":' .. answers.python_float(call.kind.price), 1)
+    return answer
+end
+
+---Models that answer with these.
+---@type thucchien.emulator.failure[]
+shapes.models = {
+    shaped("as-images", "in the shape of the images route", function(call, pictures)
+        return answers.images(call.now, pictures)
+    end, NOT_IMAGES),
+    shaped("as-chat", "in the shape of the chat route", completion.success, NOT_CHAT),
+    shaped("as-gemini", "in the shape of the Gemini route", candidates.success, NOT_GEMINI),
+    shaped("as-responses", "in the shape of OpenAI's /v1/responses", as_responses),
+    { name = "raw", about = "the picture itself is the body", answer = raw },
+    shaped("b64-data-url", "a data URL in b64_json", function(call, pictures)
+        local list = {}
+        for i, picture in ipairs(pictures) do list[i] = as_url(picture) end
+        return answers.images(call.now, list)
+    end, IMAGES),
+    stream("sse", "a stream of events, though nobody asked"),
+    stream("sse-comments", "the same, with comments between", { comments = true }),
+    shaped("chunks", "the chunks of a stream as one JSON list", function(call, pictures)
+        return "[" .. table.concat(pieces(call, pictures), ",") .. "]\n"
+    end, NOT_IMAGES),
+    changed("keep-alive", "comments before the JSON", function(body)
+        return (": PROCESSING\n\n"):rep(3) .. body
+    end),
+    changed("blank-lines", "white space before the JSON", function(body) return "\n \r\n\n\t" .. body end),
+    message("string-url", "content parts whose image_url is a string", function(_, picture)
+        return '{"content":[{"type":"text","text":"Here it is:"},{"type":"image_url","image_url":"'
+            .. completion.url(picture) .. '"}],"role":"assistant"}'
+    end),
+    message("message-b64", "message.images[].b64_json", function(_, picture)
+        return '{"content":"Here it is.","role":"assistant","images":[{"b64_json":"' .. picture.b64_json .. '"}]}'
+    end),
+    message("markdown-url", "a Markdown image with an address to fetch", function(call, picture)
+        local text = "Here it is:\n\n![a landscape](" .. call.publish(picture) .. ")\n\nShall I change it?"
+        return '{"content":' .. answers.quote(text) .. ',"role":"assistant"}'
+    end),
+    message("bare-url", "an address to fetch, and nothing else", function(call, picture)
+        return '{"content":' .. answers.quote(call.publish(picture)) .. ',"role":"assistant"}'
+    end),
+    {
+        name = "same", about = "the same picture n times, as from a cache",
+        answer = function(call)
+            call.offset = 0
+            local list, picture = {}, call.draw(1, 64, 64)
+            for i = 1, call.n do list[i] = picture end
+            return call.success(list)
+        end,
+    },
+    { name = "usage-cost", about = "the cost is in the body: usage.cost", via = NOT_GEMINI, answer = with_cost },
+    changed("signature", "a thoughtSignature of 5 MiB, or /N", function(body, call)
+        return (body:gsub('("inlineData": {)', function(found)
+            return '"thoughtSignature": "' .. mebibytes(call) .. '",\n            ' .. found
+        end, 1))
+    end, GEMINI),
+    changed("reasoning", "reasoning_details of 5 MiB, or /N", function(body, call)
+        return (body:gsub('"role":"assistant"', function(found)
+            return found .. ',"reasoning_details":[{"type":"reasoning.encrypted","data":"' .. mebibytes(call) .. '"}]'
+        end, 1))
+    end, CHAT),
+}
+
+return shapes
