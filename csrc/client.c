@@ -17,6 +17,7 @@
 #include "sigpipe.h"
 
 #include <curl/curl.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,7 @@ static void unlink_request(struct tc_client *client, struct tc_request *request)
 void tc_client_begin_turn(struct tc_client *client)
 {
     client->turn_left = TC_TURN;
+    client->starts_left = TC_TURN_STARTS;
 }
 
 void tc_client_use_turn(struct tc_client *client, size_t bytes)
@@ -229,11 +231,12 @@ static bool has_room(const struct tc_client *client)
 
 static bool may_start(const struct tc_client *client, double now)
 {
-    return has_room(client) && next_start(client) <= now;
+    return client->starts_left && has_room(client) && next_start(client) <= now;
 }
 
 static void count_start(struct tc_client *client, double now)
 {
+    client->starts_left--;
     if (!client->starts)
         return;
     client->starts[client->next_start] = now;
@@ -343,7 +346,7 @@ static void resume_paused(struct tc_client *client)
 {
     struct tc_request *request = client->sending.first, *last = client->sending.last, *next;
     size_t room = client->turn_left;
-    for (; request && room; request = next) {
+    for (; request && room && client->turn_left; request = next) {
         next = request == last ? NULL : request->next;
         if (!tc_request_can_resume(request))
             continue;
@@ -458,6 +461,7 @@ static void poll_until(struct tc_client *client, double now, double until)
 {
     do {
         client->turn_left = SIZE_MAX;
+        client->starts_left = UINT_MAX;
         begin_serving(client);
         double wait = client->first_ready ? 0 : next_moment(client, until) - now;
         end_serving(client, serve(client, wait));

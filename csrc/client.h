@@ -57,6 +57,7 @@ struct tc_client {
     unsigned running;       /* of those, in the multi handle */
     unsigned giving;        /* of those, while a function of the user's takes what they brought */
     size_t turn_left;       /* bytes that this turn may still take in, or hand out */
+    unsigned starts_left;   /* attempts that it may still begin */
     struct tc_buffer spare; /* a picture's buffer that the next one can use */
     struct tc_request_list queued, sending, retrying;
     struct tc_request *first_ready, *last_ready;
@@ -108,6 +109,9 @@ struct tc_request *tc_client_submit(struct tc_client *client,
 /* Bytes of a turn: half a millisecond's worth where they come in. libcurl by itself goes on as long
  * as there are any, megabytes. */
 enum { TC_TURN = 256 * 1024 };
+
+/* Attempts that a turn begins at most: each one costs libcurl some forty microseconds. */
+enum { TC_TURN_STARTS = 16 };
 
 /*
  * Begins a turn for a host that may not wait, a game's frame say. Its time goes into bytes, those

@@ -60,16 +60,27 @@ static bool fail(struct tc_envelope *e, enum tc_envelope_error error)
 
 /* ---- the envelope ---- */
 
+/* Bytes that the envelope may have. */
+static size_t most_text(const struct tc_envelope *e)
+{
+    return e->for_pictures ? TC_ENVELOPE_BESIDE : TC_ENVELOPE_SIZE;
+}
+
 static bool keep(struct tc_envelope *e, const char *bytes, size_t size)
 {
-    if (size > TC_ENVELOPE_SIZE - e->text.size)
+    if (e->silent)
+        return true;
+    if (size > most_text(e) - e->text.size)
         return fail(e, TC_ENVELOPE_TOO_LARGE);
     return tc_buffer_append(&e->text, bytes, size) || fail(e, TC_ENVELOPE_NO_MEMORY);
 }
 
 static bool keep_char(struct tc_envelope *e, char character)
 {
-    return keep(e, &character, 1);
+    if (e->silent || e->text.size == e->text.capacity || e->text.size == most_text(e))
+        return keep(e, &character, 1);
+    e->text.data[e->text.size++] = (unsigned char)character;
+    return true;
 }
 
 /* Adds to the captured text of the value under way, if it is captured at all. */
@@ -108,6 +119,21 @@ static uint64_t all_rules(const struct tc_envelope *e)
     return e->rule_count ? UINT64_MAX >> (64 - e->rule_count) : 0;
 }
 
+/* Takes the lowest rule out of a set that is not empty. */
+static unsigned take_rule(uint64_t *set)
+{
+    uint64_t rest = *set;
+    *set &= *set - 1;
+#if defined(__GNUC__)
+    return (unsigned)__builtin_ctzll(rest);
+#else
+    unsigned rule = 0;
+    while (!(rest >> rule & 1))
+        rule++;
+    return rule;
+#endif
+}
+
 /* Is the key among those of a step, "message|delta"? */
 static bool is_key_of(const char *wanted, const char *key, size_t size)
 {
@@ -129,12 +155,13 @@ static uint64_t matching(const struct tc_envelope *e, const char *key, size_t si
     uint64_t matched = 0;
     if (place >= TC_ENVELOPE_STEPS)
         return 0;
-    for (unsigned i = 0; i < e->rule_count; i++) {
-        const char *wanted = e->rules[i].path[place];
-        if (!(e->levels[e->depth - 1] >> i & 1) || !wanted || !key != !strcmp(wanted, "[]"))
+    for (uint64_t rules = e->levels[e->depth - 1] & all_rules(e); rules;) {
+        unsigned rule = take_rule(&rules);
+        const char *wanted = e->rules[rule].path[place];
+        if (!wanted || !key != !strcmp(wanted, "[]"))
             continue;
         if (!key || is_key_of(wanted, key, size))
-            matched |= UINT64_C(1) << i;
+            matched |= UINT64_C(1) << rule;
     }
     return matched;
 }
@@ -145,9 +172,11 @@ static int rule_here(const struct tc_envelope *e)
     unsigned place = steps(e);
     if (place > TC_ENVELOPE_STEPS)
         return -1;
-    for (unsigned i = 0; i < e->rule_count; i++)
-        if ((e->value_rules >> i & 1) && !e->rules[i].path[place])
-            return (int)i;
+    for (uint64_t rules = e->value_rules & all_rules(e); rules;) {
+        unsigned rule = take_rule(&rules);
+        if (!e->rules[rule].path[place])
+            return (int)rule;
+    }
     return -1;
 }
 
@@ -266,17 +295,24 @@ static void image_grew(const struct tc_envelope *e, struct tc_image *image, size
     forget_draft(e, image);
 }
 
-/* Decodes as far as the characters are base64. Returns how many it took. */
+/* Decodes as far as the characters are base64, or spaces where those cannot end it. Returns how
+ * many it took. */
 static size_t image_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
     struct tc_image *image = tc_envelope_open_image(e);
     size_t written;
     if (e->percent ||
-        !make_room(e, &image->bytes, TC_BASE64_ROOM(size), TC_BASE64_ROOM(input_left(e))))
+        !make_room(e, &image->bytes, TC_BASE64_ROOM(size + 4), TC_BASE64_ROOM(input_left(e))))
         return 0;
-    size_t taken =
-        tc_base64_decode(&e->base64, bytes, size, image->bytes.data + image->bytes.size, &written);
-    image_grew(e, image, written);
+    size_t taken = 0, end;
+    do {
+        end = taken;
+        unsigned char *out = image->bytes.data + image->bytes.size;
+        taken += tc_base64_decode(&e->base64, bytes + taken, size - taken, out, &written);
+        image_grew(e, image, written);
+        while (e->role == ROLE_IMAGE && taken < size && bytes[taken] == ' ')
+            taken++;
+    } while (taken < size && taken > end);
     return taken;
 }
 
@@ -390,10 +426,11 @@ static bool opens_scope(const struct tc_envelope *e)
     unsigned place = steps(e);
     if (place >= TC_ENVELOPE_STEPS)
         return false;
-    for (unsigned i = 0; i < e->rule_count; i++)
-        if ((e->value_rules >> i & 1) && e->rules[i].capture == TC_CAPTURE_DRAFT &&
-            e->rules[i].path[place] && !e->rules[i].path[place + 1])
+    for (uint64_t rules = e->value_rules & all_rules(e); rules;) {
+        const struct tc_rule *rule = &e->rules[take_rule(&rules)];
+        if (rule->capture == TC_CAPTURE_DRAFT && rule->path[place] && !rule->path[place + 1])
             return true;
+    }
     return false;
 }
 
@@ -499,16 +536,13 @@ static void follow_head(struct tc_envelope *e, char character, size_t kept)
 /* Keeps plain text: up to a colon, or one character of what may be a head. Returns how much. */
 static size_t prose_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
-    if (e->head)
-        size = 1;
     size_t taken = tc_scan_plain(bytes, size, ':');
     if (taken < size && bytes[taken] == ':')
         taken++;
-    if (!keep(e, bytes, taken))
-        return 0;
-    for (size_t i = taken > sizeof(e->recent) ? taken - sizeof(e->recent) : 0; i < taken; i++)
-        follow_head(e, bytes[i], 1);
-    return taken;
+    size_t i = e->head || taken <= sizeof(e->recent) ? 0 : taken - sizeof(e->recent);
+    while (i < taken && !(i && (e->gap || payload_is_next(e)))) /* where a picture may begin */
+        follow_head(e, bytes[i++], 1);
+    return keep(e, bytes, i) ? i : 0;
 }
 
 /*
@@ -597,7 +631,7 @@ static bool begin_string(struct tc_envelope *e, enum role role)
     e->recent = e->head = 0;
     e->gap = false;
     e->string_start = e->text.size;
-    if (e->for_pictures && is_plain(e) && e->text.size > TC_ENVELOPE_SIZE / 2)
+    if (e->for_pictures && is_plain(e) && e->text.size > TC_ENVELOPE_BESIDE / 2)
         return drop_string(e);
     return role == ROLE_IMAGE_TO_COME || keep_char(e, '"');
 }
@@ -679,6 +713,16 @@ static size_t utf8(uint32_t point, char *out)
     return size;
 }
 
+/* "\u001f" for a point below 0x100. Returns its length. */
+static size_t escape_point(char *out, uint32_t point)
+{
+    static const char digits[] = "0123456789abcdef";
+    memcpy(out, "\\u00", 4);
+    out[4] = digits[point >> 4];
+    out[5] = digits[point & 15];
+    return 6;
+}
+
 /* One code point that was escaped. What JSON need not escape goes to the envelope as UTF-8. */
 static bool string_point(struct tc_envelope *e, uint32_t point)
 {
@@ -696,7 +740,7 @@ static bool string_point(struct tc_envelope *e, uint32_t point)
     if (!string_bytes(e, text, size))
         return false;
     if (point < 0x20 || point == '"' || point == '\\')
-        size = (size_t)snprintf(text, sizeof(text), "\\u%04x", (unsigned)point);
+        size = escape_point(text, point);
     if (is_prose(e))
         follow_head(e, character, size);
     return keep(e, text, size) && check_length(e);
@@ -911,6 +955,56 @@ static bool on_literal(struct tc_envelope *e, char character)
 
 /* ---- structure ---- */
 
+/* ---- values beside the pictures ---- */
+
+/* What no rule leads to is worth no more than this of a poll's time: it is null if it is more. */
+static bool check_aside(struct tc_envelope *e)
+{
+    if (!e->aside_depth || e->silent)
+        return true;
+    if (e->values - e->aside_values <= TC_ENVELOPE_ASIDE_VALUES &&
+        e->text.size - e->aside_start <= TC_ENVELOPE_STRING)
+        return true;
+    e->text.size = e->aside_start;
+    bool kept = keep(e, "null", 4);
+    e->silent = true;
+    return kept;
+}
+
+/* One more value begins. Too many are of no use to a request for pictures. */
+static bool count_value(struct tc_envelope *e)
+{
+    e->values++;
+    if (!e->for_pictures || e->silent)
+        return true;
+    if (e->values - e->values_aside > TC_ENVELOPE_VALUES)
+        return fail(e, TC_ENVELOPE_TOO_MANY_VALUES);
+    return check_aside(e);
+}
+
+/* A container opens: is it the outermost one that no rule leads into? */
+static void open_aside(struct tc_envelope *e)
+{
+    if (!e->for_pictures || e->aside_depth || (e->value_rules & all_rules(e)) || !e->depth)
+        return;
+    e->aside_depth = e->depth + 1;
+    e->aside_start = e->text.size;
+    e->aside_values = e->values;
+}
+
+/* One closes; its bracket is not kept where null stands for it. Returns whether it does. */
+static bool close_aside(struct tc_envelope *e)
+{
+    bool dropped = e->silent && e->aside_depth == e->depth;
+    if (e->aside_depth != e->depth)
+        return false;
+    e->aside_depth = 0;
+    if (dropped)
+        e->values_aside += e->values - e->aside_values;
+    e->silent = false;
+    return dropped;
+}
+
 /* The rules of the elements of the list that is open. */
 static uint64_t element_rules(const struct tc_envelope *e)
 {
@@ -922,6 +1016,7 @@ static bool open_container(struct tc_envelope *e, bool object)
     if (e->depth == TC_ENVELOPE_DEPTH)
         return fail(e, TC_ENVELOPE_TOO_DEEP);
     bool scope = object && opens_scope(e);
+    open_aside(e);
     if (!e->depth && !object)
         e->in_list = true;
     if (e->depth < sizeof(e->levels) / sizeof(e->levels[0]))
@@ -943,9 +1038,10 @@ static bool close_container(struct tc_envelope *e, char character)
     if (character != (is_object(e, e->depth) ? '}' : ']'))
         return fail(e, TC_ENVELOPE_NOT_JSON);
     close_scope(e);
+    bool dropped = close_aside(e);
     e->depth--;
     value_ended(e);
-    return keep_char(e, character);
+    return dropped || keep_char(e, character);
 }
 
 /* A number where a picture's could be is the server's: null stands for it. */
@@ -961,11 +1057,13 @@ static bool on_value(struct tc_envelope *e, char character)
 {
     enum role role = string_role(e);
     if (character == 'n')
-        return begin_literal(e, "null");
+        return count_value(e) && begin_literal(e, "null");
     if (character == ']' && e->state == FIRST_VALUE)
         return close_container(e, character);
     if (!strchr("\"{[tf-0123456789", character) || !character)
         return fail(e, TC_ENVELOPE_NOT_JSON);
+    if (!count_value(e))
+        return false;
     if (character == '"' && role != ROLE_KEPT)
         return begin_string(e, role);
     if (character == '{' || character == '[')
@@ -1026,6 +1124,7 @@ static bool on_structure(struct tc_envelope *e, char character)
 /* Takes at least one byte unless it fails. Returns how many. */
 static size_t step(struct tc_envelope *e, const char *bytes, size_t size)
 {
+    e->steps++;
     switch (e->state) {
     case STRING:
         return on_string(e, bytes, size);
@@ -1086,6 +1185,18 @@ static void begin_document(struct tc_envelope *e)
     e->text_rule = -1;
 }
 
+/* A model may think aloud in thousands of events before the picture comes. Of those that have none,
+ * only the first ones and the last one are kept. */
+static void forget_document(struct tc_envelope *e)
+{
+    bool many = e->values - e->values_aside > TC_ENVELOPE_VALUES / 2 ||
+                e->text.size > TC_ENVELOPE_BESIDE / 2;
+    if (!e->for_pictures || !e->documents || !many || e->document_images != e->image_count)
+        return;
+    e->text.size = e->document_start;
+    e->values_aside += e->values - e->document_values;
+}
+
 /* Of a stream of events: a line's data is there. The next document begins with it, unless one is
  * under way. */
 static bool begin_line(struct tc_envelope *e)
@@ -1094,7 +1205,11 @@ static bool begin_line(struct tc_envelope *e)
     e->new_line = false;
     if (!begins)
         return true;
+    forget_document(e);
     begin_document(e);
+    e->document_start = e->text.size;
+    e->document_values = e->values;
+    e->document_images = e->image_count;
     return keep_char(e, e->documents++ ? ',' : '[');
 }
 
@@ -1184,6 +1299,7 @@ bool tc_envelope_feed(struct tc_envelope *e, const char *bytes, size_t size)
         struct tc_run run = {TC_PIECE_PICTURE, bytes, size};
         size_t taken = e->raw ? size : tc_framing_next(&e->framing, bytes, size, &run);
         size_t done = run.size;
+        e->steps++;
         bool good = feed_run(e, &run, &done);
         taken = good ? taken : taken < done ? taken : done;
         bytes += taken;
@@ -1239,7 +1355,11 @@ void tc_envelope_describe(const struct tc_envelope *e, char *text, size_t size)
         break;
     case TC_ENVELOPE_TOO_LARGE:
         snprintf(text, size, "the answer has more than %d MiB beside its images",
-                 TC_ENVELOPE_SIZE >> 20);
+                 (int)(most_text(e) >> 20));
+        break;
+    case TC_ENVELOPE_TOO_MANY_VALUES:
+        snprintf(text, size, "the answer has more than %d values beside its images",
+                 TC_ENVELOPE_VALUES);
         break;
     case TC_ENVELOPE_TOO_MANY_IMAGES:
         snprintf(text, size, "the answer has more than %d images", TC_ENVELOPE_IMAGES);

@@ -36,16 +36,19 @@
 #include "image.h"
 
 enum {
-    TC_ENVELOPE_DEPTH = 1000,       /* containers inside each other */
-    TC_ENVELOPE_SIZE = 4 << 20,     /* bytes of envelope, pictures not counted */
-    TC_ENVELOPE_IMAGES = 64,        /* pictures in one answer */
-    TC_ENVELOPE_RULES = 40,         /* rules of one scanner: at most the bits of a set of them */
-    TC_ENVELOPE_STEPS = 8,          /* of a rule's path */
-    TC_ENVELOPE_KEY = 64,           /* a key of so many bytes matches nothing */
-    TC_ENVELOPE_HEAD = 128,         /* characters of a data URL up to its comma */
-    TC_ENVELOPE_TEXT = 64 * 1024,   /* bytes of a captured text; more is cut */
-    TC_ENVELOPE_STRING = 64 * 1024, /* bytes of a string beside pictures */
-    TC_ENVELOPE_SPARE = 16 << 20    /* bytes of a picture whose buffer is kept for the next one */
+    TC_ENVELOPE_DEPTH = 1000,     /* containers inside each other */
+    TC_ENVELOPE_SIZE = 4 << 20,   /* bytes of envelope, where no pictures are wanted */
+    TC_ENVELOPE_BESIDE = 1 << 20, /* bytes of it beside pictures, which are not counted */
+    TC_ENVELOPE_VALUES = 8192,    /* values beside pictures, those that are dropped not counted */
+    TC_ENVELOPE_ASIDE_VALUES = 1024, /* values of a container that no rule leads into */
+    TC_ENVELOPE_IMAGES = 64,         /* pictures in one answer */
+    TC_ENVELOPE_RULES = 40,          /* rules of one scanner: at most the bits of a set of them */
+    TC_ENVELOPE_STEPS = 8,           /* of a rule's path */
+    TC_ENVELOPE_KEY = 64,            /* a key of so many bytes matches nothing */
+    TC_ENVELOPE_HEAD = 128,          /* characters of a data URL up to its comma */
+    TC_ENVELOPE_TEXT = 64 * 1024,    /* bytes of a captured text; more is cut */
+    TC_ENVELOPE_STRING = 64 * 1024,  /* bytes of a string or such a container */
+    TC_ENVELOPE_SPARE = 16 << 20     /* bytes of a picture whose buffer is kept for the next one */
 };
 
 enum tc_envelope_error {
@@ -55,6 +58,7 @@ enum tc_envelope_error {
     TC_ENVELOPE_TRAILING, /* something behind the document */
     TC_ENVELOPE_TOO_DEEP,
     TC_ENVELOPE_TOO_LARGE,
+    TC_ENVELOPE_TOO_MANY_VALUES,
     TC_ENVELOPE_TOO_MANY_IMAGES,
     TC_ENVELOPE_NO_MEMORY
 };
@@ -96,16 +100,20 @@ struct tc_envelope {
     uint64_t expected;       /* bytes the whole input has, if known: sizes buffers */
     struct tc_buffer *spare; /* where a used buffer may be found and left, or NULL */
     bool streaming;          /* bytes of pictures are taken away as they come */
-    bool for_pictures; /* pictures are what is wanted: a bare one is an answer, and long strings
-                        * that nobody captures become null */
+    bool for_pictures; /* pictures are what is wanted: a bare one is an answer, and what is long
+                        * and not named by a rule becomes null */
     bool raw;          /* the input is one picture's own bytes, whatever they look like */
 
     /* The scanner's own: */
+    uint64_t steps; /* that it took: its time goes into them more than into bytes */
     struct tc_framing framing;
     const struct tc_rule *rules;
     unsigned rule_count;
-    unsigned documents; /* of a stream of events, those that have begun */
-    bool new_line;      /* and nothing of its line has come: a document may begin with it */
+    unsigned documents;       /* of a stream of events, those that have begun */
+    bool new_line;            /* and nothing of its line has come: a document may begin with it */
+    size_t document_start;    /* where in `text` the last one begins */
+    uint64_t document_values; /* values that had begun before it */
+    unsigned document_images; /* pictures before it */
     unsigned char state;
     unsigned char role;     /* what the string under way is: key, kept, picture, ... */
     bool muted;             /* the number under way is where a picture's number could be */
@@ -115,6 +123,12 @@ struct tc_envelope {
     uint64_t value_rules;   /* rules whose path leads to the value to come */
     const char *literal;    /* what is still to come of true, false, null */
     size_t string_start;    /* where in `text` the string under way begins */
+    bool silent;            /* inside a container for which null stands */
+    unsigned aside_depth;   /* of the outermost container open that no rule leads into, or 0 */
+    size_t aside_start;     /* where in `text` it begins */
+    uint64_t values;        /* that have begun */
+    uint64_t aside_values;  /* of them, when it began */
+    uint64_t values_aside;  /* of them, in containers that were dropped */
     unsigned escape_digits; /* hex digits seen of a \u escape */
     uint32_t escape;        /* their value */
     uint32_t surrogate;     /* a high one that waits for its low one, or 0 */

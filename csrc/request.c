@@ -28,6 +28,9 @@ enum {
     REDIRECTS = 3,         /* of one picture */
     LONGEST_WAIT = 60,     /* seconds; a server that wants more gets no second attempt */
     STREAMED = 256 * 1024, /* bytes of a streamed picture that are held at most */
+    STEP_COST = 32,        /* bytes of a turn that a step of the scanner is worth */
+    TIGHT = 8,     /* bytes that one compressed byte becomes: more are not to be held back */
+    TIGHTEST = 16, /* and more are no answer with pictures */
 };
 
 /* Bytes of freed memory that are worth keeping for what comes next: a stream's chunks and buffer.
@@ -397,6 +400,7 @@ static void input_failed(struct tc_request *request)
 {
     static const enum tc_kind kinds[] = {
         [TC_ENVELOPE_TOO_LARGE] = TC_RESPONSE_TOO_LARGE,
+        [TC_ENVELOPE_TOO_MANY_VALUES] = TC_RESPONSE_TOO_LARGE,
         [TC_ENVELOPE_TOO_MANY_IMAGES] = TC_RESPONSE_TOO_LARGE,
         [TC_ENVELOPE_NO_MEMORY] = TC_NO_MEMORY,
     };
@@ -482,9 +486,22 @@ static void tell_news(struct tc_request *request)
         tc_client_tell(request->client, request);
 }
 
+/* Has a compressed body become more than `ratio` times as large? `slack` compressed bytes may not
+ * be counted yet. */
+static bool is_packed(const struct tc_request *request, unsigned ratio, uint64_t slack)
+{
+    curl_off_t packed = 0;
+    if (!request->encoded)
+        return false;
+    curl_easy_getinfo(request->easy, CURLINFO_SIZE_DOWNLOAD_T, &packed);
+    return request->received > ratio * ((uint64_t)packed + slack);
+}
+
+/* While it is paused, libcurl keeps what it unpacks, and 100 KiB may become 100 MiB. */
 static bool must_pause(const struct tc_request *request)
 {
-    return request->client->turn_left == 0 || has_to_give(request);
+    return (request->client->turn_left == 0 || has_to_give(request)) &&
+           !is_packed(request, TIGHT, 0);
 }
 
 /* Has all of the body left? Some servers answer before they have read it. */
@@ -543,6 +560,13 @@ static void too_large(const struct tc_request *request, struct tc_failure *failu
     failure->advice = "raise it, or ask for fewer pictures";
 }
 
+static void packed_too_tightly(struct tc_failure *failure)
+{
+    tc_failure_set(failure, TC_RESPONSE_TOO_LARGE,
+                   "the answer is compressed more than %d to 1, as no pictures are", TIGHTEST);
+    failure->advice = "check what stands before the gateway";
+}
+
 static size_t on_body(char *bytes, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
@@ -570,7 +594,15 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
         abort_with(request, &failure);
         return 0;
     }
+    if (is_packed(request, TIGHTEST, 128 * 1024)) {
+        struct tc_failure failure;
+        packed_too_tightly(&failure);
+        abort_with(request, &failure);
+        return 0;
+    }
+    uint64_t steps = request->envelope.steps;
     bool taken = tc_envelope_feed(&request->envelope, bytes, size) && !is_no_picture(request);
+    tc_client_use_turn(client, (size_t)(request->envelope.steps - steps) * STEP_COST);
     tell_news(request);
     if (!taken)
         input_failed(request);
@@ -823,11 +855,17 @@ static void judge_transfer(struct tc_request *request, int code)
     /* libcurl says so of a header line beyond 100 KiB too (of late CURLE_TOO_LARGE). */
     bool long_line = code == CURLE_OUT_OF_MEMORY && request->timing.sent > 0 &&
                      request->received == 0 && request->envelope.error != TC_ENVELOPE_NO_MEMORY;
-    bool no_memory = (code == CURLE_OUT_OF_MEMORY && !long_line) ||
+    /* And of more than 64 MiB that it unpacked while it was paused. */
+    bool stashed = code == CURLE_OUT_OF_MEMORY && request->encoded && request->received > 0;
+    bool no_memory = (code == CURLE_OUT_OF_MEMORY && !long_line && !stashed) ||
                      request->envelope.error == TC_ENVELOPE_NO_MEMORY;
     if (no_memory)
         tc_failure_set(&request->failure, TC_NO_MEMORY, "not enough memory");
-    else if (long_line || code == 100) { /* CURLE_TOO_LARGE, 8.6 */
+    else if (stashed) {
+        packed_too_tightly(&request->failure);
+        request->failure.status = status;
+        request->failure.maybe_billed = true;
+    } else if (long_line || code == 100) { /* CURLE_TOO_LARGE, 8.6 */
         tc_failure_set(&request->failure, TC_RESPONSE_TOO_LARGE,
                        "the answer has a header line that is too long (or memory is short)");
         request->failure.status = status;

@@ -213,7 +213,7 @@ local sections = {
         answered("A gzip bomb", { gzip = true, body = (" "):rep(1000000) }, { options = { max_response_bytes = 1000 } }),
         answered("400 KiB of headers", { headers = HEADERS, body = PICTURE }),
         answered("65 pictures", { body = '{"data":[' .. ('{"b64_json":"QUJD"},'):rep(64) .. '{"b64_json":"QUJD"}]}' }),
-        answered("5 MB beside the pictures", { body = '{"data":[],"x":"' .. ("y"):rep(5000000) .. '"}' }),
+        answered("9,000 values beside the pictures", { body = '{"data":[' .. ("null,"):rep(9000) .. "null]}" }),
         answered("A million brackets", { body = ("["):rep(1000000) }),
     },
     {

@@ -31,7 +31,7 @@ local thucchien = {}
 ---| "connection" # no connection, or it broke
 ---| "tls" # the TLS handshake or the certificate check failed
 ---| "bad_response" # an answer that is cut short or malformed
----| "response_too_large" # more than `max_response_bytes`, 64 pictures, 4 MiB beside them or 256 KiB of headers
+---| "response_too_large" # more than `max_response_bytes`, 64 pictures, 1 MiB beside them, 256 KiB of headers
 ---| "cancelled" # given up by the caller
 ---| "io" # a file could not be written, or a sink refused
 

@@ -1045,6 +1045,21 @@ static void test_damaged_images(void **state)
     }
 }
 
+static void feed_times(struct tc_envelope *e, const char *piece, int times)
+{
+    while (times-- > 0)
+        tc_envelope_feed(e, piece, strlen(piece));
+}
+
+static void expect_description(const struct tc_envelope *e, enum tc_envelope_error error,
+                               const char *wanted)
+{
+    char text[128];
+    assert_int_equal(e->error, error);
+    tc_envelope_describe(e, text, sizeof(text));
+    assert_string_equal(text, wanted);
+}
+
 /* ---- pictures and their files' ends ---- */
 
 /* PNG_2X3 in pieces, and parts of it. */
@@ -1277,6 +1292,100 @@ static void test_long_strings(void **state)
     free(letters);
 }
 
+/* What no rule leads into is null once it has too many values, or too long. */
+static void test_containers_aside(void **state)
+{
+    static const struct {
+        const char *before, *piece, *behind, *envelope;
+        int times;
+    } rows[] = {
+        {"{'x':[0", ",1", "],'images':['QUJD']}", NULL, 1022},
+        {"{'x':[0", ",1", "],'images':['QUJD']}", "{'x':null,'images':[1]}", 1024},
+        {"{'x':{'y':[0", ",[1,{'a':'b'}]", "]},'z':[1]}", "{'x':null,'z':[1]}", 500},
+        {"{'x':[''", ",'12345678901234567890123456789012345678901234567890123456789012345678'",
+         "],'z':[1]}", "{'x':null,'z':[1]}", 950},
+        {"{'data':[{'b64_json':'QUJD','x':[0", ",1", "]},{'b64_json':'QUJD','y':[2]}]}",
+         "{'data':[{'b64_json':1,'x':null},{'b64_json':2,'y':[2]}]}", 2000},
+        {"{'x':[[", "[],", "[]],{}],'images':[null,['QUJD']]}",
+         "{'x':null,'images':[null,['QUJD']]}", 20000},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows) * 3; i++) {
+        struct document before = document(rows[i / 3].before), piece = document(rows[i / 3].piece);
+        struct document behind = document(rows[i / 3].behind);
+        size_t size = before.size + piece.size * (size_t)rows[i / 3].times + behind.size;
+        char *json = block(size), *at = json;
+        memcpy(at, before.bytes, before.size);
+        at += before.size;
+        for (int n = 0; n < rows[i / 3].times; n++, at += piece.size)
+            memcpy(at, piece.bytes, piece.size);
+        memcpy(at, behind.bytes, behind.size);
+        struct tc_envelope e;
+        tc_envelope_init(&e, rules, RULES);
+        e.for_pictures = true;
+        feed_cut(&e, json, size, (struct cut){0, 0, i % 3 * 37 + (i % 3 == 1 ? 0 : 1)});
+        if (!tc_envelope_finish(&e))
+            fail_msg("row %zu: error %d", i / 3, e.error);
+        if (rows[i / 3].envelope) {
+            struct document wanted = document(rows[i / 3].envelope);
+            expect_buffer("aside", "envelope", &e.text, wanted.bytes, wanted.size);
+            free(wanted.bytes);
+        } else {
+            assert_true(e.text.size > 2000);
+        }
+        tc_envelope_free(&e);
+        free(json);
+        free(before.bytes);
+        free(piece.bytes);
+        free(behind.bytes);
+    }
+}
+
+/* Where rules lead, too many values are an error; what was dropped does not count. */
+static void test_number_of_values(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        struct tc_envelope e;
+        tc_envelope_init(&e, rules, RULES);
+        e.for_pictures = true;
+        feed_times(&e, "{\"x\":[0", 1);
+        feed_times(&e, ",1", 20000);
+        feed_times(&e, "],\"images\":[\"QUJD\"", 1);
+        feed_times(&e, ",null",
+                   TC_ENVELOPE_VALUES - 4 + more); /* the root, x, images, the picture */
+        feed_times(&e, "]}", 1);
+        tc_envelope_finish(&e);
+        if (more)
+            expect_description(&e, TC_ENVELOPE_TOO_MANY_VALUES,
+                               "the answer has more than 8192 values beside its images");
+        else
+            expect_description(&e, TC_ENVELOPE_OK, "no error");
+        tc_envelope_free(&e);
+    }
+}
+
+/* Of a long stream the pictures, the beginning and the end are kept. */
+static void test_long_streams(void **state)
+{
+    struct tc_envelope e;
+    (void)state;
+    tc_envelope_init(&e, rules, RULES);
+    e.for_pictures = true;
+    for (int i = 0; i < 5000; i++) {
+        feed_times(&e, "data: {\"choices\":[{\"delta\":{\"reasoning\":\"hm\"},\"x\":[1,2]}]}\n\n",
+                   1);
+        feed_times(&e, i == 2500 ? "data: {\"images\":[\"QUJD\"]}\n\n" : "", 1);
+    }
+    feed_times(&e, "data: {\"usage\":7}\n\ndata: [DONE]\n\n", 1);
+    assert_true(tc_envelope_finish(&e));
+    expect_images("long stream", &e, "ABC");
+    static const char end[] = ",{\"images\":[1]},{\"usage\":7}]";
+    assert_true(e.text.size > 20000 && e.text.size < TC_ENVELOPE_BESIDE);
+    assert_memory_equal(e.text.data + e.text.size - sizeof(end) + 1, end, sizeof(end) - 1);
+    tc_envelope_free(&e);
+}
+
 /* Many of them do not lose the picture behind them either. */
 static void test_many_strings(void **state)
 {
@@ -1330,15 +1439,6 @@ static void test_descriptions(void **state)
         tc_envelope_free(&e);
         free(d.bytes);
     }
-}
-
-static void expect_description(const struct tc_envelope *e, enum tc_envelope_error error,
-                               const char *wanted)
-{
-    char text[128];
-    assert_int_equal(e->error, error);
-    tc_envelope_describe(e, text, sizeof(text));
-    assert_string_equal(text, wanted);
 }
 
 /* ---- prose against a naive search ---- */
@@ -1415,12 +1515,6 @@ static void test_prose_is_naive(void **state)
 }
 
 /* ---- limits ---- */
-
-static void feed_times(struct tc_envelope *e, const char *piece, int times)
-{
-    while (times-- > 0)
-        tc_envelope_feed(e, piece, strlen(piece));
-}
 
 static void test_depth(void **state)
 {
@@ -2129,6 +2223,9 @@ int main(void)
         cmocka_unit_test(test_streamed_drafts),
         cmocka_unit_test(test_long_strings),
         cmocka_unit_test(test_many_strings),
+        cmocka_unit_test(test_containers_aside),
+        cmocka_unit_test(test_number_of_values),
+        cmocka_unit_test(test_long_streams),
         cmocka_unit_test(test_picture_alone),
         cmocka_unit_test(test_picture_alone_cut_short),
         cmocka_unit_test(test_no_picture),

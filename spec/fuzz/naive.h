@@ -139,7 +139,7 @@ static inline size_t naive_far_payload(const char *text, size_t size, size_t pay
 
 static inline int naive_hex(const char *text, size_t size, size_t at)
 {
-    return at < size && text[at] && strchr("0123456789abcdefABCDEF", text[at]);
+    return at < size && text[at] && strchr("0123456789abcdefABCDEF", text[at]) != NULL;
 }
 
 /* Copies base64 without its percent escapes. Returns how long it is then. */
@@ -185,10 +185,12 @@ static inline size_t naive_payload_end(const char *text, size_t size, size_t pay
             sextets++;
         else if (c == '=' && sextets % 4 >= 2 && sextets % 4 + padding < 4)
             padding++;
-        else if ((escape || memchr(" \t\n\r", c, 4)) &&
+        else if ((c == '%' || memchr(" \t\n\r", c, 4)) &&
                  (naive_is_open(text + payload, end - payload) ||
-                  (escape && sextets % 4 >= 2 && sextets % 4 + padding < 4))) {
+                  (c == '%' && sextets % 4 >= 2 && sextets % 4 + padding < 4))) {
             char plain;
+            if (c == '%' && !escape) /* it ends there, but what there is of the escape is gone */
+                return end + 1 + (size_t)naive_hex(text, size, end + 1);
             if (escape) {
                 (void)naive_unescape(text + end, 3, &plain);
                 sextets += naive_value(plain) >= 0;
