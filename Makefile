@@ -69,7 +69,7 @@ LUA_MODULES := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
 
 # The splitter is what is neither binding nor engine. Its unit tests link it and nothing else.
 BINDING := $(filter csrc/thucchien.c csrc/lua_%.c,$(SOURCES))
-ENGINE := $(filter $(patsubst %,csrc/%.c,address client failure loop proxy request),$(SOURCES))
+ENGINE := $(filter $(patsubst %,csrc/%.c,address client failure loop proxy request trust),$(SOURCES))
 SPLITTER := $(filter-out $(BINDING) $(ENGINE),$(SOURCES))
 C_TESTS := $(patsubst spec/c/%.c,$(OUT)/c/%,$(sort $(wildcard spec/c/test_*.c)))
 

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "proxy.h"
 #include "sigpipe.h"
+#include "trust.h"
 
 #include <curl/curl.h>
 #include <limits.h>
@@ -665,23 +666,6 @@ bool tc_client_find_proxy(const struct tc_client *client, const char *url, const
     return code != CURLUE_OUT_OF_MEMORY;
 }
 
-/* libcurl's own bundle, where the caller names none: NULL when there is none to be named. */
-static const char *default_ca_file(void)
-{
-    const char *file = getenv("CURL_CA_BUNDLE");
-    if (!file || !*file)
-        file = getenv("SSL_CERT_FILE");
-    if (file && *file)
-        return file;
-    const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
-#if LIBCURL_VERSION_NUM >= 0x074600
-    if (built->age >= CURLVERSION_SEVENTH)
-        return built->cainfo;
-#endif
-    (void)built;
-    return NULL;
-}
-
 static bool copy(char **to, const char *text)
 {
     *to = text ? tc_strndup(text, strlen(text)) : NULL;
@@ -742,10 +726,13 @@ struct tc_client *tc_client_new(const struct tc_client_options *options)
     client->requests_per_minute = options->requests_per_minute;
     client->max_response_bytes = options->max_response_bytes;
     client->http2 = options->http2;
-    const char *ca_file = options->ca_file ? options->ca_file : default_ca_file();
+    struct tc_trust trust = {options->ca_file, NULL};
+    if (!trust.file)
+        trust = tc_trust_default();
     if (copy(&client->base_url, options->base_url) && copy(&client->proxy, options->proxy) &&
-        copy(&client->ca_file, ca_file) && copy(&client->user_agent, options->user_agent) &&
-        copy_headers(client, options->headers) && make_window(client) && set_base_url(client) &&
+        copy(&client->ca_file, trust.file) && copy(&client->ca_directory, trust.directory) &&
+        copy(&client->user_agent, options->user_agent) && copy_headers(client, options->headers) &&
+        make_window(client) && set_base_url(client) &&
         (client->multi = curl_multi_init()) != NULL) {
         tc_loop_attach(&client->loop, client->multi);
         return client;
@@ -787,6 +774,7 @@ void tc_client_release(struct tc_client *client)
     tc_free(client->base_url);
     tc_free(client->proxy);
     tc_free(client->ca_file);
+    tc_free(client->ca_directory);
     tc_free(client->user_agent);
     tc_free(client);
 }

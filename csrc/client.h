@@ -40,7 +40,7 @@ enum { TC_KEPT = 64 };
 struct tc_client {
     unsigned references; /* its maker, and its requests */
     void *multi;         /* CURLM, NULL once closed */
-    char *base_url, *proxy, *ca_file, *user_agent;
+    char *base_url, *proxy, *ca_file, *ca_directory, *user_agent;
     void *headers; /* struct curl_slist */
     unsigned max_concurrency;
     uint64_t max_response_bytes;

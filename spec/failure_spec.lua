@@ -113,7 +113,7 @@ describe("an answer", function()
         { "more than a document", 200, PICTURE .. "x", "bad_response", "behind its end" },
         { "no base64", 200, '{"data":[{"b64_json":"QU*D"}]}', "bad_response", "image 1 has a character that is not base64" },
         { "base64 cut short", 200, '{"data":[{"b64_json":"QUJDR"}]}', "bad_response", "ends too early" },
-        { "a number for an image", 200, '{"data":[{"b64_json":1}]}', "no_image", "no string where an image belongs" },
+        { "a number for an image", 200, '{"data":[{"b64_json":1}]}', "no_image", "has no image" },
         { "a well", 200, ("["):rep(1001), "bad_response", "nests deeper than 1000" },
         { "a million brackets", 200, ("["):rep(1000000), "bad_response", "nests deeper than 1000" },
         { "65 images", 200, '{"data":[' .. ('{"b64_json":"QUJD"},'):rep(64) .. '{"b64_json":"QUJD"}]}',

@@ -47,6 +47,17 @@ function command.remove_directory(path)
 end
 
 ---@param path string # of a directory
+---@return boolean # has it certificates under their hashes, as OpenSSL looks for them?
+function command.has_hashes(path)
+    for name in lfs.dir(path) do
+        if name:match "^%x%x%x%x%x%x%x%x%.0$" then
+            return true
+        end
+    end
+    return false
+end
+
+---@param path string # of a directory
 ---@return string[] # the names of all that is in it, sorted
 function command.names(path)
     local names = {}
