@@ -239,6 +239,19 @@ describe("the emulator's wire", function()
         assert.is_nil(emulator:log():match "emulator: [^\n]*")
     end)
 
+    it("bears arguments of models that are no numbers, or none that anybody can count to", function()
+        for _, name in ipairs { "rate-limit/1e300", "rate-limit/inf", "cooldown/nan", "drip/1e300", "try-again/\\u0000%s", "retry-delay/inf",
+            "retry-delay/nan", "cut/1e300", "lines/nan", "503/1e300", "resets-7h/%d" } do
+            for path, fields in pairs { ["/images/generations"] = '"prompt":"x","n":1', ["/chat/completions"] = '"messages":[{"role":"user","content":"x"}]' } do
+                local body = ('{"model":"emulate/%s",%s}'):format(name, fields)
+                local request = post(body, "Connection: close\r\n"):gsub("^POST %S+", "POST " .. path)
+                local status, answer = wire.ask(emulator.url, request)
+                assert.is_true(status == 200 or status == 429 or status == 503, name)
+                assert.is_nil(answer:find("Internal Server Error", 1, true), name)
+            end
+        end
+    end)
+
     it("ends connections that only wait, when there are too many", function()
         local before, held = descriptors(pid), {}
         for i = 1, CONNECTIONS + 50 do

@@ -25,6 +25,8 @@ local failures = {}
 
 local COUNTED = 1000 -- models and prompts whose failures are counted
 
+local LONGEST = 86400 * 365 -- seconds, or whatever else an argument counts
+
 local KEY_HASH = "8f3b6c2de0a94c7f5b1d8e6a3c9f0b7d2e4a6c8f1b3d5e7a9c0f2b4d6e8a1c3f"
 
 local function utc(time)
@@ -33,7 +35,7 @@ end
 
 local function number_of(call, default)
     local number = tonumber(call.argument)
-    return number and number >= 0 and number or default
+    return number and number >= 0 and math.min(number, LONGEST) or default
 end
 
 local function success(call)
