@@ -66,6 +66,7 @@ build = {
             "csrc/scan.c",
             "csrc/sigpipe.c",
             "csrc/thucchien.c",
+            "csrc/wait.c",
             "csrc/writer.c",
          },
          libraries = { "curl" },

@@ -1,0 +1,165 @@
+/*
+ * How long to wait, in words: see wait.h.
+ */
+#include "wait.h"
+
+#include "number.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum {
+    QUARTER = 900, /* seconds: all time zones are so many of them away from UTC */
+    WINDOW = 60    /* of a limit */
+};
+
+/* ---- durations ---- */
+
+struct unit {
+    const char *names; /* with a space before and behind each */
+    double seconds;
+};
+
+static const struct unit units[] = {
+    {" ms msec msecs millis millisecond milliseconds ", 0.001},
+    {" s sec secs second seconds ", 1},
+    {" m min mins minute minutes ", 60},
+    {" h hr hrs hour hours ", 3600},
+    {" d day days ", 86400},
+};
+
+static size_t letters(const char *text)
+{
+    return strspn(text, "abcdefghijklmnopqrstuvwxyz");
+}
+
+static const struct unit *unit_at(const char *text, size_t size)
+{
+    char name[16];
+    if (size == 0 || size > sizeof(name) - 3)
+        return NULL;
+    snprintf(name, sizeof(name), " %.*s ", (int)size, text);
+    for (size_t i = 0; i < COUNT(units); i++)
+        if (strstr(units[i].names, name))
+            return &units[i];
+    return NULL;
+}
+
+/* The length of the number at `text`; 0 for what only looks like one: a date, a time of day. */
+static size_t number_size(const char *text)
+{
+    static const char digits[] = "0123456789";
+    size_t size = strspn(text, digits), fraction = 0;
+    if (size && text[size] == '.')
+        fraction = strspn(text + size + 1, digits);
+    size += fraction ? fraction + 1 : 0;
+    bool more = text[size] && strchr("-:/,", text[size]) && text[size + 1] &&
+                strchr(digits, text[size + 1]);
+    return more ? 0 : size;
+}
+
+/* Skips what may stand between two parts of a duration: "2 minutes, 5 seconds". */
+static const char *next_part(const char *text)
+{
+    text += strspn(text, " ,");
+    return strncmp(text, "and ", 4) ? text : text + 4;
+}
+
+double tc_duration(const char *text)
+{
+    const struct unit *last = NULL;
+    double total = -1;
+    for (size_t size; (size = number_size(text)) > 0; text = next_part(text)) {
+        const char *name = text + size;
+        name += strspn(name, " ");
+        const struct unit *unit = unit_at(name, letters(name));
+        if (total >= 0 && (!unit || unit >= last)) /* a number of something else */
+            break;
+        if (!unit && letters(text + size))
+            break;
+        double count = tc_decimal(text, -1);
+        if (count < 0) /* too many digits to mean anything */
+            return -1;
+        total = (total < 0 ? 0 : total) + count * (unit ? unit->seconds : 1);
+        if (!unit)
+            break;
+        last = unit;
+        text = name + letters(name);
+    }
+    return total;
+}
+
+/* ---- sentences ---- */
+
+/* What stands before a wait. */
+static const char *const anchors[] = {
+    "again in",    "retry in",     "retrying in",   "again after",   "retry after",  "retry-after",
+    "retry_after", "retryafter",   "retrydelay",    "request after", "available in", "resets in",
+    "reset in",    "resets after", "timed out for", "reset after",   "wait",
+};
+
+/* Skips what may stand between those words and the number. */
+static const char *skip_fillers(const char *text)
+{
+    static const char *const fillers[] = {"about ",   "approximately ", "around ", "at least ",
+                                          "another ", "for ",           "up to "};
+    for (;;) {
+        const char *start = text;
+        text += strspn(text, " \t\r\n:=\"'\\~");
+        for (size_t i = 0; i < COUNT(fillers); i++)
+            if (!strncmp(text, fillers[i], strlen(fillers[i])))
+                text += strlen(fillers[i]);
+        if (text == start)
+            return text;
+    }
+}
+
+double tc_wait_in(const char *text)
+{
+    const char *first = NULL;
+    double wait = -1;
+    for (size_t i = 0; i < COUNT(anchors); i++)
+        for (const char *at = text; (at = strstr(at, anchors[i])) != NULL;) {
+            at += strlen(anchors[i]);
+            double seconds = tc_duration(skip_fillers(at));
+            if (seconds < 0)
+                continue;
+            if (!first || at < first) {
+                first = at;
+                wait = seconds;
+            }
+            break;
+        }
+    return wait;
+}
+
+/* Days from 1970-01-01 to a date of the Gregorian calendar. */
+static int64_t days_to(int year, int month, int day)
+{
+    static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    int past = month > 2 ? year : year - 1; /* the last year whose 29 February may have been */
+    return 365 * (int64_t)(year - 1970) + (past / 4 - 492) - (past / 100 - 19) + (past / 400 - 4) +
+           before[month - 1] + day - 1;
+}
+
+double tc_wait_until(const char *text, time_t now)
+{
+    static const char words[] = "limit resets at:";
+    int year, month, day, hour, minute, second;
+    const char *at = strstr(text, words);
+    if (!at || sscanf(at + strlen(words), " %4d-%2d-%2d%*1[ t]%2d:%2d:%2d", &year, &month, &day,
+                      &hour, &minute, &second) != 6)
+        return -1;
+    if (year < 1970 || month < 1 || month > 12)
+        return -1;
+    int64_t moment = days_to(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    int64_t wait = moment - (int64_t)now;
+    if (wait > 0 && wait < QUARTER)
+        return (double)wait;
+    wait = (wait % QUARTER + QUARTER) % QUARTER;
+    return wait > 0 && wait <= WINDOW ? (double)wait : -1;
+}
