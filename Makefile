@@ -69,12 +69,12 @@ LUA_MODULES := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
 
 # The splitter is what is neither binding nor engine. Its unit tests link it and nothing else.
 BINDING := $(filter csrc/thucchien.c csrc/lua_%.c,$(SOURCES))
-ENGINE := $(filter $(patsubst %,csrc/%.c,address client failure loop proxy request trust),$(SOURCES))
+ENGINE := $(filter $(patsubst %,csrc/%.c,address client failure loop proxy refusal request trust),$(SOURCES))
 SPLITTER := $(filter-out $(BINDING) $(ENGINE),$(SOURCES))
 C_TESTS := $(patsubst spec/c/%.c,$(OUT)/c/%,$(sort $(wildcard spec/c/test_*.c)))
 
 # Fuzz targets, and programs that replay their corpus. One of them compares with lua-cjson.
-FUZZERS := base64 envelope whole
+FUZZERS := base64 envelope problem whole
 C_TESTS += $(FUZZERS:%=$(OUT)/c/replay_%)
 # A sample of the torture, which has Lua 5.4 inside; "make torture" takes every allocation.
 TORTURE := $(if $(filter lua5.4,$(LUA_NAME)),$(OUT)/c/torture)

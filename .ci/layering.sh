@@ -2,7 +2,7 @@
 # Checks the layers of csrc/ by what each file includes.
 #
 #   binding   thucchien.c binding.h lua_*    the only files that include Lua's headers
-#   engine    address client failure loop proxy request trust
+#   engine    address client failure loop proxy refusal request trust
 #                                            the only ones that include libcurl's
 #   splitter  all the rest                   the C library, intrinsics, and each other
 #
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../csrc"
 layer() {
     case $1 in
     thucchien.c | binding.h | lua_*.[ch]) echo binding ;;
-    address.[ch] | client.[ch] | loop.[ch] | proxy.[ch] | request.[ch] | trust.[ch] | failure.[ch]) echo engine ;;
+    address.[ch] | client.[ch] | loop.[ch] | proxy.[ch] | refusal.[ch] | request.[ch] | trust.[ch] | failure.[ch]) echo engine ;;
     *) echo splitter ;;
     esac
 }

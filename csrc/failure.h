@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "envelope.h"
-
 /* X(constant, name that users see) */
 #define TC_KINDS(X)                                                                                \
     X(TC_INVALID_REQUEST, "invalid_request")                                                       \
@@ -52,26 +50,12 @@ struct tc_failure {
     bool maybe_billed;
     long status;        /* of HTTP, 0 where there was no answer */
     double retry_after; /* seconds, below 0 where nobody said */
+    bool brief;         /* it is over in a moment, but for all who wait for that at once */
     unsigned attempts;
     const char *advice; /* what to do about it; NULL where the kind's own will do */
     char message[512];
     char code[64], type[96], param[160]; /* as the server sent them; "" where it did not */
 };
-
-/* What is known of an answer that is no success. */
-struct tc_answer {
-    long status;
-    double retry_after;            /* from the headers, below 0 where they do not say */
-    const char *content_type;      /* never NULL, here and below: "" */
-    const char *redirect;          /* where a 3xx points */
-    const char *head;              /* the beginning of the body, NUL-terminated */
-    const struct tc_buffer *texts; /* captured by tc_failure_rules, or NULL */
-    const char *key;               /* the request's own, to be kept out of all texts */
-};
-
-/* Where servers put what went wrong; `texts` of a tc_answer follow them. */
-enum { TC_FAILURE_RULES = 10 };
-extern const struct tc_rule tc_failure_rules[TC_FAILURE_RULES];
 
 /* "rate_limit" for TC_RATE_LIMIT. */
 const char *tc_kind_name(enum tc_kind kind);
@@ -85,12 +69,6 @@ void tc_failure_set(struct tc_failure *failure, enum tc_kind kind, const char *f
     __attribute__((format(printf, 3, 4)))
 #endif
     ;
-
-/* Does a document that arrived with a success tell of an error all the same? */
-bool tc_failure_in_body(const struct tc_buffer *texts);
-
-/* Makes the failure for an answer: by its type, then its message, then its status. */
-void tc_failure_from_answer(struct tc_failure *failure, const struct tc_answer *answer);
 
 /*
  * Makes the failure for a transfer that libcurl gave up. `code` is its CURLcode, `text` what it

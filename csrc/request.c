@@ -9,6 +9,8 @@
 #include "client.h"
 #include "clock.h"
 #include "number.h"
+#include "refusal.h"
+#include "wait.h"
 
 #include <ctype.h>
 #ifndef _WIN32
@@ -147,7 +149,7 @@ struct tc_request *tc_request_new(struct tc_client *client,
     request->picture = options->picture;
     request->may_be_empty = options->may_be_empty;
     request->trusted = options->trusted;
-    memcpy(request->rules, tc_failure_rules, sizeof(tc_failure_rules));
+    memcpy(request->rules, tc_failure_rules, TC_FAILURE_RULES * sizeof(*tc_failure_rules));
     if (options->rule_count)
         memcpy(request->rules + TC_FAILURE_RULES, options->rules,
                options->rule_count * sizeof(*options->rules));
@@ -311,6 +313,13 @@ static bool header_is(const char *line, size_t size, const char *name, char *val
     return true;
 }
 
+static void forget_waits(struct tc_request *request)
+{
+    request->retry_after = -1;
+    for (unsigned i = 0; i < TC_LIMITS; i++)
+        request->limits[i] = (struct tc_limit){-1, false};
+}
+
 /*
  * An answer's headers begin; those of an interim one (100, 103) may have come before. The status is
  * what libcurl has read, which knows status lines from header lines that look like one.
@@ -319,7 +328,7 @@ static void begin_answer(struct tc_request *request)
 {
     request->status = 0;
     curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &request->status);
-    request->retry_after = -1;
+    forget_waits(request);
     request->encoded = false;
     request->content_type[0] = request->redirect[0] = request->request_id[0] = '\0';
     request->cost = -1;
@@ -329,18 +338,99 @@ static void begin_answer(struct tc_request *request)
     }
 }
 
-/* Seconds or a date, as RFC 9110, 10.2.3 has it. */
-static double retry_after(const char *value)
+/* ---- waits in headers ---- */
+
+/* Seconds from now to a moment that is a date, or that counts from 1970 in seconds or milliseconds.
+ * Below 0 where it is none of that. */
+static double seconds_until(const char *value)
 {
-    double seconds = tc_decimal(value, -1);
-    if (seconds >= 0)
-        return seconds;
-    time_t moment = curl_getdate(value, NULL);
-    if (moment < 0)
+    double number = tc_decimal(value, -1);
+    time_t now = time(NULL), moment = number < 0 ? curl_getdate(value, NULL) : -1;
+    double then = number >= 1e11 ? number / 1000 : number >= 0 ? number : (double)moment;
+    if (then < 0)
         return -1;
-    seconds = difftime(moment, time(NULL));
-    return seconds > 0 ? seconds : 0;
+    return then > (double)now ? then - (double)now : 0;
 }
+
+/* "120", "1.5", "1m30s", a date: RFC 9110, 10.2.3 and what servers make of it. */
+static double wait_of(const char *value)
+{
+    double seconds = tc_duration(value);
+    if (seconds >= 1e9) /* so many since 1970 */
+        return seconds_until(value);
+    return seconds >= 0 ? seconds : seconds_until(value);
+}
+
+/* Notes a wait that was asked for. False when the header says nothing of it. */
+static bool note_wait(struct tc_request *request, const char *line, size_t size)
+{
+    char value[64];
+    double wait = -1;
+    if (header_is(line, size, "retry-after-ms", value, sizeof(value)) ||
+        header_is(line, size, "x-ms-retry-after-ms", value, sizeof(value))) {
+        wait = tc_decimal(value, -1);
+        if (wait >= 0) /* it is the more exact one */
+            request->retry_after = wait / 1000;
+        return true;
+    }
+    if (!header_is(line, size, "retry-after", value, sizeof(value)))
+        return false;
+    if (request->retry_after < 0)
+        request->retry_after = wait_of(value);
+    return true;
+}
+
+/* Notes what is left of a limit, and when it is a new one. */
+static void note_limit(struct tc_request *request, const char *line, size_t size)
+{
+    static const struct {
+        const char *reset, *remaining;
+        unsigned limit;
+    } names[] = {
+        {"x-ratelimit-reset-requests", "x-ratelimit-remaining-requests", 0},
+        {"x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens", 1},
+        {"anthropic-ratelimit-requests-reset", "anthropic-ratelimit-requests-remaining", 0},
+        {"anthropic-ratelimit-tokens-reset", "anthropic-ratelimit-tokens-remaining", 1},
+        {"x-ratelimit-reset", "x-ratelimit-remaining", 0},
+        {"ratelimit-reset", "ratelimit-remaining", 0},
+    };
+    char value[64];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct tc_limit *limit = &request->limits[names[i].limit];
+        if (header_is(line, size, names[i].reset, value, sizeof(value)))
+            limit->reset = wait_of(value);
+        else if (header_is(line, size, names[i].remaining, value, sizeof(value)))
+            limit->spent = tc_decimal(value, 1) <= 0;
+    }
+}
+
+/* LiteLLM hands the headers of a service behind it on under names of its own. */
+static void note_waits(struct tc_request *request, const char *line, size_t size)
+{
+    static const char upstream[] = "llm_provider-";
+    size_t prefix = strlen(upstream);
+    if (size > prefix && curl_strnequal(line, upstream, prefix)) {
+        line += prefix;
+        size -= prefix;
+    }
+    if (!note_wait(request, line, size))
+        note_limit(request, line, size);
+}
+
+/* Seconds until there is something of the limits again: of those that are spent, if any is. */
+static double limit_reset(const struct tc_request *request)
+{
+    bool spent = false;
+    double reset = -1;
+    for (unsigned i = 0; i < TC_LIMITS; i++)
+        spent = spent || request->limits[i].spent;
+    for (unsigned i = 0; i < TC_LIMITS; i++)
+        if (request->limits[i].spent == spent && request->limits[i].reset > reset)
+            reset = request->limits[i].reset;
+    return reset;
+}
+
+/* ---- other headers ---- */
 
 /* Keeps the place that a redirect names, scheme and host: the rest may hold secrets. */
 static void note_redirect(struct tc_request *request, char *url)
@@ -366,10 +456,8 @@ static void note_header(struct tc_request *request, const char *line, size_t siz
         tc_redact(request->request_id, sizeof(request->request_id), value, request->key);
     else if (header_is(line, size, "x-litellm-response-cost", value, sizeof(value)))
         request->cost = tc_decimal(value, -1);
-    else if (header_is(line, size, "retry-after-ms", value, sizeof(value)))
-        request->retry_after = tc_decimal(value, -1000) / 1000;
-    else if (request->retry_after < 0 && header_is(line, size, "retry-after", value, sizeof(value)))
-        request->retry_after = retry_after(value);
+    else
+        note_waits(request, line, size);
 }
 
 static size_t on_header(char *line, size_t one, size_t size, void *user)
@@ -767,7 +855,7 @@ static void begin_attempt(struct tc_request *request)
     request->cost = -1;
     request->aborted = request->paused = request->uncounted = request->kept_away = false;
     request->progress_told = 0;
-    request->retry_after = -1;
+    forget_waits(request);
     request->error_text[0] = request->content_type[0] = request->redirect[0] = '\0';
     request->timing.started = tc_clock_now();
     request->timing.sent = request->timing.answered = 0;
@@ -807,18 +895,33 @@ void tc_request_drop_attempt(struct tc_request *request)
 
 /* ---- its end ---- */
 
-static void judge_answer(struct tc_request *request)
+static struct tc_answer answer_of(const struct tc_request *request)
 {
-    struct tc_answer answer = {
+    return (struct tc_answer){
         .status = request->status,
         .retry_after = request->retry_after,
+        .reset = limit_reset(request),
         .content_type = request->content_type,
         .redirect = request->redirect,
         .head = request->head,
-        .texts = request->envelope.texts,
+        .document = &request->envelope.text,
         .key = request->key,
     };
+}
+
+static void judge_answer(struct tc_request *request)
+{
+    const struct tc_answer answer = answer_of(request);
     tc_failure_from_answer(&request->failure, &answer);
+}
+
+/* Are there pictures that are more than steps on the way to one? */
+static bool has_picture(const struct tc_envelope *envelope)
+{
+    for (unsigned i = 0; i < envelope->image_count; i++)
+        if (!envelope->images[i] || !envelope->images[i]->draft)
+            return true;
+    return false;
 }
 
 /* A success has the whole document. A document that speaks of an error and has no picture is none.
@@ -832,8 +935,9 @@ static void judge_success(struct tc_request *request)
         input_failed(request);
         return;
     }
-    if (envelope->image_count == 0 && tc_failure_in_body(envelope->texts))
-        judge_answer(request);
+    const struct tc_answer answer = answer_of(request);
+    if (!has_picture(envelope))
+        tc_failure_in_success(&request->failure, &answer, request->rule_count > TC_FAILURE_RULES);
 }
 
 /* Where libcurl cannot tell when a request leaves (before 7.80), it knows afterwards that it did.
@@ -932,14 +1036,27 @@ void tc_request_judge(struct tc_request *request, int code)
         request->failure.maybe_billed = true;
 }
 
+/* From 0 to 1, another one for each of the requests that end at the same moment. */
+static double random_part(const struct tc_request *request)
+{
+    uint64_t mixed = (uint64_t)(tc_clock_now() * 1e9) + (uint64_t)(uintptr_t)request;
+    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9); /* splitmix64's */
+    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (double)((mixed ^ mixed >> 31) >> 11) / 9007199254740992.0;
+}
+
 /* 0.5 s, 1 s, 2 s, ... at most 8 s, less up to a quarter, so that many clients spread out. */
 static double backoff(const struct tc_request *request)
 {
     unsigned retries = request->attempts - 1;
     double wait = retries < 4 ? 0.5 * (double)(1U << retries) : 8;
-    uint64_t microseconds = (uint64_t)(tc_clock_now() * 1e6);
-    double random = (double)(microseconds % 1000) / 1000; /* the clock's last digits */
-    return wait * (1 - 0.25 * random);
+    return wait * (1 - 0.25 * random_part(request));
+}
+
+/* 0.5 to 1 s, then 1 to 2 s: those who wait for each other's end should not come back together. */
+static double brief_wait(const struct tc_request *request)
+{
+    return (request->attempts > 1 ? 1 : 0.5) * (1 + random_part(request));
 }
 
 double tc_request_retry_wait(struct tc_request *request)
@@ -958,6 +1075,8 @@ double tc_request_retry_wait(struct tc_request *request)
         request->envelope.image_count && !(request->unbilled && !request->envelope.streaming);
     if (!allowed || request->attempts > request->max_retries || has_some)
         return -1;
+    if (failure->brief)
+        return brief_wait(request);
     if (failure->retry_after <= 0) /* "at once" is what an overloaded server does not mean */
         return backoff(request);
     return failure->retry_after <= LONGEST_WAIT ? failure->retry_after : -1;

@@ -65,6 +65,14 @@ struct tc_request_options {
 /* Seconds between two reports of received bytes, at least. */
 #define TC_PROGRESS_EVERY 0.05
 
+/* What headers say of a limit of requests, or of tokens, whatever the answer is. */
+struct tc_limit {
+    double reset; /* seconds until it is another one, below 0 where that is not said */
+    bool spent;   /* nothing is left of it */
+};
+
+enum { TC_LIMITS = 2 };
+
 /* Moments of a request, tc_clock_now's seconds; 0 for what did not happen (yet). */
 struct tc_timing {
     double submitted; /* came into the queue */
@@ -125,7 +133,8 @@ struct tc_request {
     bool paused; /* libcurl holds bytes back until tc_request_resume */
     bool progress;
     double progress_told; /* when received bytes were last news */
-    double retry_after;
+    double retry_after;   /* from a header, below 0 where none says */
+    struct tc_limit limits[TC_LIMITS];
     size_t header_size;
     bool encoded; /* the body is compressed, so its length says nothing */
     char content_type[96];

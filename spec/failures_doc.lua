@@ -49,6 +49,10 @@ local function emulated(model, what, options)
     return { what = what, at = "emulator", params = { model = "emulate/" .. model, size = "64x64" }, options = options }
 end
 
+local function emulated_via(via, model, what)
+    return { what = what, at = "emulator", params = { model = "emulate/" .. model, via = via } }
+end
+
 local function answered(what, answer, more)
     local case = { what = what, at = "mirror", answer = answer }
     for name, value in pairs(more or {}) do
@@ -133,6 +137,9 @@ local sections = {
         emulated("model-access", "The team may not use the model"),
         emulated("budget", "The key's budget is spent"),
         emulated("budget-429", "The user's budget is spent (429)"),
+        emulated("budget-422", "The key's budget is spent (422)"),
+        emulated("402", "The account behind the gateway has no credits (402)"),
+        emulated("no-quota", "The account behind the gateway is empty (429)"),
         emulated("no-such-thing", "The model does not exist"),
         emulated("404", "The model is not there any more"),
         { what = "The path is wrong", at = "emulator", path = "/v2/openai" },
@@ -140,15 +147,23 @@ local sections = {
         answered("Google's refusal, inside the gateway's (Gemini)", { status = 400, body = '{"error":{"message":"{\\n  \\"error\\": '
             .. '{\\"code\\": 400, \\"message\\": \\"Invalid value at \'contents\'\\", \\"status\\": \\"INVALID_ARGUMENT\\"}}",'
             .. '"type":"None","param":"None","code":"400"}}' }, { params = { via = "gemini" } }),
+        emulated("listed", "Google's refusal, in a list"),
+        emulated("errors", "400, with a list of errors"),
         emulated("413", "The request is too large for a web server on the way"),
         emulated("422", "A field is missing"),
         emulated("detail-list", "422, with a list of two reasons"),
         emulated("refused", "The prompt is against the rules"),
+        emulated("policy-code", "The same, in a code"),
+        emulated("filter-result", "The same, in Azure's inner error"),
+        emulated("sentence", "The picture is against the rules, in a sentence"),
         emulated("filtered", "Every picture was filtered out"),
         emulated("traceback", "The same, with a Python traceback"),
         emulated("429", "Too many requests; no word on how long to wait"),
         emulated("rate-limit/90", "Too many requests; the limit resets in 90 seconds"),
         emulated("cooldown/90", "Try again in 90 seconds"),
+        emulated("try-again/1m30s", "Please try again in 1m30s"),
+        emulated("retry-delay/90", "Google's quota of a minute, and how long to wait"),
+        emulated("parallel", "Too many requests at a time"),
         emulated("quota", "The gateway's own quota is used up"),
         answered("429 with `retry-after: 61`", { status = 429, body = "", headers = { "retry-after: 61" } }),
         emulated("redirect", "It points to another host"),
@@ -161,9 +176,13 @@ local sections = {
         emulated("502", "A proxy before it cannot reach it (HTML)"),
         emulated("503", "The service behind it is overloaded"),
         emulated("504", "A proxy before it got no answer in time (HTML)"),
+        emulated("overloaded", "Google's model is overloaded (500)"),
+        emulated("billed-answer", "A picture that it could not read (429)"),
+        emulated("billed-500", "A failure with \"429\" in its request ID (429)"),
         answered("500 and nothing else", { status = 500, body = "" }),
         answered("Its own key for the service behind it is wrong (401)", { status = 401,
             body = '{"error":{"message":"litellm.AuthenticationError: Vertex_aiException - bad","type":null,"code":"401"}}' }),
+        emulated_via("gemini", "upstream-401", "The same, in Google's words (Gemini)"),
         answered("Its database is gone (400)", { status = 400,
             body = '{"error":{"message":"No connected db.","type":"no_db_connection","code":"400"}}' }),
         answered("500 first, then a refusal, with `retry = \"all\"`", { answers = {
@@ -192,6 +211,13 @@ local sections = {
         answered("200 with an address in place of a picture", {
             body = '{"data":[{"b64_json":null,"url":"http://example.com/a.png"}]}' }),
         answered("200 with an error in it", { body = '{"error":{"message":"Budget has been exceeded!","type":"budget_exceeded"}}' }),
+        emulated("200-402", "200 with an error whose code is 402"),
+        emulated("200-429", "200 with an error whose code is 429"),
+        emulated("200-502", "200 with an error whose code is 502"),
+        emulated_via("chat", "choice-error", "200 with an error in a choice (chat)"),
+        emulated("code-message", "200 with a code, a message and no data"),
+        emulated("no-success", "200 with `success` that is false"),
+        emulated("unmoderated", "200 with a picture that moderation holds back"),
         emulated("html", "200 and an HTML page"),
         emulated("garbage", "200 and bytes that are no JSON"),
         answered("200 and nothing", { body = "" }),

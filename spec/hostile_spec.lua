@@ -322,7 +322,7 @@ describe("how often a server is asked", function()
         { "too late", 1, 2, 1, "timeout", true, { hold = 3, body = PICTURE }, nil, { timeout = 0.3 } },
         { "400", 1, 1, 1, "invalid_request", false, { status = 400 } },
         { "401", 1, 1, 1, "authentication", false, { status = 401 } },
-        { "402", 1, 1, 1, "invalid_request", false, { status = 402 } },
+        { "402", 1, 1, 1, "budget_exceeded", false, { status = 402 } },
         { "403", 1, 1, 1, "permission_denied", false, { status = 403 } },
         { "404", 1, 1, 1, "not_found", false, { status = 404 } },
         { "408", 1, 2, 1, "timeout", true, { status = 408 } },

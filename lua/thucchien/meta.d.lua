@@ -41,14 +41,14 @@ local thucchien = {}
 ---@field kind thucchien.kind
 ---@field message string
 ---@field advice? string what to do about it
----@field status? integer HTTP status
+---@field status? integer HTTP status, or that which an error in a success has for a code
 ---@field code? string|integer the gateway's own code
 ---@field type? string the gateway's own type
 ---@field param? string the field that the gateway complains about
 ---@field request_id? string to quote when you ask for support
 ---@field retry_after? number seconds
 ---@field attempts? integer how many times the request was sent
----@field maybe_billed? boolean true when the request left and no refusal came back
+---@field maybe_billed? boolean true when the request left and no refusal came back, or none that is certain
 ---@field body? string the first 4 KiB of the answer
 ---@field data? thucchien.image[] the pictures that were whole before it failed
 ---@field url? string where a picture is that could not be fetched; it is paid for

@@ -1,0 +1,531 @@
+/*
+ * What an answer means that is no success: see refusal.h.
+ *
+ * Status alone misleads: the gateway sends an empty budget as 400, 422 and 429, an expired key as
+ * 400, its own database's trouble as 401, a refused prompt as 500, and what a service behind it
+ * failed at as 429. So the codes are asked first, then the sentences, then the status.
+ */
+#include "refusal.h"
+
+#include "wait.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Seconds that nobody means. */
+#define ABSURD (366 * 86400.0)
+
+/* ---- kinds ---- */
+
+struct sign {
+    const char *text; /* in small letters */
+    enum tc_kind kind;
+    const char *advice; /* or NULL: the kind's, or the status' */
+};
+
+static const char models[] = "`thucchien models` lists the models of your key";
+static const char own_key[] = "the gateway's own key for the service behind it is refused: "
+                              "tell those who run the gateway";
+static const char route[] = "this key may not use the route: ask those who run the gateway";
+static const char unknown_key[] = "check the API key: the gateway does not know it";
+static const char no_database[] = "tell those who run the gateway; "
+                                  "without its database it knows one key only";
+
+/* In what is said for machines: codes, types, reasons, statuses in words. */
+static const struct sign code_signs[] = {
+    {"budget_exceeded", TC_BUDGET_EXCEEDED, NULL},
+    {"insufficient_quota", TC_BUDGET_EXCEEDED, NULL},
+    {"insufficient_user_quota", TC_BUDGET_EXCEEDED, NULL},
+    {"exceeded_current_quota", TC_BUDGET_EXCEEDED, NULL},
+    {"billing_", TC_BUDGET_EXCEEDED, NULL}, /* billing_hard_limit_reached, billing_not_active */
+    {"insufficient_credit", TC_BUDGET_EXCEEDED, NULL},
+    {"insufficient_balance", TC_BUDGET_EXCEEDED, NULL},
+    {"insufficient_funds", TC_BUDGET_EXCEEDED, NULL},
+    {"payment_required", TC_BUDGET_EXCEEDED, NULL},
+    {"arrearage", TC_BUDGET_EXCEEDED, NULL},
+    {"content_policy", TC_CONTENT_POLICY, NULL},
+    {"contentpolicy", TC_CONTENT_POLICY, NULL},
+    {"contentfilter", TC_CONTENT_POLICY, NULL},
+    {"content_filter", TC_CONTENT_POLICY, NULL},
+    {"content_moderat", TC_CONTENT_POLICY, NULL},
+    {"moderation_blocked", TC_CONTENT_POLICY, NULL},
+    {"moderation_failed", TC_CONTENT_POLICY, NULL},
+    {"moderated", TC_CONTENT_POLICY, NULL},
+    {"responsibleai", TC_CONTENT_POLICY, NULL},
+    {"policy_violation", TC_CONTENT_POLICY, NULL},
+    {"sensitivecontent", TC_CONTENT_POLICY, NULL},
+    {"datainspection", TC_CONTENT_POLICY, NULL},
+    {"data_inspection", TC_CONTENT_POLICY, NULL},
+    {"prohibited_content", TC_CONTENT_POLICY, NULL},
+    {"image_safety", TC_CONTENT_POLICY, NULL},
+    {"nsfw", TC_CONTENT_POLICY, NULL},
+    {"model_access_denied", TC_PERMISSION_DENIED, models},
+    {"expired_key", TC_AUTHENTICATION, NULL},
+    {"token_not_found", TC_AUTHENTICATION, NULL},
+    {"no_db_connection", TC_SERVER_ERROR, no_database},
+    {"api_key_invalid", TC_SERVER_ERROR, own_key},
+    {"service_disabled", TC_SERVER_ERROR, own_key},
+    {"consumer_suspended", TC_SERVER_ERROR, own_key},
+    {"model_not_found", TC_INVALID_REQUEST, models},
+    {"model_not_available", TC_INVALID_REQUEST, models},
+    {"deploymentnotfound", TC_INVALID_REQUEST, models},
+    {"throttl", TC_RATE_LIMIT, NULL},
+    {"rate_limit", TC_RATE_LIMIT, NULL},
+    {"ratelimit", TC_RATE_LIMIT, NULL},
+    {"too_many_requests", TC_RATE_LIMIT, NULL},
+    {"toomanyrequests", TC_RATE_LIMIT, NULL},
+    {"resource_exhausted", TC_RATE_LIMIT, NULL},
+};
+
+static const struct sign word_signs[] = {
+    {"budget has been exceeded", TC_BUDGET_EXCEEDED, NULL},
+    {"exceededbudget", TC_BUDGET_EXCEEDED, NULL},
+    {"exceeded budget", TC_BUDGET_EXCEEDED, NULL},
+    {"crossed budget", TC_BUDGET_EXCEEDED, NULL},
+    {"max budget limit reached", TC_BUDGET_EXCEEDED, NULL},
+    {"insufficient_quota", TC_BUDGET_EXCEEDED, NULL},
+    {"insufficient quota", TC_BUDGET_EXCEEDED, NULL},
+    {"billing_hard_limit", TC_BUDGET_EXCEEDED, NULL},
+    {"billing hard limit", TC_BUDGET_EXCEEDED, NULL},
+    {"insufficient credit", TC_BUDGET_EXCEEDED, NULL},
+    {"insufficient_credit", TC_BUDGET_EXCEEDED, NULL},
+    {"sufficient credits", TC_BUDGET_EXCEEDED, NULL},
+    {"enough credits", TC_BUDGET_EXCEEDED, NULL},
+    {"more credits", TC_BUDGET_EXCEEDED, NULL},
+    {"available credits", TC_BUDGET_EXCEEDED, NULL},
+    {"out of credits", TC_BUDGET_EXCEEDED, NULL},
+    {"credits are depleted", TC_BUDGET_EXCEEDED, NULL},
+    {"credit balance is too low", TC_BUDGET_EXCEEDED, NULL},
+    {"insufficient balance", TC_BUDGET_EXCEEDED, NULL},
+    {"insufficient fund", TC_BUDGET_EXCEEDED, NULL},
+    {"exhausted balance", TC_BUDGET_EXCEEDED, NULL},
+    {"spending limit", TC_BUDGET_EXCEEDED, NULL},
+    {"api usage limits", TC_BUDGET_EXCEEDED, NULL},
+    {"account is not active", TC_BUDGET_EXCEEDED, NULL},
+    {"payment required", TC_BUDGET_EXCEEDED, NULL},
+    {"does not contain 'predictions'", TC_CONTENT_POLICY, NULL},
+    {"bytesbase64encoded", TC_CONTENT_POLICY, NULL},
+    {"responsible ai", TC_CONTENT_POLICY, NULL},
+    {"responsibleai", TC_CONTENT_POLICY, NULL},
+    {"contentpolicyviolation", TC_CONTENT_POLICY, NULL},
+    {"content_policy_violation", TC_CONTENT_POLICY, NULL},
+    {"moderation_blocked", TC_CONTENT_POLICY, NULL},
+    {"moderation_failed", TC_CONTENT_POLICY, NULL},
+    {"'content_filter'", TC_CONTENT_POLICY, NULL},
+    {"\"content_filter\"", TC_CONTENT_POLICY, NULL},
+    {"content policy", TC_CONTENT_POLICY, NULL},
+    {"content filter", TC_CONTENT_POLICY, NULL},
+    {"content moderat", TC_CONTENT_POLICY, NULL},
+    {"content management policy", TC_CONTENT_POLICY, NULL},
+    {"moderation system", TC_CONTENT_POLICY, NULL},
+    {"usage polic", TC_CONTENT_POLICY, NULL},
+    {"usage guidelines", TC_CONTENT_POLICY, NULL},
+    {"safety system", TC_CONTENT_POLICY, NULL},
+    {"safety filter", TC_CONTENT_POLICY, NULL},
+    {"safety check", TC_CONTENT_POLICY, NULL},
+    {"safety polic", TC_CONTENT_POLICY, NULL},
+    {"safety reasons", TC_CONTENT_POLICY, NULL},
+    {"response was blocked", TC_CONTENT_POLICY, NULL},
+    {"flagged as", TC_CONTENT_POLICY, NULL},
+    {"was flagged", TC_CONTENT_POLICY, NULL},
+    {"sensitive words", TC_CONTENT_POLICY, NULL},
+    {"inappropriate content", TC_CONTENT_POLICY, NULL},
+    {"sensitive content", TC_CONTENT_POLICY, NULL},
+    {"new_sensitive", TC_CONTENT_POLICY, NULL},
+    {"content checker", TC_CONTENT_POLICY, NULL},
+    {"nsfw", TC_CONTENT_POLICY, NULL},
+    {"not allowed to access model", TC_PERMISSION_DENIED, models},
+    {"does not have access to model", TC_PERMISSION_DENIED, models},
+    {"allowed to call this route", TC_PERMISSION_DENIED, route},
+    {"allowed to call routes", TC_PERMISSION_DENIED, route},
+    {"expired key", TC_AUTHENTICATION, NULL},
+    {"key not found", TC_NOT_FOUND, unknown_key},
+    {"litellm.authenticationerror", TC_SERVER_ERROR, own_key},
+    {"litellm.permissiondeniederror", TC_SERVER_ERROR, own_key},
+    {"api key not valid", TC_SERVER_ERROR, own_key},
+    {"api key expired", TC_SERVER_ERROR, own_key},
+    {"reported as leaked", TC_SERVER_ERROR, own_key},
+    {"had invalid authentication credentials", TC_SERVER_ERROR, own_key},
+    {"unregistered callers", TC_SERVER_ERROR, own_key},
+    {"has not been used in project", TC_SERVER_ERROR, own_key},
+    {"invalid model", TC_INVALID_REQUEST, models},
+    {"litellm.notfounderror", TC_INVALID_REQUEST, models},
+    {"is not found for api version", TC_INVALID_REQUEST, models},
+    {"is not a valid model", TC_INVALID_REQUEST, models},
+    {"model identifier is invalid", TC_INVALID_REQUEST, models},
+    {"unable to access model", TC_INVALID_REQUEST, models},
+    {"no endpoints found", TC_INVALID_REQUEST, models},
+};
+
+/* For an error in an answer whose status says nothing. */
+static const struct sign general_signs[] = {
+    {"rate limit", TC_RATE_LIMIT, NULL},
+    {"too many requests", TC_RATE_LIMIT, NULL},
+    {"overloaded", TC_SERVER_ERROR, NULL},
+    {"unauthorized", TC_AUTHENTICATION, NULL},
+    {"unauthenticated", TC_AUTHENTICATION, NULL},
+    {"authentication", TC_AUTHENTICATION, NULL},
+    {"invalid_api_key", TC_AUTHENTICATION, NULL},
+    {"permission", TC_PERMISSION_DENIED, NULL},
+    {"forbidden", TC_PERMISSION_DENIED, NULL},
+    {"invalid", TC_INVALID_REQUEST, "change the params"},
+};
+
+static bool is_unknown_model(const char *words)
+{
+    return strstr(words, "model") && (strstr(words, "not exist") || strstr(words, "not found"));
+}
+
+/* How OpenAI's and Google's words for an empty account differ from Google's for a busy minute. */
+static bool is_empty_account(const struct tc_problem *problem)
+{
+    return strstr(problem->words, "exceeded your current quota") && problem->wait < 0 &&
+           tc_wait_in(problem->words) < 0 && !strstr(problem->words, "quota exceeded for metric");
+}
+
+static const struct sign *find_sign(const char *text, const struct sign *signs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strstr(text, signs[i].text))
+            return &signs[i];
+    return NULL;
+}
+
+static const struct sign *sign_of(const struct tc_problem *problem, long status)
+{
+    static const struct sign empty = {"", TC_BUDGET_EXCEEDED, NULL};
+    static const struct sign refused = {"", TC_SERVER_ERROR, own_key};
+    static const struct sign unknown = {"", TC_INVALID_REQUEST, models};
+    if (status == 402 || is_empty_account(problem))
+        return &empty;
+    if (strstr(problem->words, "invalid response object")) /* whose words are the picture's */
+        return NULL;
+    const struct sign *sign = find_sign(problem->codes, code_signs, COUNT(code_signs));
+    bool vague = !sign || sign->kind == TC_RATE_LIMIT;
+    const struct sign *better =
+        vague ? find_sign(problem->words, word_signs, COUNT(word_signs)) : NULL;
+    if (better)
+        return better;
+    if (sign && sign->kind == TC_RATE_LIMIT && status >= 500) /* what failed has failed */
+        return NULL;
+    if (!sign && status == 401 && problem->google)
+        return &refused;
+    if (!sign && (status == 404 || status == 400) && is_unknown_model(problem->words))
+        return &unknown;
+    if (!sign && status < 300)
+        sign = find_sign(problem->codes, general_signs, COUNT(general_signs));
+    return sign || status >= 300 ? sign
+                                 : find_sign(problem->words, general_signs, COUNT(general_signs));
+}
+
+static enum tc_kind by_status(long status)
+{
+    if (status >= 500)
+        return TC_SERVER_ERROR;
+    switch (status) {
+    case 401:
+        return TC_AUTHENTICATION;
+    case 403:
+        return TC_PERMISSION_DENIED;
+    case 404:
+    case 405:
+        return TC_NOT_FOUND;
+    case 407: /* of a proxy on the way */
+        return TC_CONNECTION;
+    case 408:
+        return TC_TIMEOUT;
+    case 409:
+        return TC_SERVER_ERROR;
+    case 429:
+        return TC_RATE_LIMIT;
+    default: /* an error in a success is one of the server's, as far as anybody knows */
+        return status >= 400 ? TC_INVALID_REQUEST : status >= 300 ? TC_NOT_FOUND : TC_SERVER_ERROR;
+    }
+}
+
+/* ---- money ---- */
+
+/* Is one of the phrases in `words`? */
+static bool says(const char *words, const char *const *phrases, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strstr(words, phrases[i]))
+            return true;
+    return false;
+}
+
+/* Is a status of 5xx named behind a "code" in `words`: "code": 500, error code: 502? */
+static bool names_server_error(const char *words)
+{
+    for (const char *at = words; (at = strstr(at, "code")) != NULL;) {
+        at += strlen("code");
+        const char *number = at + strspn(at, " \"'\\:=");
+        if (number > at && *number == '5' && strspn(number, "0123456789") == 3)
+            return true;
+    }
+    return false;
+}
+
+/* Does a refusal speak of something that had been under way, or done? */
+static bool speaks_of_work(const struct tc_problem *problem)
+{
+    static const char *const phrases[] = {
+        "traceback",           "invalid response object",
+        "had an error",        "internal server error",
+        "bad gateway",         "gateway time",
+        "internalservererror", "server error '5",
+        "exception - 500",     "exception - 502",
+        "exception - 504",
+    };
+    return problem->status >= 500 || says(problem->words, phrases, COUNT(phrases)) ||
+           names_server_error(problem->words);
+}
+
+/* Has LiteLLM put its own words around those of a service behind it? */
+static bool is_wrapped(const char *words)
+{
+    static const char *const phrases[] = {"litellm.", "exception - ",
+                                          "received model group=", "litellm: model group"};
+    return says(words, phrases, COUNT(phrases));
+}
+
+/* Does it speak of a limit: LiteLLM's limiter, or the quota of a service? */
+static bool speaks_of_limit(const struct tc_problem *problem)
+{
+    static const char *const phrases[] = {
+        "rate limit",
+        "rate_limit",
+        "user-defined ratelimit",
+        "quota",
+        "limit type",
+        "limit reached",
+        "limit exceeded",
+        "limit is exceeded",
+        "too many requests",
+        "too_many_requests",
+        "no deployments available",
+        "max parallel request",
+        "max_parallel_request",
+        "crossed",
+        "resource_exhausted",
+        "resource exhausted",
+        "resource has been exhausted",
+        "throttl",
+        "per minute",
+        "requests per",
+        "concurren",
+        "out of capacity",
+        "overloaded",
+        "slow down",
+    };
+    return says(problem->words, phrases, COUNT(phrases)) ||
+           strstr(problem->codes, "resource_exhausted");
+}
+
+/*
+ * Was a 429 certainly one before anything was drawn? The gateway calls every error a rate limit in
+ * whose text there is a "429", be it in a request id or in a picture's base64. So where it passes
+ * on what a service behind it said, that has to speak of a limit.
+ */
+static bool is_certain_limit(const struct tc_problem *problem)
+{
+    return !speaks_of_work(problem) && (!is_wrapped(problem->words) || speaks_of_limit(problem));
+}
+
+/* Google's words when it has taken nothing on. They arrive as 503, 500 and 429. */
+static bool is_overload(const struct tc_problem *problem)
+{
+    return strstr(problem->words, "the model is overloaded") &&
+           !strstr(problem->words, "invalid response object");
+}
+
+static enum tc_repeat repeat_of(const struct tc_problem *problem, enum tc_kind kind, long status)
+{
+    bool limit = kind == TC_RATE_LIMIT, failed = kind == TC_SERVER_ERROR;
+    if ((limit || failed) && (status == 503 || is_overload(problem)))
+        return TC_REPEAT_SAFE;
+    if (limit && status == 429)
+        return is_certain_limit(problem) ? TC_REPEAT_SAFE : TC_REPEAT_RISKY;
+    if ((failed &&
+         (status == 409 || status == 500 || status == 502 || status == 504 || status < 300)) ||
+        (kind == TC_TIMEOUT && status == 408))
+        return TC_REPEAT_RISKY;
+    return TC_REPEAT_NEVER;
+}
+
+static bool may_be_billed(const struct tc_problem *problem, enum tc_repeat repeat, long status)
+{
+    if (repeat != TC_REPEAT_NEVER)
+        return repeat == TC_REPEAT_RISKY;
+    return problem->held_back || (status >= 500 && status != 503) ||
+           (status == 429 && speaks_of_work(problem));
+}
+
+/* ---- waits ---- */
+
+/* A limit of requests at a time frees up when the next one has ended, whatever minute it is. */
+static bool is_brief(const struct tc_problem *problem)
+{
+    return strstr(problem->words, "limit type: max_parallel_requests") != NULL;
+}
+
+/* Seconds to wait, below 0 where nobody says: headers, then fields, then sentences. */
+static double find_wait(const struct tc_problem *problem, const struct tc_answer *answer,
+                        enum tc_kind kind)
+{
+    double wait = answer->retry_after;
+    bool passes = kind == TC_RATE_LIMIT || kind == TC_SERVER_ERROR;
+    if (kind == TC_RATE_LIMIT && is_brief(problem))
+        return 1;
+    if (wait < 0 && passes) {
+        double in_words = tc_wait_in(problem->words);
+        wait = in_words > problem->wait ? in_words : problem->wait;
+    }
+    if (wait < 0 && kind == TC_RATE_LIMIT)
+        wait = tc_wait_until(problem->words, time(NULL));
+    if (wait < 0 && kind == TC_RATE_LIMIT)
+        wait = answer->reset;
+    return wait <= ABSURD ? wait : -1;
+}
+
+/* ---- sentences ---- */
+
+static bool is_markup(const struct tc_answer *answer)
+{
+    const char *text = answer->head + strspn(answer->head, " \t\r\n");
+    return strstr(answer->content_type, "html") || *text == '<';
+}
+
+/* The text between <tag> and the next one. */
+static bool text_in(const char *page, const char *tag, char *text, size_t size)
+{
+    const char *at = page;
+    size_t length = strlen(tag);
+    while ((at = strchr(at, '<')) != NULL && !curl_strnequal(++at, tag, length))
+        continue;
+    at = at ? strchr(at, '>') : NULL;
+    if (!at)
+        return false;
+    length = strcspn(at + 1, "<");
+    snprintf(text, size, "%.*s", (int)(length < size ? length : size - 1), at + 1);
+    return text[strspn(text, " \t\r\n")] != '\0';
+}
+
+/* What there is without JSON: the title of a proxy's page, an XML document's message, or words. */
+static void take_head(struct tc_problem *problem, const struct tc_answer *answer)
+{
+    static const char *const tags[] = {"title", "message", "faultstring", "h1"};
+    char text[512];
+    if (is_markup(answer)) {
+        for (size_t i = 0; i < COUNT(tags); i++)
+            if (text_in(answer->head, tags[i], text, sizeof(text))) {
+                tc_problem_take(problem, text);
+                return;
+            }
+    } else if (!strchr("{[", answer->head[strspn(answer->head, " \t\r\n")])) {
+        tc_problem_take(problem, answer->head);
+    }
+}
+
+/* The sentence for an answer that says nothing. */
+static void no_words(char *message, size_t size, const struct tc_problem *problem,
+                     const struct tc_answer *answer)
+{
+    const char *code = *problem->code   ? problem->code
+                       : *problem->type ? problem->type
+                                        : problem->state;
+    if (answer->status >= 300 && answer->status < 400)
+        snprintf(message, size, "the server points elsewhere (%s)",
+                 *answer->redirect ? answer->redirect : "it does not say where");
+    else if (problem->held_back)
+        snprintf(message, size, "moderation holds the picture back");
+    else if (*code)
+        tc_redact(message, size, code, answer->key);
+    else
+        snprintf(message, size, "no message");
+}
+
+/* ---- advice ---- */
+
+/* Where the status tells more than the kind what can be done. */
+static const char *advice_for(const struct tc_failure *failure, const struct tc_answer *answer)
+{
+    long status = failure->status;
+    if (failure->repeat == TC_REPEAT_RISKY && failure->kind == TC_RATE_LIMIT)
+        return "it may have been drawn, so trying again may cost twice";
+    if (failure->kind == TC_INVALID_REQUEST)
+        return status == 413 ? "send less" : "change the params";
+    if (failure->kind == TC_TIMEOUT) /* not ours: the model's, behind the gateway */
+        return "try again later";
+    if (failure->kind == TC_SERVER_ERROR && status >= 400 && status < 500)
+        return "tell those who run the gateway";
+    if (failure->kind == TC_SERVER_ERROR && status == 500 &&
+        strstr(answer->content_type, "text/plain"))
+        return "try again later; if that does not help, ask whether the key may use this route";
+    return failure->kind == TC_CONNECTION ? "check the proxy" : NULL;
+}
+
+/* ---- the whole ---- */
+
+static void judge(struct tc_failure *failure, const struct tc_problem *problem,
+                  const struct tc_answer *answer)
+{
+    char text[512];
+    long status = answer->status < 300 && problem->status ? problem->status : answer->status;
+    const struct sign *sign = problem->held_back ? NULL : sign_of(problem, status);
+    enum tc_kind kind = problem->held_back ? TC_CONTENT_POLICY
+                        : sign             ? sign->kind
+                                           : by_status(status);
+    tc_redact(text, sizeof(text), problem->message, answer->key);
+    if (!*text || (status >= 300 && status < 400))
+        no_words(text, sizeof(text), problem, answer);
+    tc_failure_set(failure, kind, "%s", text);
+    failure->status = status;
+    failure->repeat = repeat_of(problem, kind, status);
+    failure->maybe_billed = may_be_billed(problem, failure->repeat, status);
+    failure->retry_after = find_wait(problem, answer, kind);
+    failure->brief = kind == TC_RATE_LIMIT && is_brief(problem);
+    failure->advice = sign && sign->advice ? sign->advice : advice_for(failure, answer);
+    tc_redact(failure->type, sizeof(failure->type), problem->type, answer->key);
+    tc_redact(failure->param, sizeof(failure->param), problem->param, answer->key);
+    tc_redact(failure->code, sizeof(failure->code), problem->code, answer->key);
+}
+
+/* False when memory is short, which is then the failure: what was not read may cost money. */
+static bool read_problem(struct tc_problem *problem, struct tc_failure *failure,
+                         const struct tc_answer *answer)
+{
+    const struct tc_buffer *document = answer->document;
+    if (document->size ? tc_problem_read(problem, document->data, document->size)
+                       : tc_problem_read(problem, answer->head, strlen(answer->head)))
+        return true;
+    tc_failure_set(failure, TC_NO_MEMORY, "not enough memory");
+    return false;
+}
+
+void tc_failure_from_answer(struct tc_failure *failure, const struct tc_answer *answer)
+{
+    struct tc_problem problem;
+    if (!read_problem(&problem, failure, answer))
+        return;
+    if (!*problem.message)
+        take_head(&problem, answer);
+    judge(failure, &problem, answer);
+}
+
+bool tc_failure_in_success(struct tc_failure *failure, const struct tc_answer *answer,
+                           bool pictures)
+{
+    struct tc_problem problem;
+    if (!read_problem(&problem, failure, answer))
+        return true;
+    bool error = pictures ? !problem.has_address &&
+                                (problem.says_error || problem.tells_failure || problem.held_back)
+                          : problem.is_error;
+    if (error)
+        judge(failure, &problem, answer);
+    return error;
+}
