@@ -4,6 +4,8 @@
  */
 #include "failure.h"
 
+#include "redact.h"
+
 #include <ctype.h>
 #include <curl/curl.h>
 #include <stdarg.h>
@@ -53,146 +55,6 @@ void tc_failure_set(struct tc_failure *failure, enum tc_kind kind, const char *f
     va_start(arguments, format);
     vsnprintf(failure->message, sizeof(failure->message), format, arguments);
     va_end(arguments);
-}
-
-/* ---- redaction ---- */
-
-static bool is_key_char(char character)
-{
-    return isalnum((unsigned char)character) || character == '-' || character == '_';
-}
-
-static size_t run_of_key_chars(const char *text)
-{
-    size_t size = 0;
-    while (is_key_char(text[size]))
-        size++;
-    return size;
-}
-
-static bool is_hash(const char *text, size_t size)
-{
-    if (size != 64)
-        return false;
-    for (size_t i = 0; i < size; i++)
-        if (!isxdigit((unsigned char)text[i]))
-            return false;
-    return true;
-}
-
-/* How much of `key` is at `text`: all of it, or what is left of it where the text was cut. */
-static size_t key_at(const char *text, const char *key)
-{
-    enum { TELLING = 4 };
-    size_t size = 0;
-    while (key[size] && text[size] == key[size])
-        size++;
-    return !key[size] || (!text[size] && size >= TELLING) ? size : 0;
-}
-
-/* The length of the "user:password@" at `text`, which follows "://". */
-static size_t userinfo_at(const char *text)
-{
-    size_t size = strcspn(text, "@/?# \t\r\n'\"");
-    return text[size] == '@' ? size + 1 : 0;
-}
-
-/*
- * Is there a secret at `text`, in a string that begins at `start`? Returns its length and puts what
- * stands for it into `stand_in`. What follows a letter is part of a word: "task-force" is no key.
- */
-static size_t secret_at(const char *start, const char *text, const char *key, char stand_in[16])
-{
-    size_t size = key && *key ? key_at(text, key) : 0;
-    if (size) {
-        bool whole = size >= 12 && !key[size];
-        snprintf(stand_in, 16, "%s...%s", strncmp(key, "sk-", 3) ? "" : "sk-",
-                 whole ? key + size - 4 : "");
-        return size;
-    }
-    if (text - start >= 3 && !memcmp(text - 3, "://", 3) && (size = userinfo_at(text)) > 0) {
-        snprintf(stand_in, 16, "...@");
-        return size;
-    }
-    if (text > start && is_key_char(text[-1]))
-        return 0;
-    size = run_of_key_chars(text);
-    if (!strncmp(text, "sk-", 3) && (size >= 11 || (size > 3 && !text[size]))) {
-        snprintf(stand_in, 16, "sk-...%.4s", size >= 11 ? text + size - 4 : "");
-        return size;
-    }
-    if (is_hash(text, size)) {
-        snprintf(stand_in, 16, "[hash]");
-        return size;
-    }
-    return 0;
-}
-
-/* Where text goes, one piece at a time, never half a piece and never beyond `size`. */
-struct out {
-    char *text;
-    size_t used, size;
-    bool full;
-};
-
-static void put(struct out *out, const char *piece, size_t size)
-{
-    if (out->full || out->used + size >= out->size) {
-        out->full = true;
-        return;
-    }
-    memcpy(out->text + out->used, piece, size);
-    out->used += size;
-}
-
-/* Ends the text. One that was cut ends in "...", not in the middle of a UTF-8 character. */
-static void end(struct out *out)
-{
-    if (out->full && out->size > 4) {
-        size_t cut = out->used < out->size - 4 ? out->used : out->size - 4;
-        while (cut > 0 && ((unsigned char)out->text[cut - 1] & 0xc0) == 0x80)
-            cut--;
-        if (cut > 0 && (unsigned char)out->text[cut - 1] >= 0xc0)
-            cut--;
-        memcpy(out->text + cut, "...", 3);
-        out->used = cut + 3;
-    }
-    out->text[out->used] = '\0';
-}
-
-static void redact(char *to, size_t size, const char *text, const char *key, bool one_line)
-{
-    struct out out = {to, 0, size, false};
-    char stand_in[16];
-    const char *start = text;
-    while (*text && !out.full) {
-        size_t secret = secret_at(start, text, key, stand_in);
-        if (secret) {
-            put(&out, stand_in, strlen(stand_in));
-            text += secret;
-            start = text; /* nothing before it counts any more */
-            continue;
-        }
-        bool control = (unsigned char)*text < 0x20 || *text == 0x7f;
-        char character = control && one_line ? ' ' : *text;
-        bool doubled = one_line && character == ' ' && (out.used == 0 || to[out.used - 1] == ' ');
-        if (!doubled)
-            put(&out, &character, 1);
-        text++;
-    }
-    end(&out);
-    while (one_line && out.used > 0 && to[out.used - 1] == ' ')
-        to[--out.used] = '\0';
-}
-
-void tc_redact(char *out, size_t size, const char *text, const char *key)
-{
-    redact(out, size, text, key, true);
-}
-
-void tc_redact_body(char *out, size_t size, const char *text, const char *key)
-{
-    redact(out, size, text, key, false);
 }
 
 /* ---- what libcurl said ---- */

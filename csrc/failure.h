@@ -2,7 +2,7 @@
  * Why a request has no picture: one kind, one line for a person, and what the server said.
  *
  * A failure has fixed room for its texts, so that making one cannot fail, and no key is in any of
- * them: every text passes through tc_redact on its way in.
+ * them: every text passes through redact.h's door on its way in.
  */
 #ifndef TC_FAILURE_H
 #define TC_FAILURE_H
@@ -76,15 +76,5 @@ void tc_failure_set(struct tc_failure *failure, enum tc_kind kind, const char *f
  */
 void tc_failure_from_transfer(struct tc_failure *failure, int code, const char *text,
                               const char *key, bool sent, long status);
-
-/*
- * Copies `text` to `out` as one line: no control characters, no run of spaces, no key (`sk-...`
- * keeps its last four characters, `key` itself, hashes and names and passwords in URLs go), cut at
- * `size` with "...".
- */
-void tc_redact(char *out, size_t size, const char *text, const char *key);
-
-/* The same, but line ends and spaces stay as they are. */
-void tc_redact_body(char *out, size_t size, const char *text, const char *key);
 
 #endif

@@ -5,6 +5,7 @@
  * right, and returns false: nothing is sent for a table that is wrong.
  */
 #include "binding.h"
+#include "redact.h"
 #include "number.h"
 
 #include <ctype.h>

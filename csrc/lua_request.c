@@ -25,6 +25,7 @@
  * the next collection, and here that would be the pictures.
  */
 #include "binding.h"
+#include "redact.h"
 
 #include "alloc.h"
 #include "clock.h"

@@ -7,6 +7,7 @@
  */
 #include "refusal.h"
 
+#include "redact.h"
 #include "wait.h"
 
 #include <curl/curl.h>

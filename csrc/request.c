@@ -9,6 +9,7 @@
 #include "client.h"
 #include "clock.h"
 #include "number.h"
+#include "redact.h"
 #include "refusal.h"
 #include "wait.h"
 

@@ -1,0 +1,377 @@
+/*
+ * Keys and control characters in foreign text: see redact.h.
+ */
+#include "redact.h"
+
+#include "base64.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    TELLING = 4,      /* characters of a key at the end of a cut text that give it away */
+    SHORT_KEY = 8,    /* a shorter one is found as it is only: its letters are in every text */
+    SHORT_BASE64 = 10 /* of a key in base64: fewer characters are nobody's secret */
+};
+
+/* ---- spellings ---- */
+
+static int hex_digit(char character)
+{
+    if (character >= '0' && character <= '9')
+        return character - '0';
+    char lower = (char)(character | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* The number in `count` hex digits at `at`, or -1. */
+static int hex_number(const char *at, const char *end, int count)
+{
+    int number = 0;
+    for (int i = 0; i < count; i++) {
+        int digit = at + i < end ? hex_digit(at[i]) : -1;
+        if (digit < 0)
+            return -1;
+        number = number << 4 | digit;
+    }
+    return number;
+}
+
+/* The character at `at`, however it is spelled, and how long the spelling is. */
+static int spelled(const char *at, const char *end, size_t *length)
+{
+    const char *behind = at;
+    int number;
+    *length = 1;
+    while (behind < end && *behind == '\\') /* JSON inside JSON doubles them */
+        behind++;
+    if (behind > at && behind < end) {
+        number = *behind == 'u' ? hex_number(behind + 1, end, 4) : -1;
+        *length = (size_t)(behind - at) + (number < 0 ? 1 : 5);
+        return number < 0 ? (unsigned char)*behind : number;
+    }
+    number = *at == '%' ? hex_number(at + 1, end, 2) : -1;
+    if (number >= 0)
+        *length = 3;
+    return number < 0 ? (unsigned char)*at : number;
+}
+
+static bool is_same(int one, char other, bool any_case)
+{
+    if (one == (unsigned char)other)
+        return true;
+    return any_case && one < 128 && tolower(one) == tolower((unsigned char)other);
+}
+
+/* The length of `secret` at `at` in whatever spelling, or of what is left of it where the text
+ * ends;
+ * `*whole` tells which. 0: it is not there. */
+static size_t secret_length(const char *at, const char *end, const char *secret, bool any_case,
+                            bool *whole)
+{
+    const char *text = at;
+    size_t matched = 0, length;
+    for (; secret[matched] && text < end; matched++, text += length)
+        if (!is_same(spelled(text, end, &length), secret[matched], any_case))
+            return 0;
+    *whole = !secret[matched];
+    return *whole || matched >= TELLING ? (size_t)(text - at) : 0;
+}
+
+/* The key in base64 as it looks behind `before` other bytes: the characters that are its own. */
+static void encode_key(char *out, size_t room, const char *key, size_t before)
+{
+    unsigned char bytes[384] = {0};
+    char text[TC_BASE64_ENCODED(sizeof(bytes)) + 1];
+    size_t size = strlen(key), first = (before * 8 + 5) / 6, last;
+    *out = '\0';
+    if (before + size > sizeof(bytes))
+        return;
+    memcpy(bytes + before, key, size);
+    tc_base64_encode(bytes, before + size, text);
+    last = (before + size) * 8 / 6;
+    if (last < first + SHORT_BASE64 || last - first >= room)
+        return;
+    memcpy(out, text + first, last - first);
+    out[last - first] = '\0';
+}
+
+/* The key in base64 at the text's place; the alphabet for URLs is another spelling. */
+static size_t encoded_length(const struct tc_redaction *r)
+{
+    for (size_t i = 0; i < 3; i++) {
+        const char *secret = r->encoded[i], *text = r->at;
+        size_t matched = 0, length;
+        for (; secret[matched] && text < r->end; matched++, text += length) {
+            int character = spelled(text, r->end, &length);
+            character = character == '-' ? '+' : character == '_' ? '/' : character;
+            if (character != (unsigned char)secret[matched])
+                break;
+        }
+        if (matched && (!secret[matched] || (text >= r->end && matched >= SHORT_BASE64)))
+            return (size_t)(text - r->at);
+    }
+    return 0;
+}
+
+/* ---- secrets of any kind ---- */
+
+static bool is_key_char(char character)
+{
+    return isalnum((unsigned char)character) || character == '-' || character == '_';
+}
+
+static size_t run_of_key_chars(const struct tc_redaction *r)
+{
+    const char *text = r->at;
+    while (text < r->end && is_key_char(*text))
+        text++;
+    return (size_t)(text - r->at);
+}
+
+static bool is_hash(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (hex_digit(text[i]) < 0)
+            return false;
+    return size == 64;
+}
+
+/* The length of the "user:password@" at the text's place, which follows "://". */
+static size_t userinfo_length(const struct tc_redaction *r)
+{
+    const char *text = r->at;
+    if (text - r->start < 3 || memcmp(text - 3, "://", 3) != 0)
+        return 0;
+    while (text < r->end && !strchr("@/?# \t\r\n'\"", *text))
+        text++;
+    return text < r->end && *text == '@' ? (size_t)(text - r->at) + 1 : 0;
+}
+
+/* A secret that is known by its form. What follows a letter is part of a word: "task-force". */
+static size_t foreign_length(struct tc_redaction *r)
+{
+    size_t size = userinfo_length(r);
+    if (size) {
+        snprintf(r->stand_in, sizeof(r->stand_in), "...@");
+        return size;
+    }
+    if (r->at > r->start && is_key_char(r->at[-1]))
+        return 0;
+    size = run_of_key_chars(r);
+    bool cut = r->at + size == r->end;
+    if (size > 3 && !memcmp(r->at, "sk-", 3) && (size >= 11 || cut)) {
+        snprintf(r->stand_in, sizeof(r->stand_in), "sk-...%.4s",
+                 size >= 11 ? r->at + size - 4 : "");
+        return size;
+    }
+    if (!is_hash(r->at, size))
+        return 0;
+    snprintf(r->stand_in, sizeof(r->stand_in), "[hash]");
+    return size;
+}
+
+/* The request's own key, in any spelling. */
+static size_t own_length(struct tc_redaction *r)
+{
+    bool whole = false, any_case = r->key_size >= SHORT_KEY;
+    size_t size = secret_length(r->at, r->end, r->key, any_case, &whole);
+    if (size) {
+        snprintf(r->stand_in, sizeof(r->stand_in), "%s...%s",
+                 strncmp(r->key, "sk-", 3) ? "" : "sk-",
+                 whole && r->key_size >= 12 ? r->key + r->key_size - 4 : "");
+        return size;
+    }
+    snprintf(r->stand_in, sizeof(r->stand_in), "...");
+    return encoded_length(r);
+}
+
+/* The length of a secret at the text's place, or 0; `stand_in` is what is shown for it. */
+static size_t secret_here(struct tc_redaction *r)
+{
+    size_t size = r->may_begin[(unsigned char)*r->at] ? own_length(r) : 0;
+    return size || r->form == TC_REDACT_VERBATIM ? size : foreign_length(r);
+}
+
+/* ---- characters ---- */
+
+/* The UTF-8 character (RFC 3629) at the text's place, and its length; -1 where there is none. */
+static long utf8_here(const struct tc_redaction *r, size_t *size)
+{
+    static const long least[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned char first = (unsigned char)*r->at;
+    *size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (*size < 2)
+        return *size ? first : -1;
+    if (first > 0xf4 || (size_t)(r->end - r->at) < *size)
+        return -1;
+    long point = first & (0xff >> (*size + 1));
+    for (size_t i = 1; i < *size; i++) {
+        if (((unsigned char)r->at[i] & 0xc0) != 0x80)
+            return -1;
+        point = point << 6 | ((unsigned char)r->at[i] & 0x3f);
+    }
+    bool surrogate = point >= 0xd800 && point < 0xe000;
+    return point < least[*size] || point > 0x10ffff || surrogate ? -1 : point;
+}
+
+/* Is it a character that a terminal or an editor obeys, or that nobody sees? Unicode's categories
+ * Cc and Cf as far as texts have them: directions, invisible ones, marks, line separators. */
+static bool is_control(long point)
+{
+    return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0xad || point == 0x61c ||
+           (point >= 0x200b && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||
+           (point >= 0x2060 && point <= 0x206f) || point == 0xfeff ||
+           (point >= 0xfff9 && point <= 0xfffb) || (point >= 0xe0000 && point <= 0xe007f);
+}
+
+/* White space that the form takes care of itself. */
+static bool is_layout(const struct tc_redaction *r)
+{
+    char character = *r->at;
+    if (r->form == TC_REDACT_LINE)
+        return character == ' ' || character == '\t' || character == '\n' || character == '\r';
+    return character == '\t' || character == '\n' ||
+           (character == '\r' && r->at + 1 < r->end && r->at[1] == '\n');
+}
+
+/* One character, visible whatever it is. Returns what is shown for it, and moves on. */
+static const char *show_character(struct tc_redaction *r, size_t *size)
+{
+    const char *here = r->at;
+    long point = utf8_here(r, size);
+    if (point < 0) {
+        *size = (size_t)snprintf(r->stand_in, sizeof(r->stand_in), "\\x%02x", (unsigned char)*here);
+        r->at++;
+        return r->stand_in;
+    }
+    r->at += *size;
+    if (!is_control(point))
+        return here;
+    *size = (size_t)snprintf(r->stand_in, sizeof(r->stand_in),
+                             point < 0x80 ? "\\x%02lx" : "\\u{%lx}", point);
+    return r->stand_in;
+}
+
+/* White space of a line: one space for any amount of it, none in front. */
+static const char *show_layout(struct tc_redaction *r, size_t *size)
+{
+    const char *here = r->at++;
+    *size = 1;
+    if (r->form != TC_REDACT_LINE)
+        return here;
+    *size = r->last != ' ';
+    return " ";
+}
+
+static void may_begin(struct tc_redaction *r, int character)
+{
+    r->may_begin[tolower(character)] = r->may_begin[toupper(character)] = true;
+}
+
+/* Notes the characters with which the key may begin, in all its spellings. */
+static void note_beginnings(struct tc_redaction *r)
+{
+    may_begin(r, (unsigned char)r->key[0]);
+    may_begin(r, '\\');
+    may_begin(r, '%');
+    for (size_t i = 0; i < 3; i++) {
+        char first = r->encoded[i][0];
+        if (first)
+            may_begin(r, (unsigned char)first);
+        if (first == '+' || first == '/')
+            may_begin(r, first == '+' ? '-' : '_');
+    }
+}
+
+void tc_redact_begin(struct tc_redaction *r, enum tc_redact_form form, const char *text,
+                     size_t size, const char *key)
+{
+    memset(r, 0, sizeof(*r));
+    r->start = r->at = text;
+    r->end = text + size;
+    r->form = form;
+    r->last = ' ';
+    r->key = key;
+    r->key_size = key ? strlen(key) : 0;
+    for (size_t i = 0; i < 3 && r->key_size >= SHORT_KEY; i++)
+        encode_key(r->encoded[i], sizeof(r->encoded[i]), key, i);
+    if (r->key_size)
+        note_beginnings(r);
+}
+
+const char *tc_redact_next(struct tc_redaction *r, size_t *size)
+{
+    const char *piece = "";
+    *size = 0;
+    while (!*size) {
+        if (r->at >= r->end)
+            return NULL;
+        size_t secret = secret_here(r);
+        if (secret) {
+            piece = r->stand_in;
+            *size = strlen(piece);
+            r->start = r->at += secret;
+        } else if (r->form == TC_REDACT_VERBATIM) {
+            piece = r->at++;
+            while (r->at < r->end && !r->may_begin[(unsigned char)*r->at])
+                r->at++;
+            *size = (size_t)(r->at - piece);
+        } else {
+            piece = is_layout(r) ? show_layout(r, size) : show_character(r, size);
+        }
+    }
+    r->last = piece[*size - 1];
+    return piece;
+}
+
+/* ---- into a buffer ---- */
+
+/* Ends a text that was cut with "...", not in the middle of a UTF-8 character. */
+static size_t cut(char *out, size_t used, size_t size)
+{
+    if (size <= 4)
+        return used;
+    size_t end = used < size - 4 ? used : size - 4;
+    while (end > 0 && end < used && ((unsigned char)out[end] & 0xc0) == 0x80)
+        end--;
+    memcpy(out + end, "...", 3);
+    return end + 3;
+}
+
+static void redact(char *out, size_t size, const char *text, const char *key,
+                   enum tc_redact_form form)
+{
+    struct tc_redaction r;
+    const char *piece;
+    size_t used = 0, length, space = 0; /* `space`: one that is shown if something follows */
+    tc_redact_begin(&r, form, text, strlen(text), key);
+    while ((piece = tc_redact_next(&r, &length))) {
+        if (form == TC_REDACT_LINE && *piece == ' ') {
+            space = 1;
+            continue;
+        }
+        if (used + space + length >= size)
+            break;
+        memset(out + used, ' ', space);
+        memcpy(out + used + space, piece, length);
+        used += space + length;
+        space = 0;
+    }
+    if (piece)
+        used = cut(out, used, size);
+    out[used] = '\0';
+}
+
+void tc_redact(char *out, size_t size, const char *text, const char *key)
+{
+    redact(out, size, text, key, TC_REDACT_LINE);
+}
+
+void tc_redact_body(char *out, size_t size, const char *text, const char *key)
+{
+    redact(out, size, text, key, TC_REDACT_LINES);
+}
