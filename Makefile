@@ -85,7 +85,7 @@ fuzz_libs = $(if $(filter whole,$(1)),-I/usr/include/lua5.4 -llua5.4)
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build build-all install uninstall demo test test-all lint asan torture soak tsan failures neon fuzz hosts nvim test-nvim asan-nvim bench bench-peers \
+.PHONY: build build-all install uninstall demo test test-all test-in lint asan torture soak tsan failures neon fuzz hosts nvim test-nvim asan-nvim bench bench-peers \
         bench-instructions rockspec host clean help \
         c-tests deps deps-all
 
@@ -191,6 +191,11 @@ build-all: deps-test-all ## the module for every Lua
 
 test-all: build-all c-tests ## C unit tests once, specs on every Lua
 	@BUILD='$(BUILD)' SPEC='$(SPEC)' .ci/test.sh $(C_TESTS) -- $(LUAS)
+
+# SUITE is what the mirror calls it. Only root can make one; elsewhere, and without a mirror, it skips.
+SUITE ?= trixie
+test-in: ## demo and test in a fresh Debian, as root and as a user: SUITE=trixie, bookworm or sid
+	@BUILD='$(BUILD)' .ci/root.sh $(SUITE)
 
 # ---- check it -----------------------------------------------------------------------------------
 

@@ -45,6 +45,7 @@ packages() {
     squid) echo "squid openssl" ;;
     nvim) echo "neovim python3-venv tmux" ;;
     nginx) echo "nginx-light|nginx|nginx-core|nginx-full|nginx-extras openssl python3" ;;
+    roots) echo "debootstrap util-linux git" ;;
     peers) echo "curl jq liblua5.4-dev lua-socket python3-requests" ;;
     callgrind) echo valgrind ;;
     neon) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libcmocka-dev:arm64" ;;
