@@ -96,90 +96,6 @@ static bool capture(struct tc_envelope *e, const char *bytes, size_t size)
 
 /* ---- rules ---- */
 
-static bool is_object(const struct tc_envelope *e, unsigned depth)
-{
-    return e->objects[(depth - 1) / 8] >> (depth - 1) % 8 & 1;
-}
-
-static void note_kind(struct tc_envelope *e, unsigned depth, bool object)
-{
-    unsigned char bit = (unsigned char)(1U << (depth - 1) % 8);
-    unsigned char *kinds = &e->objects[(depth - 1) / 8];
-    *kinds = (unsigned char)(object ? *kinds | bit : *kinds & ~bit);
-}
-
-/* Steps that lead to a value in the innermost container. A list of documents is no step. */
-static unsigned steps(const struct tc_envelope *e)
-{
-    return e->depth - e->in_list;
-}
-
-static uint64_t all_rules(const struct tc_envelope *e)
-{
-    return e->rule_count ? UINT64_MAX >> (64 - e->rule_count) : 0;
-}
-
-/* Takes the lowest rule out of a set that is not empty. */
-static unsigned take_rule(uint64_t *set)
-{
-    uint64_t rest = *set;
-    *set &= *set - 1;
-#if defined(__GNUC__)
-    return (unsigned)__builtin_ctzll(rest);
-#else
-    unsigned rule = 0;
-    while (!(rest >> rule & 1))
-        rule++;
-    return rule;
-#endif
-}
-
-/* Is the key among those of a step, "message|delta"? */
-static bool is_key_of(const char *wanted, const char *key, size_t size)
-{
-    for (;; wanted++) {
-        size_t length = strcspn(wanted, "|");
-        if (length == size && !memcmp(wanted, key, size))
-            return true;
-        wanted += length;
-        if (!*wanted)
-            return false;
-    }
-}
-
-/* Of the rules that lead to the innermost container, those that `key` leads on; NULL stands for the
- * element of a list. */
-static uint64_t matching(const struct tc_envelope *e, const char *key, size_t size)
-{
-    unsigned place = steps(e) - 1;
-    uint64_t matched = 0;
-    if (place >= TC_ENVELOPE_STEPS)
-        return 0;
-    for (uint64_t rules = e->levels[e->depth - 1] & all_rules(e); rules;) {
-        unsigned rule = take_rule(&rules);
-        const char *wanted = e->rules[rule].path[place];
-        if (!wanted || !key != !strcmp(wanted, "[]"))
-            continue;
-        if (!key || is_key_of(wanted, key, size))
-            matched |= UINT64_C(1) << rule;
-    }
-    return matched;
-}
-
-/* The rule whose path ends at the value to come, or -1. */
-static int rule_here(const struct tc_envelope *e)
-{
-    unsigned place = steps(e);
-    if (place > TC_ENVELOPE_STEPS)
-        return -1;
-    for (uint64_t rules = e->value_rules & all_rules(e); rules;) {
-        unsigned rule = take_rule(&rules);
-        if (!e->rules[rule].path[place])
-            return (int)rule;
-    }
-    return -1;
-}
-
 /* What a string would be if it were the value to come. */
 static enum role string_role(const struct tc_envelope *e)
 {
@@ -188,14 +104,14 @@ static enum role string_role(const struct tc_envelope *e)
         [TC_CAPTURE_PROSE] = ROLE_PROSE,          [TC_CAPTURE_TEXT] = ROLE_KEPT,
         [TC_CAPTURE_DRAFT] = ROLE_MARK,
     };
-    int rule = rule_here(e);
-    return rule < 0 ? ROLE_KEPT : roles[e->rules[rule].capture];
+    int rule = tc_path_rule(&e->path);
+    return rule < 0 ? ROLE_KEPT : roles[e->path.rules[rule].capture];
 }
 
 static bool begin_capture(struct tc_envelope *e)
 {
-    int rule = rule_here(e);
-    e->text_rule = rule >= 0 && e->rules[rule].capture == TC_CAPTURE_TEXT ? rule : -1;
+    int rule = tc_path_rule(&e->path);
+    e->text_rule = rule >= 0 && e->path.rules[rule].capture == TC_CAPTURE_TEXT ? rule : -1;
     return e->text_rule < 0 || !e->texts[rule].size || capture(e, "; ", 2);
 }
 
@@ -214,7 +130,7 @@ static bool open_image(struct tc_envelope *e)
     struct tc_image *image = tc_calloc(sizeof(*image));
     if (!image)
         return fail(e, TC_ENVELOPE_NO_MEMORY);
-    bool in_scope = e->scope.depth && e->depth - e->scope.depth <= 1;
+    bool in_scope = e->scope.depth && e->path.depth - e->scope.depth <= 1;
     image->draft = in_scope && e->scope.draft;
     image->held = in_scope && !e->scope.draft;
     e->images[e->image_count++] = image;
@@ -420,24 +336,10 @@ static bool begins_address(const char *text, size_t size, bool whole)
 
 /* ---- drafts ---- */
 
-/* Is there a rule for drafts that ends in a field of the object to come? */
-static bool opens_scope(const struct tc_envelope *e)
-{
-    unsigned place = steps(e);
-    if (place >= TC_ENVELOPE_STEPS)
-        return false;
-    for (uint64_t rules = e->value_rules & all_rules(e); rules;) {
-        const struct tc_rule *rule = &e->rules[take_rule(&rules)];
-        if (rule->capture == TC_CAPTURE_DRAFT && rule->path[place] && !rule->path[place + 1])
-            return true;
-    }
-    return false;
-}
-
 /* The innermost object has a field that says so. */
 static void found_draft(struct tc_envelope *e)
 {
-    if (e->scope.depth == e->depth)
+    if (e->scope.depth == e->path.depth)
         e->scope.draft = true;
 }
 
@@ -456,7 +358,7 @@ static void release_images(struct tc_envelope *e, unsigned first, bool drafts)
 
 static void close_scope(struct tc_envelope *e)
 {
-    if (e->scope.depth != e->depth)
+    if (e->scope.depth != e->path.depth)
         return;
     release_images(e, e->scope.first, e->scope.draft);
     e->scope = e->outer_scope;
@@ -465,72 +367,9 @@ static void close_scope(struct tc_envelope *e)
 
 /* ---- data URLs ---- */
 
-#define DATA   UINT64_C(0x646174613a)       /* "data:" */
-#define BASE64 UINT64_C(0x3b6261736536342c) /* ";base64," */
-
-/* Has the head of a data URL of base64 just ended? */
-static bool payload_is_next(const struct tc_envelope *e)
-{
-    return e->head && e->recent == BASE64;
-}
-
-/* May the character be in a media type or its parameters (RFC 2045's token, and "/;=")? */
-static bool is_media_type(char character)
-{
-    return character > ' ' && character < '\x7f' && !strchr("()<>@,:\\\"[]?", character);
-}
-
 static bool is_space(char character)
 {
     return character == ' ' || character == '\n' || character == '\r' || character == '\t';
-}
-
-/* How pictures begin in base64, the slash percent-encoded too. */
-static const char *const first_characters[] = {"iVBO", "/9j/", "R0lG", "UklG", "%2F9", "%2f9"};
-enum { FIRST_CHARACTERS = 4 };
-
-static bool begins_base64(const char *text, size_t size)
-{
-    for (size_t i = 0; i < sizeof(first_characters) / sizeof(first_characters[0]); i++)
-        if (!memcmp(text, first_characters[i], size))
-            return true;
-    return false;
-}
-
-/*
- * Takes note of a character behind the head's comma that is no base64, and of those behind it: they
- * belong to a data URL if white space only is followed by the first characters of a picture. Those
- * are in `key`. Returns whether it may go on so.
- */
-static bool follow_gap(struct tc_envelope *e, char character)
-{
-    e->gap = true;
-    if (!e->key_size && is_space(character))
-        return true;
-    e->key[e->key_size++] = character;
-    return e->key_size <= FIRST_CHARACTERS && begins_base64(e->key, e->key_size);
-}
-
-/* Takes note of a character that was kept, in `kept` bytes. A colon is in no head but behind its
- * "data". */
-static void follow_head(struct tc_envelope *e, char character, size_t kept)
-{
-    bool inside = e->head && e->head < TC_ENVELOPE_HEAD;
-    bool behind = e->role == ROLE_PROSE && (e->gap || payload_is_next(e));
-    if (inside && behind && follow_gap(e, character)) {
-        e->head += (unsigned)kept;
-        return;
-    }
-    bool capital = character >= 'A' && character <= 'Z', next = payload_is_next(e);
-    e->recent = e->recent << 8 | (unsigned char)(capital ? character | 0x20 : character);
-    e->gap = false;
-    e->key_size = 0;
-    if ((e->recent & UINT64_C(0xffffffffff)) == DATA)
-        e->head = 5;
-    else if (inside && !next && (is_media_type(character) || e->recent == BASE64))
-        e->head += (unsigned)kept;
-    else
-        e->head = 0;
 }
 
 /* Keeps plain text: up to a colon, or one character of what may be a head. Returns how much. */
@@ -539,9 +378,9 @@ static size_t prose_span(struct tc_envelope *e, const char *bytes, size_t size)
     size_t taken = tc_scan_plain(bytes, size, ':');
     if (taken < size && bytes[taken] == ':')
         taken++;
-    size_t i = e->head || taken <= sizeof(e->recent) ? 0 : taken - sizeof(e->recent);
-    while (i < taken && !(i && (e->gap || payload_is_next(e)))) /* where a picture may begin */
-        follow_head(e, bytes[i++], 1);
+    size_t recent = sizeof(e->url.recent), i = e->url.head || taken <= recent ? 0 : taken - recent;
+    while (i < taken && !(i && tc_data_url_has_head(&e->url))) /* where a picture may begin */
+        tc_data_url_follow(&e->url, bytes[i++], 1, e->role == ROLE_PROSE);
     return keep(e, bytes, i) ? i : 0;
 }
 
@@ -551,10 +390,9 @@ static size_t prose_span(struct tc_envelope *e, const char *bytes, size_t size)
  */
 static bool open_payload(struct tc_envelope *e)
 {
-    unsigned first = e->key_size;
-    e->text.size -= e->head;
-    e->head = e->key_size = 0;
-    e->gap = false;
+    struct tc_data_url url = e->url;
+    e->url = (struct tc_data_url){.head = 0};
+    e->text.size -= url.head;
     if (e->role == ROLE_URL) {
         e->text.size--;
         return open_numbered_image(e);
@@ -562,8 +400,8 @@ static bool open_payload(struct tc_envelope *e)
     e->role = ROLE_IMAGE_IN_PROSE;
     if (!open_image(e))
         return false;
-    for (unsigned i = 0; i < first && e->role == ROLE_IMAGE_IN_PROSE; i++)
-        if (!image_char(e, e->key[i]))
+    for (unsigned i = 0; i < url.first_size && e->role == ROLE_IMAGE_IN_PROSE; i++)
+        if (!image_char(e, url.first[i]))
             return false;
     return true;
 }
@@ -578,20 +416,16 @@ static bool ends_payload(const struct tc_envelope *e, char next)
     bool padding_fits = e->base64.sextets >= 2 && e->base64.sextets + e->base64.padding < 4;
     if (next == '=' || (next == '%' && padding_fits)) /* which may be "%3D" */
         return !padding_fits;
-    bool may_go_on = next == '%' || is_space(next);
+    bool may_go_on = next == '%' || is_space(next); /* an escape, or the next line */
     return !may_go_on || end_here(e) != TC_END_MISSING;
 }
 
-/* Does the data URL whose head was just kept have a payload that begins with `next`? In prose a
- * dash is punctuation, and no picture that we know begins with one. */
+/* Does the data URL whose head was just kept have a payload that begins with `next`? */
 static bool begins_payload(const struct tc_envelope *e, char next)
 {
-    if (e->gap)
-        return e->key_size == FIRST_CHARACTERS;
-    if (!payload_is_next(e))
-        return false;
-    return e->role == ROLE_URL ? e->text.data[e->text.size - e->head - 1] == '"'
-                               : tc_base64_has((unsigned char)next) && next != '-';
+    if (e->role != ROLE_URL)
+        return tc_data_url_begins(&e->url, next);
+    return tc_data_url_has_head(&e->url) && e->text.data[e->text.size - e->url.head - 1] == '"';
 }
 
 /* Switches between text and picture in front of the string's next character, where one begins or
@@ -628,8 +462,7 @@ static bool begin_string(struct tc_envelope *e, enum role role)
     e->role = (unsigned char)role;
     e->surrogate = 0;
     e->key_size = 0;
-    e->recent = e->head = 0;
-    e->gap = false;
+    e->url = (struct tc_data_url){.head = 0};
     e->string_start = e->text.size;
     if (e->for_pictures && is_plain(e) && e->text.size > TC_ENVELOPE_BESIDE / 2)
         return drop_string(e);
@@ -685,7 +518,7 @@ static bool begin_address(struct tc_envelope *e)
     if (!keep_char(e, '"') || !keep(e, e->key, size))
         return false;
     for (unsigned i = 0; i < size; i++)
-        follow_head(e, e->key[i], 1);
+        tc_data_url_follow(&e->url, e->key[i], 1, false);
     return true;
 }
 
@@ -742,7 +575,7 @@ static bool string_point(struct tc_envelope *e, uint32_t point)
     if (point < 0x20 || point == '"' || point == '\\')
         size = escape_point(text, point);
     if (is_prose(e))
-        follow_head(e, character, size);
+        tc_data_url_follow(&e->url, character, size, e->role == ROLE_PROSE);
     return keep(e, text, size) && check_length(e);
 }
 
@@ -803,7 +636,7 @@ static void value_ended(struct tc_envelope *e)
 {
     e->text_rule = -1;
     e->muted = false;
-    e->state = e->depth ? AFTER : DONE;
+    e->state = e->path.depth ? AFTER : DONE;
 }
 
 /* The string that tells what its object is: "image_generation.partial_image". */
@@ -823,7 +656,7 @@ static bool end_string(struct tc_envelope *e)
     unsigned char role = e->role;
     if (role == ROLE_KEY) {
         e->state = COLON;
-        e->value_rules = e->key_size < TC_ENVELOPE_KEY ? matching(e, e->key, e->key_size) : 0;
+        tc_path_key(&e->path, e->key_size < TC_ENVELOPE_KEY ? e->key : NULL, e->key_size);
         return keep_char(e, '"');
     }
     if (role == ROLE_MARK)
@@ -985,9 +818,9 @@ static bool count_value(struct tc_envelope *e)
 /* A container opens: is it the outermost one that no rule leads into? */
 static void open_aside(struct tc_envelope *e)
 {
-    if (!e->for_pictures || e->aside_depth || (e->value_rules & all_rules(e)) || !e->depth)
+    if (!e->for_pictures || e->aside_depth || tc_path_is_named(&e->path) || !e->path.depth)
         return;
-    e->aside_depth = e->depth + 1;
+    e->aside_depth = e->path.depth + 1;
     e->aside_start = e->text.size;
     e->aside_values = e->values;
 }
@@ -995,8 +828,8 @@ static void open_aside(struct tc_envelope *e)
 /* One closes; its bracket is not kept where null stands for it. Returns whether it does. */
 static bool close_aside(struct tc_envelope *e)
 {
-    bool dropped = e->silent && e->aside_depth == e->depth;
-    if (e->aside_depth != e->depth)
+    bool dropped = e->silent && e->aside_depth == e->path.depth;
+    if (e->aside_depth != e->path.depth)
         return false;
     e->aside_depth = 0;
     if (dropped)
@@ -1005,41 +838,28 @@ static bool close_aside(struct tc_envelope *e)
     return dropped;
 }
 
-/* The rules of the elements of the list that is open. */
-static uint64_t element_rules(const struct tc_envelope *e)
-{
-    return e->in_list && e->depth == 1 ? all_rules(e) : matching(e, NULL, 0);
-}
-
 static bool open_container(struct tc_envelope *e, bool object)
 {
-    if (e->depth == TC_ENVELOPE_DEPTH)
-        return fail(e, TC_ENVELOPE_TOO_DEEP);
-    bool scope = object && opens_scope(e);
+    bool scope = object && tc_path_has_field(&e->path, TC_CAPTURE_DRAFT);
     open_aside(e);
-    if (!e->depth && !object)
-        e->in_list = true;
-    if (e->depth < sizeof(e->levels) / sizeof(e->levels[0]))
-        e->levels[e->depth] = e->value_rules;
-    note_kind(e, ++e->depth, object);
+    if (!tc_path_open(&e->path, object))
+        return fail(e, TC_ENVELOPE_TOO_DEEP);
     if (scope) {
         e->outer_scope = e->scope;
-        e->scope = (struct tc_draft_scope){e->depth, e->image_count, false};
+        e->scope = (struct tc_draft_scope){e->path.depth, e->image_count, false};
     }
     e->state = object ? FIRST_KEY : FIRST_VALUE;
     e->text_rule = -1;
-    if (!object)
-        e->value_rules = element_rules(e);
     return keep_char(e, object ? '{' : '[');
 }
 
 static bool close_container(struct tc_envelope *e, char character)
 {
-    if (character != (is_object(e, e->depth) ? '}' : ']'))
+    if (character != (tc_path_in_object(&e->path) ? '}' : ']'))
         return fail(e, TC_ENVELOPE_NOT_JSON);
     close_scope(e);
     bool dropped = close_aside(e);
-    e->depth--;
+    tc_path_close(&e->path);
     value_ended(e);
     return dropped || keep_char(e, character);
 }
@@ -1090,10 +910,10 @@ static bool on_after(struct tc_envelope *e, char character)
 {
     if (character != ',')
         return close_container(e, character);
-    bool object = is_object(e, e->depth);
+    bool object = tc_path_in_object(&e->path);
     e->state = object ? KEY : VALUE;
     if (!object)
-        e->value_rules = element_rules(e);
+        tc_path_element(&e->path);
     return keep_char(e, ',');
 }
 
@@ -1180,8 +1000,7 @@ static void free_image(struct tc_envelope *e, unsigned index)
 static void begin_document(struct tc_envelope *e)
 {
     e->state = VALUE;
-    e->in_list = false;
-    e->value_rules = all_rules(e);
+    tc_path_begin(&e->path, e->path.rules, e->path.rule_count);
     e->text_rule = -1;
 }
 
@@ -1278,8 +1097,8 @@ static bool feed_run(struct tc_envelope *e, const struct tc_run *run, size_t *do
 void tc_envelope_init(struct tc_envelope *e, const struct tc_rule *rules, unsigned count)
 {
     memset(e, 0, sizeof(*e));
-    e->rules = rules;
-    e->rule_count = count;
+    e->path.rules = rules;
+    e->path.rule_count = count;
     begin_document(e);
 }
 
@@ -1287,7 +1106,7 @@ void tc_envelope_reset(struct tc_envelope *e)
 {
     struct tc_envelope old = *e;
     tc_envelope_free(e);
-    tc_envelope_init(e, old.rules, old.rule_count);
+    tc_envelope_init(e, old.path.rules, old.path.rule_count);
     e->spare = old.spare;
     e->streaming = old.streaming;
     e->for_pictures = old.for_pictures;
@@ -1351,7 +1170,7 @@ void tc_envelope_describe(const struct tc_envelope *e, char *text, size_t size)
         snprintf(text, size, "the answer has something behind its end (byte %llu)", at);
         break;
     case TC_ENVELOPE_TOO_DEEP:
-        snprintf(text, size, "the answer nests deeper than %d (byte %llu)", TC_ENVELOPE_DEPTH, at);
+        snprintf(text, size, "the answer nests deeper than %d (byte %llu)", TC_PATH_DEPTH, at);
         break;
     case TC_ENVELOPE_TOO_LARGE:
         snprintf(text, size, "the answer has more than %d MiB beside its images",
@@ -1381,7 +1200,7 @@ void tc_envelope_drop_image(struct tc_envelope *e, unsigned index)
 void tc_envelope_free(struct tc_envelope *e)
 {
     tc_buffer_free(&e->text);
-    for (unsigned i = 0; i < TC_ENVELOPE_RULES; i++)
+    for (unsigned i = 0; i < TC_PATH_RULES; i++)
         tc_buffer_free(&e->texts[i]);
     for (unsigned i = 0; i < e->image_count; i++)
         free_image(e, i);

@@ -10,11 +10,10 @@
  * What stands around the document is framing.h's. The envelope of a stream of events is the list of
  * its documents, and that of a bare picture is {"data":[{"b64_json":1}]}.
  *
- * A data URL is "data:", what RFC 2045 allows in a media type and its parameters, and ";base64,",
- * in capital or small letters, and all that in at most TC_ENVELOPE_HEAD characters. Its base64 may
- * be percent-encoded, and in lines. One whose base64 is of no character at all is kept. Inside
- * prose, white space ends the base64 once the picture's file has ended, or where its type is not
- * known; white space or '%' right behind the comma needs the first characters of a type we know.
+ * The base64 of a data URL (data_url.h) may be percent-encoded, and in lines. One whose base64 is
+ * of no character at all is kept. Inside prose, white space ends the base64 once the picture's file
+ * has ended, or where its type is not known; white space or '%' right behind the comma needs the
+ * first characters of a type we know.
  *
  * A picture whose base64 is wrong, or whose file ends too early, is no error of the document: it is
  * told with the picture, and the scan goes on.
@@ -32,20 +31,18 @@
 
 #include "base64.h"
 #include "buffer.h"
+#include "data_url.h"
 #include "framing.h"
 #include "image.h"
+#include "path.h"
 
 enum {
-    TC_ENVELOPE_DEPTH = 1000,     /* containers inside each other */
     TC_ENVELOPE_SIZE = 4 << 20,   /* bytes of envelope, where no pictures are wanted */
     TC_ENVELOPE_BESIDE = 1 << 20, /* bytes of it beside pictures, which are not counted */
     TC_ENVELOPE_VALUES = 8192,    /* values beside pictures, those that are dropped not counted */
     TC_ENVELOPE_ASIDE_VALUES = 1024, /* values of a container that no rule leads into */
     TC_ENVELOPE_IMAGES = 64,         /* pictures in one answer */
-    TC_ENVELOPE_RULES = 40,          /* rules of one scanner: at most the bits of a set of them */
-    TC_ENVELOPE_STEPS = 8,           /* of a rule's path */
     TC_ENVELOPE_KEY = 64,            /* a key of so many bytes matches nothing */
-    TC_ENVELOPE_HEAD = 128,          /* characters of a data URL up to its comma */
     TC_ENVELOPE_TEXT = 64 * 1024,    /* bytes of a captured text; more is cut */
     TC_ENVELOPE_STRING = 64 * 1024,  /* bytes of a string or such a container */
     TC_ENVELOPE_SPARE = 16 << 20     /* bytes of a picture whose buffer is kept for the next one */
@@ -63,26 +60,6 @@ enum tc_envelope_error {
     TC_ENVELOPE_NO_MEMORY
 };
 
-/* What becomes of the value at a rule's path. */
-enum tc_capture {
-    TC_CAPTURE_BASE64,   /* a string is a picture, in base64 or as a data URL; "" and the address of
-                          * a picture ("https:...") are kept */
-    TC_CAPTURE_DATA_URL, /* a string that is a data URL of base64 is a picture; others are kept */
-    TC_CAPTURE_PROSE,    /* a string is kept without the data URLs of base64 that are inside */
-    TC_CAPTURE_TEXT,     /* kept in the envelope, and a copy, unescaped, in `texts` */
-    TC_CAPTURE_DRAFT     /* true, or a string with "partial" in it: the pictures of the object that
-                          * has this field, or of an object in it, are drafts */
-};
-
-/*
- * A place in a document: keys from the root on, "[]" for any element of a list, and NULL. A key may
- * be several, "message|delta". Of a document that is a list, each element is a root.
- */
-struct tc_rule {
-    enum tc_capture capture;
-    const char *path[TC_ENVELOPE_STEPS + 1];
-};
-
 /* An object that may turn out to hold drafts. */
 struct tc_draft_scope {
     unsigned depth; /* containers open inside it, itself included; 0: there is none */
@@ -92,7 +69,7 @@ struct tc_draft_scope {
 
 struct tc_envelope {
     struct tc_buffer text;                       /* the envelope so far: JSON */
-    struct tc_buffer texts[TC_ENVELOPE_RULES];   /* of TC_CAPTURE_TEXT, by rule; joined with "; " */
+    struct tc_buffer texts[TC_PATH_RULES];       /* of TC_CAPTURE_TEXT, by rule; joined with "; " */
     struct tc_image *images[TC_ENVELOPE_IMAGES]; /* by number less one; NULL: dropped */
     unsigned image_count;
     enum tc_envelope_error error;
@@ -107,8 +84,8 @@ struct tc_envelope {
     /* The scanner's own: */
     uint64_t steps; /* that it took: its time goes into them more than into bytes */
     struct tc_framing framing;
-    const struct tc_rule *rules;
-    unsigned rule_count;
+    struct tc_path path;      /* where in the document it is */
+    struct tc_data_url url;   /* in the string under way */
     unsigned documents;       /* of a stream of events, those that have begun */
     bool new_line;            /* and nothing of its line has come: a document may begin with it */
     size_t document_start;    /* where in `text` the last one begins */
@@ -117,10 +94,7 @@ struct tc_envelope {
     unsigned char state;
     unsigned char role;     /* what the string under way is: key, kept, picture, ... */
     bool muted;             /* the number under way is where a picture's number could be */
-    bool in_list;           /* the document is a list of documents */
     int text_rule;          /* the rule that captures the value under way, or -1 */
-    unsigned depth;         /* containers open */
-    uint64_t value_rules;   /* rules whose path leads to the value to come */
     const char *literal;    /* what is still to come of true, false, null */
     size_t string_start;    /* where in `text` the string under way begins */
     bool silent;            /* inside a container for which null stands */
@@ -132,20 +106,15 @@ struct tc_envelope {
     unsigned escape_digits; /* hex digits seen of a \u escape */
     uint32_t escape;        /* their value */
     uint32_t surrogate;     /* a high one that waits for its low one, or 0 */
-    uint64_t recent;        /* the last characters of prose or URL, small letters, 8 bits each */
-    unsigned head;          /* bytes of what may be the head of a data URL, or 0 */
-    bool gap;               /* of it, white space or '%' behind the comma */
     unsigned percent;       /* digits that a percent escape still needs */
     unsigned char percent_value;
     unsigned key_size;
     char key[TC_ENVELOPE_KEY];
     struct tc_base64 base64;
     struct tc_draft_scope scope, outer_scope;
-    uint64_t levels[TC_ENVELOPE_STEPS + 2]; /* of the outermost containers: rules that lead there */
-    unsigned char objects[TC_ENVELOPE_DEPTH / 8 + 1]; /* per container a bit: it is no list */
 };
 
-/* Begins. `rules` (at most TC_ENVELOPE_RULES) must stay where they are. */
+/* Begins. `rules` (at most TC_PATH_RULES) must stay where they are. */
 void tc_envelope_init(struct tc_envelope *envelope, const struct tc_rule *rules, unsigned count);
 
 /* Begins again with the same rules and settings. */

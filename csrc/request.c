@@ -524,7 +524,7 @@ static void begin_body(struct tc_request *request)
 {
     curl_off_t length = 0;
     if (!is_success(request)) /* a refusal has no pictures */
-        request->envelope.rule_count = TC_FAILURE_RULES;
+        request->envelope.path.rule_count = TC_FAILURE_RULES;
     if (!request->encoded)
         curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     request->expected = length > 0 ? (uint64_t)length : 0;
@@ -844,7 +844,7 @@ static void set_callbacks(CURL *easy, struct tc_request *request)
 /* Forgets the last attempt's answer. */
 static void begin_attempt(struct tc_request *request)
 {
-    request->envelope.rule_count = request->rule_count;
+    request->envelope.path.rule_count = request->rule_count;
     tc_envelope_reset(&request->envelope);
     request->was_maybe_billed = request->was_maybe_billed || request->failure.maybe_billed;
     memset(&request->failure, 0, sizeof(request->failure));

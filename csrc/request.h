@@ -87,7 +87,7 @@ enum {
                                      * bench/README.md */
     TC_HEAD_SIZE = 4096,          /* bytes of a body that are kept for whoever looks at an error */
     TC_HEADERS_SIZE = 256 * 1024, /* bytes of headers in one answer; more end the request */
-    TC_RULES = TC_ENVELOPE_RULES
+    TC_RULES = TC_PATH_RULES
 };
 
 struct tc_request {

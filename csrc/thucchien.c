@@ -167,7 +167,7 @@ static void open_json(lua_State *L)
     set_json(L, "decode_invalid_numbers", 0, 0);
     set_json(L, "encode_keep_buffer", 0, 0);
     set_json(L, "encode_escape_forward_slash", 0, 0);
-    set_json(L, "decode_max_depth", TC_ENVELOPE_DEPTH + 1, 1);
+    set_json(L, "decode_max_depth", TC_PATH_DEPTH + 1, 1);
     measure_json(L);
     lua_setfield(L, LUA_REGISTRYINDEX, JSON);
 }

@@ -184,7 +184,7 @@ static const char *difference(const struct tc_envelope *one, const struct tc_env
         return "the position";
     if (!same_buffer(&one->text, &other->text))
         return "the envelope";
-    for (unsigned i = 0; i < TC_ENVELOPE_RULES; i++)
+    for (unsigned i = 0; i < TC_PATH_RULES; i++)
         if (!same_buffer(&one->texts[i], &other->texts[i]))
             return "a captured text";
     if (one->image_count != other->image_count)
@@ -1523,14 +1523,14 @@ static void test_depth(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(pairs); i++) {
         tc_envelope_init(&e, rules, RULES);
-        feed_times(&e, pairs[i][0], TC_ENVELOPE_DEPTH);
+        feed_times(&e, pairs[i][0], TC_PATH_DEPTH);
         feed_times(&e, i ? "1" : "", 1);
-        feed_times(&e, pairs[i][1], TC_ENVELOPE_DEPTH);
+        feed_times(&e, pairs[i][1], TC_PATH_DEPTH);
         assert_true(tc_envelope_finish(&e));
         tc_envelope_free(&e);
 
         tc_envelope_init(&e, rules, RULES);
-        feed_times(&e, pairs[i][0], TC_ENVELOPE_DEPTH);
+        feed_times(&e, pairs[i][0], TC_PATH_DEPTH);
         uint64_t position = e.position;
         assert_int_equal(e.error, TC_ENVELOPE_OK);
         feed_times(&e, pairs[i][0], 1);
@@ -1672,16 +1672,16 @@ static void test_long_captured_text(void **state)
 /* All the rules that there may be, the last of them in use; and none at all. */
 static void test_number_of_rules(void **state)
 {
-    struct tc_rule many[TC_ENVELOPE_RULES];
+    struct tc_rule many[TC_PATH_RULES];
     struct tc_envelope e;
     (void)state;
-    for (unsigned i = 0; i < TC_ENVELOPE_RULES; i++)
+    for (unsigned i = 0; i < TC_PATH_RULES; i++)
         many[i] = (struct tc_rule){TC_CAPTURE_TEXT, {"other"}};
-    many[TC_ENVELOPE_RULES - 1].path[0] = "this";
-    tc_envelope_init(&e, many, TC_ENVELOPE_RULES);
+    many[TC_PATH_RULES - 1].path[0] = "this";
+    tc_envelope_init(&e, many, TC_PATH_RULES);
     feed_times(&e, "{\"this\":\"x\",\"other\":2}", 1);
     assert_true(tc_envelope_finish(&e));
-    expect_buffer("last rule", "text", &e.texts[TC_ENVELOPE_RULES - 1], "x", 1);
+    expect_buffer("last rule", "text", &e.texts[TC_PATH_RULES - 1], "x", 1);
     expect_buffer("first rule", "text", &e.texts[0], "2", 1);
     tc_envelope_free(&e);
 

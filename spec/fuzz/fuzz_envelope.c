@@ -127,7 +127,7 @@ static void compare(const struct tc_envelope *one, const struct tc_envelope *oth
     CLAIM(one->error == other->error);
     CLAIM(one->position == other->position);
     compare_buffers(&one->text, &other->text);
-    for (unsigned i = 0; i < TC_ENVELOPE_RULES; i++)
+    for (unsigned i = 0; i < TC_PATH_RULES; i++)
         compare_buffers(&one->texts[i], &other->texts[i]);
     CLAIM(one->image_count == other->image_count);
     for (unsigned i = 0; i < one->image_count; i++)

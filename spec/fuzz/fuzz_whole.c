@@ -97,7 +97,7 @@ static unsigned step_along(lua_State *L, unsigned set, unsigned place, int key)
     size_t size = 2;
     const char *text = lua_type(L, key) == LUA_TNUMBER ? NULL : lua_tolstring(L, key, &size);
     unsigned matched = 0;
-    for (unsigned i = 0; i < RULES && place < TC_ENVELOPE_STEPS; i++) {
+    for (unsigned i = 0; i < RULES && place < TC_PATH_STEPS; i++) {
         const char *wanted = rules[i].path[place];
         if (!(set >> i & 1) || !wanted || !text != !strcmp(wanted, "[]"))
             continue;

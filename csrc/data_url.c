@@ -1,0 +1,76 @@
+/*
+ * Where a data URL's base64 begins: see data_url.h.
+ */
+#include "data_url.h"
+
+#include "base64.h"
+
+#include <string.h>
+
+#define DATA   UINT64_C(0x646174613a)       /* "data:" */
+#define BASE64 UINT64_C(0x3b6261736536342c) /* ";base64," */
+
+bool tc_data_url_has_head(const struct tc_data_url *url)
+{
+    return url->gap || (url->head && url->recent == BASE64);
+}
+
+/* May the character be in a media type or its parameters (RFC 2045's token, and "/;=")? */
+static bool is_media_type(char character)
+{
+    return character > ' ' && character < '\x7f' && !strchr("()<>@,:\\\"[]?", character);
+}
+
+static bool is_space(char character)
+{
+    return character == ' ' || character == '\n' || character == '\r' || character == '\t';
+}
+
+/* How pictures begin in base64, the slash percent-encoded too. */
+static bool begins_picture(const char *text, size_t size)
+{
+    static const char *const beginnings[] = {"iVBO", "/9j/", "R0lG", "UklG", "%2F9", "%2f9"};
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
+        if (!memcmp(text, beginnings[i], size))
+            return true;
+    return false;
+}
+
+/* A character behind the head's comma that is no base64, or one behind that: they belong to the URL
+ * if it is white space, and then the first characters of a picture. Returns whether it may be. */
+static bool follow_gap(struct tc_data_url *url, char character)
+{
+    url->gap = true;
+    if (!url->first_size && is_space(character))
+        return true;
+    if (url->first_size == TC_DATA_URL_FIRST)
+        return false;
+    url->first[url->first_size++] = character;
+    return begins_picture(url->first, url->first_size);
+}
+
+void tc_data_url_follow(struct tc_data_url *url, char character, size_t kept, bool in_prose)
+{
+    bool inside = url->head && url->head < TC_DATA_URL_HEAD, next = tc_data_url_has_head(url);
+    if (inside && next && in_prose && follow_gap(url, character)) {
+        url->head += (unsigned)kept;
+        return;
+    }
+    bool capital = character >= 'A' && character <= 'Z';
+    url->recent = url->recent << 8 | (unsigned char)(capital ? character | 0x20 : character);
+    url->gap = false;
+    url->first_size = 0;
+    if ((url->recent & UINT64_C(0xffffffffff)) == DATA)
+        url->head = 5;
+    else if (inside && !next && (is_media_type(character) || url->recent == BASE64))
+        url->head += (unsigned)kept; /* a colon is in no head but behind its "data" */
+    else
+        url->head = 0;
+}
+
+bool tc_data_url_begins(const struct tc_data_url *url, char next)
+{
+    if (url->gap)
+        return url->first_size == TC_DATA_URL_FIRST;
+    return tc_data_url_has_head(url) && tc_base64_has((unsigned char)next) && next != '-';
+}
