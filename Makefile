@@ -163,7 +163,7 @@ endef
 $(eval $(call deps_rule,build,build))
 $(eval $(call deps_rule,demo,build run emulator))
 $(eval $(call deps_rule,test,build run emulator test))
-$(eval $(call deps_rule,test-all,build run emulator test all-luas nginx tinyproxy squid))
+$(eval $(call deps_rule,test-all,build run emulator test all-luas nginx tinyproxy squid texlua))
 $(eval $(call deps_rule,lint,build lint))
 $(eval $(call deps_rule,fuzz,build fuzz))
 $(eval $(call deps_rule,neon,neon))

@@ -33,7 +33,8 @@ packages() {
         libcurl4-openssl-dev|libcurl4-gnutls-dev|libcurl4-nss-dev" ;;
     run) echo "$(interpreter "$lua") lua-cjson lua-argparse ca-certificates" ;;
     emulator) echo "$(interpreter luajit) lua-cjson lua-argparse lua-cqueues lua-luaossl lua-zlib" ;;
-    test) echo "lua-busted libcmocka-dev curl openssl liblua5.4-dev lua-cjson lua-luv lua-cqueues lua-http" ;;
+    test) echo "lua-busted libcmocka-dev curl openssl liblua5.4-dev lua-cjson lua-luv lua-cqueues lua-http
+        locales" ;;
     fuzz) echo "clang libclang-rt-dev liblua5.4-dev lua-cjson" ;;
     all-luas) for lua in $LUAS; do echo "$(interpreter "$lua") $(lua_headers "$lua")"; done ;;
     lint) echo "lua-check clang-format clang-tidy binutils" ;;
@@ -43,6 +44,7 @@ packages() {
         fonts-dejavu-core" ;;
     tinyproxy) echo "tinyproxy bash" ;;
     squid) echo "squid openssl" ;;
+    texlua) echo texlive-binaries ;;
     nvim) echo "neovim python3-venv tmux" ;;
     nginx) echo "nginx-light|nginx|nginx-core|nginx-full|nginx-extras openssl python3" ;;
     roots) echo "debootstrap util-linux git" ;;
@@ -97,6 +99,8 @@ found() {
     lua-cqueues) has_module "$LUA" cqueues ;;
     python3-venv) python3 -c 'import venv, ensurepip' ;;
     squid) PATH=$PATH:/usr/sbin command -v squid ;;
+    texlive-binaries) command -v texlua ;;
+    locales) : ;; # without them some specs are pending
     nginx-light) PATH=$PATH:/usr/sbin command -v nginx ;;
     lua-socket) has_module "$LUA" socket.http ;;
     python3-requests) python3 -c 'import requests' ;;

@@ -18,13 +18,37 @@
 #define TC_ERROR   "thucchien.error"
 #define TC_IMAGE   "thucchien.image"
 
-/* ---- thucchien.c ---- */
+/* ---- lua_host.c: the process and the state that we are loaded into ---- */
 
-/* Pushes the function `name` of our own lua-cjson instance. */
+/*
+ * Keeps this library, and libcurl with it, in memory to the process's end. lua_close would unload
+ * them, while a resolver thread of libcurl's may still run its code.
+ */
+void tc_host_pin(void);
+
+/* Pushes the field `name` of a global table, or, with NULL, the global itself; nil where there is
+ * none. No metatable is asked: some raise for what was not declared. */
+void tc_push_field_of_global(lua_State *L, const char *global, const char *name);
+
+/* Pushes what require has loaded as `name`, or nil. */
+void tc_push_loaded(lua_State *L, const char *name);
+
+/* Finds the JSON that tc_push_json hands out: lua-cjson, where it is there and its calls do not go
+ * astray; else our own. */
+void tc_host_open_json(lua_State *L);
+
+/* Pushes "encode" or "decode": a function that returns nil and a message where it fails. */
 void tc_push_json(lua_State *L, const char *name);
 
-/* The largest whole number that our lua-cjson writes with all its digits. */
+/* The largest whole number that is written with all its digits. */
 double tc_json_exact(lua_State *L);
+
+/* ---- lua_json.c: our own ---- */
+
+int tc_json_encode(lua_State *L);
+int tc_json_decode(lua_State *L);
+
+/* ---- thucchien.c ---- */
 
 /* Makes the metatable `name` with `metamethods`, and `methods` in its __index, and pops it. */
 void tc_register_class(lua_State *L, const char *name, const luaL_Reg *metamethods,

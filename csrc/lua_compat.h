@@ -25,6 +25,12 @@
 #define tc_rawlen(L, index) lua_objlen(L, index)
 #endif
 
+#if LUA_VERSION_NUM >= 502
+#define tc_pushglobals(L) lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS)
+#else
+#define tc_pushglobals(L) lua_pushvalue(L, LUA_GLOBALSINDEX)
+#endif
+
 /* Resumes a coroutine; `results` gets how many values it left on its stack. */
 #if LUA_VERSION_NUM >= 504
 #define tc_resume(thread, from, count, results) lua_resume(thread, from, count, results)

@@ -1135,7 +1135,11 @@ static void register_await(lua_State *L)
 {
     luaL_getmetatable(L, TC_REQUEST);
     lua_getfield(L, -1, "__index");
-    lua_getglobal(L, "coroutine");
+    tc_push_loaded(L, "coroutine");
+    if (!lua_istable(L, -1)) {
+        lua_pop(L, 1);
+        tc_push_field_of_global(L, "coroutine", NULL);
+    }
     if (!lua_istable(L, -1) || luaL_loadbuffer(L, await_code, sizeof(await_code) - 1, "=await"))
         luaL_error(L, "thucchien needs Lua's coroutine library");
     lua_getfield(L, -2, "running");

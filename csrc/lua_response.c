@@ -18,7 +18,7 @@ void tc_tidy(lua_State *L, int table)
             continue;
         }
         double value = lua_tonumber(L, -1);
-        if (lua_isuserdata(L, -1)) /* light: lua-cjson's null; full: vim.NIL, Neovim's */
+        if (lua_isuserdata(L, -1)) /* null */
             lua_pushnil(L);
         else if (lua_type(L, -1) == LUA_TNUMBER && tc_is_whole(value))
             tc_pushwhole(L, value);

@@ -5,7 +5,7 @@
 //     ./host "a bridge in fog" bridge          saves bridge.png
 //     ./host script.lua [argument...]          a script, with a function `frame` or without
 //
-// The module needs cjson; here the Lua inside finds it where it is installed.
+// The module takes lua-cjson if the Lua inside finds it.
 #define _POSIX_C_SOURCE 200809L
 
 #include <lauxlib.h>

@@ -11,6 +11,8 @@
 
 local cli = {}
 
+local jit = rawget(_G, "jit") -- a strict _G raises for what it has not
+
 -- Formats that a picture may turn out to have; the first is the likeliest.
 local EXTENSIONS = { "png", "jpg", "webp", "gif" }
 

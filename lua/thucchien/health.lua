@@ -39,7 +39,6 @@ local function check_module()
     end
     ok(("%s from %s"):format(thucchien._VERSION, module_file() or "inside Neovim"))
     ok(thucchien.libcurl or "libcurl, of an unknown version")
-    ok("lua-cjson " .. tostring(vim.json._VERSION) .. ", Neovim's own")
     return thucchien
 end
 

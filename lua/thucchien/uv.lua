@@ -9,6 +9,7 @@
 
 local adapter = {}
 
+local vim = rawget(_G, "vim") -- a strict _G raises for what it has not
 local TICK = 5 -- milliseconds between two looks at the sockets that are to become writable
 
 local function find_uv()
