@@ -101,7 +101,7 @@ $(MODULE): $(OBJECTS)
 $(OUT)/obj/%.o: csrc/%.c | deps-build
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC $@")
-	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) -DTC_MODULE -MMD -MP -c -o $@ $<
 
 c-tests: $(C_TESTS)
 

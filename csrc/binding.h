@@ -20,6 +20,10 @@
 
 /* ---- lua_host.c: the process and the state that we are loaded into ---- */
 
+/* Raises unless this is the Lua that the module was built for. Asks nothing of it but luaL_error.
+ */
+void tc_host_check_lua(lua_State *L);
+
 /*
  * Keeps this library, and libcurl with it, in memory to the process's end. lua_close would unload
  * them, while a resolver thread of libcurl's may still run its code.

@@ -5,6 +5,14 @@
 #ifndef TC_LUA_COMPAT_H
 #define TC_LUA_COMPAT_H
 
+/* In a module Lua's functions may be absent: another Lua than the one it was built for has loaded
+ * it. It shall get as far as saying so. */
+#if defined(TC_MODULE) && defined(__ELF__) && defined(__GNUC__)
+#include <luaconf.h>
+#undef LUA_API
+#define LUA_API extern __attribute__((weak))
+#endif
+
 #include <lauxlib.h>
 #include <lua.h>
 

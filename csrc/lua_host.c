@@ -42,6 +42,51 @@ void tc_host_pin(void)
 #endif
 }
 
+/* ---- which Lua ---- */
+
+#ifdef TC_MODULE
+
+struct lua {
+    const char *symbol; /* which only this one has of those behind it */
+    int version;
+    const char *name;
+};
+
+/* By what each exports, as little else can be asked of a Lua that may be any. */
+static const struct lua *running_lua(void)
+{
+    static const struct lua luas[] = {
+        {"luaJIT_setmode", 501, "LuaJIT"},     {"lua_numbertocstring", 505, "Lua 5.5"},
+        {"lua_newuserdatauv", 504, "Lua 5.4"}, {"lua_rotate", 503, "Lua 5.3"},
+        {"lua_callk", 502, "Lua 5.2"},         {"lua_objlen", 501, "Lua 5.1"},
+    };
+    for (size_t i = 0; i < sizeof(luas) / sizeof(luas[0]); i++)
+        if (exports(luas[i].symbol))
+            return &luas[i];
+    return NULL;
+}
+
+void tc_host_check_lua(lua_State *L)
+{
+    static const char *const built = LUA_VERSION_NUM == 501   ? "Lua 5.1 or LuaJIT"
+                                     : LUA_VERSION_NUM == 502 ? "Lua 5.2"
+                                     : LUA_VERSION_NUM == 503 ? "Lua 5.3"
+                                     : LUA_VERSION_NUM == 504 ? "Lua 5.4"
+                                                              : "Lua 5.5";
+    const struct lua *lua = running_lua();
+    if (lua && lua->version != LUA_VERSION_NUM)
+        luaL_error(L, "thucchien: built for %s, this is %s", built, lua->name);
+}
+
+#else
+
+void tc_host_check_lua(lua_State *L)
+{
+    (void)L; /* compiled into a program, with the headers of its own Lua */
+}
+
+#endif
+
 /* ---- the environment ---- */
 
 /* Replaces the value on top by its field `name`, looked at raw; by nil where it is no table. */

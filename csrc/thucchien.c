@@ -49,6 +49,7 @@ int luaopen_thucchien(lua_State *L)
         {NULL, NULL},
     };
     char libcurl[256];
+    tc_host_check_lua(L); /* before anything that this Lua may not have */
     tc_host_pin();
     tc_host_open_json(L);
     tc_register_failure(L);

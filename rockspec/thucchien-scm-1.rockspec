@@ -73,6 +73,7 @@ build = {
             "csrc/wait.c",
             "csrc/writer.c",
          },
+         defines = { "TC_MODULE" },
          libraries = { "curl" },
          incdirs = { "$(CURL_INCDIR)" },
          libdirs = { "$(CURL_LIBDIR)" },

@@ -274,3 +274,29 @@ describe("a sandbox", function()
         end
     end)
 end)
+
+describe("another Lua than the one it was built for", function()
+    it("is told which it is", function()
+        local template, built = module_template(), jit and "Lua 5.1 or LuaJIT" or _VERSION
+        if built == "Lua 5.1" then
+            built = "Lua 5.1 or LuaJIT"
+        end
+        local tried = 0
+        for lua, name in pairs { ["lua5.1"] = "Lua 5.1", ["lua5.2"] = "Lua 5.2", ["lua5.3"] = "Lua 5.3", ["lua5.4"] = "Lua 5.4",
+            luajit = "LuaJIT", texlua = "Lua 5.3" } do
+            if has(lua) and not built:find(name, 1, true) then
+                local printed = run(([[
+                    package.cpath = %q .. ";" .. package.cpath
+                    print(select(2, pcall(require, "thucchien")))
+                ]]):format(template), nil, lua)
+                if not printed:find("ASan runtime", 1, true) then -- which another Lua has not
+                    tried = tried + 1
+                    assert.equal(("thucchien: built for %s, this is %s"):format(built, name), printed)
+                end
+            end
+        end
+        if tried == 0 then
+            pending "there is no other Lua"
+        end
+    end)
+end)
