@@ -68,14 +68,16 @@ enum place {
 const struct tc_rule tc_failure_rules[] = {
     [RAW] = {TC_CAPTURE_TEXT, {"error", "metadata", "raw"}},
     [ERROR_MESSAGE] = {TC_CAPTURE_TEXT,
-                       {"error|Error|fault", "message|Message|msg|faultstring|detail"}},
+                       {"error|Error|fault",
+                        "message|Message|msg|faultstring|detail|description|error"}},
     [CHOICE_MESSAGE] = {TC_CAPTURE_TEXT, {"choices", "[]", "error", "message"}},
     [ERROR] = {TC_CAPTURE_TEXT, {"error"}},
     [OTHER_ERROR] = {TC_CAPTURE_TEXT, {"errors|Error|fault|err"}},
     [LIST_MESSAGE] = {TC_CAPTURE_TEXT,
                       {"errors|detail|details", "[]", "message|msg|detail|title|error"}},
-    [LIST] = {TC_CAPTURE_TEXT, {"errors|detail", "[]"}},
-    [DETAIL_MESSAGE] = {TC_CAPTURE_TEXT, {"detail|details|errors", "error|message|msg|reason"}},
+    [LIST] = {TC_CAPTURE_TEXT, {"errors|detail|message|messages", "[]"}},
+    [DETAIL_MESSAGE] = {TC_CAPTURE_TEXT,
+                        {"detail|details|errors|data|result", "error|message|msg|reason"}},
     [DETAIL] = {TC_CAPTURE_TEXT, {"detail|details"}},
     [NESTED_MESSAGE] = {TC_CAPTURE_TEXT,
                         {"ResponseMetadata|Response|detail|error|data", "Error|error",
@@ -331,7 +333,9 @@ static void join_message(struct tc_problem *problem, const struct tc_buffer *tex
 {
     char more[1024];
     size_t used = strlen(problem->message);
-    if (*text_of(texts, MESSAGE, more, sizeof(more)) && strcmp(more, problem->message) != 0)
+    if (!*text_of(texts, MESSAGE, more, sizeof(more)))
+        text_of(texts, LIST, more, sizeof(more));
+    if (*more && strcmp(more, problem->message) != 0)
         snprintf(problem->message + used, sizeof(problem->message) - used, ": %s", more);
 }
 

@@ -175,6 +175,39 @@ static const struct sign general_signs[] = {
     {"invalid", TC_INVALID_REQUEST, "change the params"},
 };
 
+/* Is one of the phrases in `words`? */
+static bool says(const char *words, const char *const *phrases, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strstr(words, phrases[i]))
+            return true;
+    return false;
+}
+
+/* Is a status from `first` to `last` named behind a "code" in `words`: "code": 500, error code:
+ * 502? */
+static bool names_status(const char *words, long first, long last)
+{
+    for (const char *at = words; (at = strstr(at, "code")) != NULL;) {
+        at += strlen("code");
+        const char *number = at + strspn(at, " \"'\\:=");
+        if (number == at || strspn(number, "0123456789") != 3)
+            continue;
+        long status = (number[0] - '0') * 100 + (number[1] - '0') * 10 + (number[2] - '0');
+        if (status >= first && status <= last)
+            return true;
+    }
+    return false;
+}
+
+/* Has LiteLLM put its own words around those of a service behind it? */
+static bool is_wrapped(const char *words)
+{
+    static const char *const phrases[] = {"litellm.", "exception - ",
+                                          "received model group=", "litellm: model group"};
+    return says(words, phrases, COUNT(phrases));
+}
+
 static bool is_unknown_model(const char *words)
 {
     return strstr(words, "model") && (strstr(words, "not exist") || strstr(words, "not found"));
@@ -200,7 +233,8 @@ static const struct sign *sign_of(const struct tc_problem *problem, long status)
     static const struct sign empty = {"", TC_BUDGET_EXCEEDED, NULL};
     static const struct sign refused = {"", TC_SERVER_ERROR, own_key};
     static const struct sign unknown = {"", TC_INVALID_REQUEST, models};
-    if (status == 402 || is_empty_account(problem))
+    bool unpaid = is_wrapped(problem->words) && names_status(problem->words, 402, 402);
+    if (status == 402 || unpaid || is_empty_account(problem))
         return &empty;
     if (strstr(problem->words, "invalid response object")) /* whose words are the picture's */
         return NULL;
@@ -249,27 +283,6 @@ static enum tc_kind by_status(long status)
 
 /* ---- money ---- */
 
-/* Is one of the phrases in `words`? */
-static bool says(const char *words, const char *const *phrases, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strstr(words, phrases[i]))
-            return true;
-    return false;
-}
-
-/* Is a status of 5xx named behind a "code" in `words`: "code": 500, error code: 502? */
-static bool names_server_error(const char *words)
-{
-    for (const char *at = words; (at = strstr(at, "code")) != NULL;) {
-        at += strlen("code");
-        const char *number = at + strspn(at, " \"'\\:=");
-        if (number > at && *number == '5' && strspn(number, "0123456789") == 3)
-            return true;
-    }
-    return false;
-}
-
 /* Does a refusal speak of something that had been under way, or done? */
 static bool speaks_of_work(const struct tc_problem *problem)
 {
@@ -282,15 +295,7 @@ static bool speaks_of_work(const struct tc_problem *problem)
         "exception - 504",
     };
     return problem->status >= 500 || says(problem->words, phrases, COUNT(phrases)) ||
-           names_server_error(problem->words);
-}
-
-/* Has LiteLLM put its own words around those of a service behind it? */
-static bool is_wrapped(const char *words)
-{
-    static const char *const phrases[] = {"litellm.", "exception - ",
-                                          "received model group=", "litellm: model group"};
-    return says(words, phrases, COUNT(phrases));
+           names_status(problem->words, 500, 599);
 }
 
 /* Does it speak of a limit: LiteLLM's limiter, or the quota of a service? */
@@ -305,7 +310,8 @@ static bool speaks_of_limit(const struct tc_problem *problem)
         "limit reached",
         "limit exceeded",
         "limit is exceeded",
-        "too many requests",
+        "rate-limit",
+        "too many ",
         "too_many_requests",
         "no deployments available",
         "max parallel request",
@@ -315,7 +321,7 @@ static bool speaks_of_limit(const struct tc_problem *problem)
         "resource exhausted",
         "resource has been exhausted",
         "throttl",
-        "per minute",
+        "per min",
         "requests per",
         "concurren",
         "out of capacity",
@@ -323,7 +329,7 @@ static bool speaks_of_limit(const struct tc_problem *problem)
         "slow down",
     };
     return says(problem->words, phrases, COUNT(phrases)) ||
-           strstr(problem->codes, "resource_exhausted");
+           names_status(problem->words, 429, 429) || strstr(problem->codes, "resource_exhausted");
 }
 
 /*
@@ -357,10 +363,14 @@ static enum tc_repeat repeat_of(const struct tc_problem *problem, enum tc_kind k
     return TC_REPEAT_NEVER;
 }
 
-static bool may_be_billed(const struct tc_problem *problem, enum tc_repeat repeat, long status)
+static bool may_be_billed(const struct tc_problem *problem, enum tc_kind kind,
+                          enum tc_repeat repeat, long status)
 {
     if (repeat != TC_REPEAT_NEVER)
         return repeat == TC_REPEAT_RISKY;
+    if (kind == TC_INVALID_REQUEST || kind == TC_AUTHENTICATION || kind == TC_PERMISSION_DENIED ||
+        kind == TC_BUDGET_EXCEEDED) /* whatever the status */
+        return false;
     return problem->held_back || (status >= 500 && status != 503) ||
            (status == 429 && speaks_of_work(problem));
 }
@@ -486,7 +496,7 @@ static void judge(struct tc_failure *failure, const struct tc_problem *problem,
     tc_failure_set(failure, kind, "%s", text);
     failure->status = status;
     failure->repeat = repeat_of(problem, kind, status);
-    failure->maybe_billed = may_be_billed(problem, failure->repeat, status);
+    failure->maybe_billed = may_be_billed(problem, kind, failure->repeat, status);
     failure->retry_after = find_wait(problem, answer, kind);
     failure->brief = kind == TC_RATE_LIMIT && is_brief(problem);
     failure->advice = sign && sign->advice ? sign->advice : advice_for(failure, answer);

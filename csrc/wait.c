@@ -69,10 +69,26 @@ static const char *next_part(const char *text)
     return strncmp(text, "and ", 4) ? text : text + 4;
 }
 
+/* Seconds of "a minute", "an hour", "one second" at `text`, or below 0. */
+static double one_unit(const char *text)
+{
+    static const char *const words[] = {"a ", "an ", "one "};
+    for (size_t i = 0; i < COUNT(words); i++) {
+        const char *name = text + strlen(words[i]);
+        if (strncmp(text, words[i], strlen(words[i])) != 0)
+            continue;
+        const struct unit *unit = unit_at(name, letters(name));
+        return unit ? unit->seconds : -1;
+    }
+    return -1;
+}
+
 double tc_duration(const char *text)
 {
     const struct unit *last = NULL;
-    double total = -1;
+    double total = one_unit(text);
+    if (total >= 0)
+        return total;
     for (size_t size; (size = number_size(text)) > 0; text = next_part(text)) {
         const char *name = text + size;
         name += strspn(name, " ");
@@ -95,21 +111,23 @@ double tc_duration(const char *text)
 
 /* ---- sentences ---- */
 
-/* What stands before a wait. */
+/* What stands before a wait, as people and as Python say it. */
 static const char *const anchors[] = {
-    "again in",    "retry in",     "retrying in",   "again after",   "retry after",  "retry-after",
-    "retry_after", "retryafter",   "retrydelay",    "request after", "available in", "resets in",
-    "reset in",    "resets after", "timed out for", "reset after",   "wait",
+    "again in",        "retry in",    "retrying in", "again after",  "retry after",
+    "retry-after",     "retry_after", "retryafter",  "retrydelay",   "request after",
+    "available in",    "resets in",   "reset in",    "resets after", "timed out for",
+    "available after", "retry_delay", "reset after", "wait",
 };
 
 /* Skips what may stand between those words and the number. */
 static const char *skip_fillers(const char *text)
 {
-    static const char *const fillers[] = {"about ",   "approximately ", "around ", "at least ",
-                                          "another ", "for ",           "up to "};
+    static const char *const fillers[] = {"about ",    "approximately ", "around ",
+                                          "at least ", "another ",       "for ",
+                                          "up to ",    "the next ",      "seconds: "};
     for (;;) {
         const char *start = text;
-        text += strspn(text, " \t\r\n:=\"'\\~");
+        text += strspn(text, " \t\r\n:=\"'\\~{");
         for (size_t i = 0; i < COUNT(fillers); i++)
             if (!strncmp(text, fillers[i], strlen(fillers[i])))
                 text += strlen(fillers[i]);

@@ -66,6 +66,12 @@ local safe = {
     { "a wrapped rate limit", 429, litellm(OPENAI .. "Rate limit reached for gpt-image-1. Please try again in 5ms." .. TAIL, 429) },
     { "a wrapped repr", 429, litellm(OPENAI .. "Error code: 429 - {'error': {'message': 'Too many requests', 'code': 'rate_limit'}}", 429) },
     { "three words of upstream's", 429, litellm(WRAPPED .. "Too Many Requests" .. TAIL, 429) },
+    { "too many tokens", 429, litellm("litellm.RateLimitError: BedrockException - {\"message\":\"Too many tokens, please wait "
+        .. "before trying again.\"}", 429) },
+    { "tokens per minute", 429, litellm(OPENAI .. "Request too large for x on tokens per min (TPM): Limit 3, Requested 4.", 429) },
+    { "a provider's provider", 429, litellm("litellm.RateLimitError: RateLimitError: OpenrouterException - " .. cjson.encode { error = {
+        message = "Provider returned error", code = 429, metadata = { raw = "x is temporarily rate-limited upstream." } } }, 429) },
+    { "an inner 429 and nothing else", 429, litellm(OPENAI .. "Error code: 429 - {'error': {'message': 'no'}}", 429) },
     { "too little capacity", 429, litellm(WRAPPED .. "429 Unable to submit request because the service is temporarily out of capacity.", 429) },
     { "503", 503, "" },
     { "503, wrapped", 503, litellm("litellm.ServiceUnavailableError: Vertex_aiException - no", 503) },
@@ -90,6 +96,8 @@ local safe = {
 local risky = {
     { "a picture that LiteLLM could not read", 429, litellm(OPENAI .. "Invalid response object Traceback (most recent call last):\n  File "
         .. "\"x.py\", line 1\nKeyError: 'index'\n\nreceived_args={'response_object': {'images': ['" .. BASE64 .. "']}}" .. TAIL, 429) },
+    { "one of two megabytes", 429, litellm(OPENAI .. "Invalid response object Traceback (most recent call last): "
+        .. BASE64:rep(10) .. TAIL, 429) },
     { "the same without a traceback", 429, litellm("litellm.RateLimitError: OpenAIException - Invalid response object " .. BASE64, 429) },
     { "the same, whose prompt speaks of a quota", 429, litellm("litellm.RateLimitError: OpenAIException - Invalid response object "
         .. "received_args={'prompt': 'The model is overloaded. Rate limit exceeded for nsfw, insufficient_quota'}", 429) },
@@ -120,6 +128,9 @@ local risky = {
 local hopeless = {
     { "an empty account", 429, '{"error":{"message":"x","code":"insufficient_quota"}}', "budget_exceeded" },
     { "a hard limit", 400, '{"error":{"message":"x","code":"billing_hard_limit_reached"}}', "budget_exceeded" },
+    { "402 of a service behind it", 500, litellm("litellm.APIError: APIError: OpenrouterException - {'error': {'message': 'no', "
+        .. "'code': 402}}", 500), "budget_exceeded" },
+    { "a route that the key may not use", 500, "Virtual key is not allowed to call this route.", "permission_denied" },
     { "402 and nothing", 402, "", "budget_exceeded" },
     { "402 and a refusal", 402, '{"error":{"message":"Rejected by the safety system"}}', "budget_exceeded" },
     { "402 in a success", 200, '{"error":{"message":"x","code":402}}', "budget_exceeded" },

@@ -239,7 +239,7 @@ local services = {
         "invalid_request", advice = MODELS },
     { "Discord's way to say it", 429, json { message = "You are being rate limited.", retry_after = 0.3, global = false }, "rate_limit",
         wait = 0.3 },
-    { "JSON:API", 422, json { errors = { { status = "422", title = "Invalid", detail = "size is off" } } }, "invalid_request",
+    { "JSON:API", 422, '{"errors":[{"status":"422","title":"Invalid","detail":"size is off"}]}', "invalid_request",
         said = "Invalid; size is off", code = 422 },
     { "Tencent", 400, json { Response = { Error = { Code = "FailedOperation", Message = "illegal" }, RequestId = "x" } }, "invalid_request",
         said = "^illegal$", code = "FailedOperation" },
@@ -317,8 +317,19 @@ local successes = {
         billed = true },
 }
 
-local function check(case)
-    local response, err = ask({ status = case[2], body = case[3], headers = case.headers }, { via = case.via })
+-- The body in chunks of `size` bytes.
+local function chunks(body, size)
+    local list = {}
+    for i = 1, #body, size do
+        list[#list + 1] = body:sub(i, i + size - 1)
+    end
+    return list
+end
+
+local function check(case, params, size)
+    params = params or {}
+    params.via = case.via
+    local response, err = ask({ status = case[2], body = case[3], headers = case.headers, chunks = size and chunks(case[3], size) }, params)
     assert.is_nil(response)
     assert.same({ case[4], case.becomes or case[2], case.billed or false }, { err.kind, err.status, err.maybe_billed }, tostring(err))
     if case.wait then
@@ -352,6 +363,44 @@ describe("an error in a success:", function()
             check(case)
         end)
     end
+end)
+
+describe("an error that comes in pieces is the same:", function()
+    for _, cases in ipairs { services, successes } do
+        for _, case in ipairs(cases) do
+            it(case[1], function()
+                check(case, nil, 3)
+            end)
+        end
+    end
+end)
+
+describe("an error in a success is one with", function()
+    local save = os.tmpname()
+
+    it("a sink", function()
+        for _, case in ipairs(successes) do
+            check(case, { sink = function()
+                error "nothing came"
+            end })
+        end
+    end)
+
+    it("save, which leaves no file", function()
+        os.remove(save)
+        for _, case in ipairs(successes) do
+            check(case, { save = save })
+        end
+        assert.is_nil(io.open(save))
+    end)
+
+    it("on_image", function()
+        for _, case in ipairs(successes) do
+            check(case, { on_image = function()
+                error "nothing came"
+            end })
+        end
+    end)
 end)
 
 -- A service may say more beside its pictures.

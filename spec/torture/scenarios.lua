@@ -127,6 +127,16 @@ local scenarios = {
         end,
     },
     {
+        name = "a refusal inside a refusal, in a success",
+        run = function()
+            local client = new()
+            expect("budget_exceeded", client:generate(request {
+                body = '{"error":{"code":402,"message":"{\\"error\\":{\\"message\\":\\"no credits\\",\\"code\\":402}}"}}',
+            }))
+            client:close()
+        end,
+    },
+    {
         name = "half an answer",
         run = function()
             local client = new()
