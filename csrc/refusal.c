@@ -506,21 +506,23 @@ static void judge(struct tc_failure *failure, const struct tc_problem *problem,
 }
 
 /* False when memory is short, which is then the failure: what was not read may cost money. */
-static bool read_problem(struct tc_problem *problem, struct tc_failure *failure,
-                         const struct tc_answer *answer)
+static bool read_problem(struct tc_problem *problem, struct tc_failure *failure, const void *bytes,
+                         size_t size)
 {
-    const struct tc_buffer *document = answer->document;
-    if (document->size ? tc_problem_read(problem, document->data, document->size)
-                       : tc_problem_read(problem, answer->head, strlen(answer->head)))
-        return true;
-    tc_failure_set(failure, TC_NO_MEMORY, "not enough memory");
-    return false;
+    bool read = tc_problem_read(problem, bytes, size);
+    if (!read)
+        tc_failure_set(failure, TC_NO_MEMORY, "not enough memory");
+    return read;
 }
 
 void tc_failure_from_answer(struct tc_failure *failure, const struct tc_answer *answer)
 {
     struct tc_problem problem;
-    if (!read_problem(&problem, failure, answer))
+    const struct tc_buffer *document = answer->document;
+    if (!read_problem(&problem, failure, document->data, document->size))
+        return;
+    if (!*problem.message && /* very long texts were dropped on their way into the document */
+        !read_problem(&problem, failure, answer->head, strlen(answer->head)))
         return;
     if (!*problem.message)
         take_head(&problem, answer);
@@ -531,7 +533,7 @@ bool tc_failure_in_success(struct tc_failure *failure, const struct tc_answer *a
                            bool pictures)
 {
     struct tc_problem problem;
-    if (!read_problem(&problem, failure, answer))
+    if (!read_problem(&problem, failure, answer->document->data, answer->document->size))
         return true;
     bool error = pictures ? !problem.has_address &&
                                 (problem.says_error || problem.tells_failure || problem.held_back)

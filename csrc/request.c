@@ -442,6 +442,13 @@ static void note_redirect(struct tc_request *request, char *url)
     tc_redact(request->redirect, sizeof(request->redirect), url, request->key);
 }
 
+/* Money, below 0 for what cannot be an amount of it. */
+static double cost_of(const char *value)
+{
+    double cost = tc_decimal(value, -1);
+    return cost < 1e9 ? cost : -1;
+}
+
 static void note_header(struct tc_request *request, const char *line, size_t size)
 {
     char value[256];
@@ -456,7 +463,7 @@ static void note_header(struct tc_request *request, const char *line, size_t siz
               header_is(line, size, "x-request-id", value, sizeof(value))))
         tc_redact(request->request_id, sizeof(request->request_id), value, request->key);
     else if (header_is(line, size, "x-litellm-response-cost", value, sizeof(value)))
-        request->cost = tc_decimal(value, -1);
+        request->cost = cost_of(value);
     else
         note_waits(request, line, size);
 }

@@ -96,6 +96,9 @@ local safe = {
 local risky = {
     { "a picture that LiteLLM could not read", 429, litellm(OPENAI .. "Invalid response object Traceback (most recent call last):\n  File "
         .. "\"x.py\", line 1\nKeyError: 'index'\n\nreceived_args={'response_object': {'images': ['" .. BASE64 .. "']}}" .. TAIL, 429) },
+    { "one of a hundred kilobytes under another name", 429, cjson.encode { detail = OPENAI .. "Invalid response object " .. BASE64 } },
+    { "one of a hundred kilobytes under no name", 429, cjson.encode { message = OPENAI .. "Invalid response object " .. BASE64 } },
+    { "one of a hundred kilobytes as it is", 429, OPENAI .. "Invalid response object " .. BASE64 },
     { "one of two megabytes", 429, litellm(OPENAI .. "Invalid response object Traceback (most recent call last): "
         .. BASE64:rep(10) .. TAIL, 429) },
     { "the same without a traceback", 429, litellm("litellm.RateLimitError: OpenAIException - Invalid response object " .. BASE64, 429) },
@@ -185,6 +188,19 @@ describe("what is hopeless", function()
             assert.same({ 1, case[4], false }, { seen, err.kind, err.maybe_billed })
         end)
     end
+end)
+
+describe("the cost", function()
+    it("is a number, or nothing", function()
+        for text, cost in pairs {
+            ["0.04"] = 0.04, ["1e-05"] = 1e-05, ["0"] = 0, ["1e400"] = false, ["-0.04"] = false, nan = false, inf = false, ["-inf"] = false,
+            [("9"):rep(400)] = false, [""] = false, ["0.04 USD"] = 0.04,
+        } do
+            local response = assert(client:generate { prompt = "x", extra_body = { mirror = { body = GOOD.body,
+                headers = { "x-litellm-response-cost: " .. text } } } })
+            assert.equal(cost or nil, response.cost, text)
+        end
+    end)
 end)
 
 describe("the wait", function()
