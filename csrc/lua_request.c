@@ -868,6 +868,7 @@ bool tc_request_has_waiter(lua_State *L, int index)
  * where it could not yield, inside table.sort say, and have gone on with the error. */
 static bool is_in_await(lua_State *L, lua_State *thread)
 {
+    enum { FRAMES = 4 }; /* await's is right under those of yield, which may be a scheduler's own */
     bool found = false;
     lua_Debug frame;
     if (lua_status(thread) != LUA_YIELD || !lua_checkstack(thread, 1))
@@ -875,7 +876,7 @@ static bool is_in_await(lua_State *L, lua_State *thread)
     luaL_getmetatable(L, TC_REQUEST);
     lua_getfield(L, -1, "__index");
     lua_getfield(L, -1, "await");
-    for (int level = 0; level < 2 && !found && lua_getstack(thread, level, &frame); level++) {
+    for (int level = 0; level < FRAMES && !found && lua_getstack(thread, level, &frame); level++) {
         lua_getinfo(thread, "f", &frame);
         lua_xmove(thread, L, 1);
         found = lua_rawequal(L, -1, -2);
@@ -1135,10 +1136,10 @@ static void register_await(lua_State *L)
 {
     luaL_getmetatable(L, TC_REQUEST);
     lua_getfield(L, -1, "__index");
-    tc_push_loaded(L, "coroutine");
+    tc_push_field_of_global(L, "coroutine", NULL); /* a scheduler may have put its own there */
     if (!lua_istable(L, -1)) {
         lua_pop(L, 1);
-        tc_push_field_of_global(L, "coroutine", NULL);
+        tc_push_loaded(L, "coroutine");
     }
     if (!lua_istable(L, -1) || luaL_loadbuffer(L, await_code, sizeof(await_code) - 1, "=await"))
         luaL_error(L, "thucchien needs Lua's coroutine library");

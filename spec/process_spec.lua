@@ -263,6 +263,17 @@ describe("a sandbox", function()
         end
     end)
 
+    it("may have coroutines of its own", function()
+        assert.equal("mine\ttable", run [[
+            local theirs, used = coroutine, nil
+            coroutine = setmetatable({ yield = function(...) used = "mine" return theirs.yield(...) end }, { __index = theirs })
+            local client, response = assert(require("thucchien").new()), nil
+            coroutine.wrap(function() response = client:submit("x"):await() end)()
+            while client:poll(0.05) > 0 do end
+            print(used, type(response))
+        ]])
+    end)
+
     it("may have no lua-cjson, or something else of that name", function()
         for _, code in ipairs {
             "package.loaded['cjson.safe'] = true\n", "package.loaded['cjson.safe'] = {}\n",
