@@ -115,6 +115,26 @@ return {
         matches("^thucchien: image 1 is %d+x%d+ pixels, 1536x1024 was asked for$", warnings[2][1])
     end },
 
+    { "draws on every route, where nothing else is asked for as well", function()
+        for _, via in ipairs { "images", "chat", "gemini" } do
+            local messages = setup { params = { via = via, model = "emulate/stamp" } }
+            edit({ "" }, 1, 0)
+            vim.cmd("Thucchien " .. via)
+            await_all()
+            equal({ ("![%s](%s.png)"):format(via, via) }, lines())
+            equal(2, #messages)
+        end
+        local client = assert(plugin().client())
+        local err
+        client:call({ path = "/chat/completions", method = "POST", body = {} }, function(_, failure)
+            err = failure
+        end)
+        await(function()
+            return err
+        end)
+        matches("Invalid model name passed in model=None", tostring(err)) -- which a list has not
+    end },
+
     { "links where the cursor was, however the text has changed", function()
         setup { params = slow(0.5) }
         edit({ "one ", "", "three" }, 1, 3)
