@@ -296,7 +296,8 @@ local cases = {
         says(429, "Please try again in 1m30s.")(answer.again "try-again/1m30s")
         assert.is_nil(answer.headers["retry-after"])
     end },
-    ["resets-7h"] = { EVERY, function(answer)
+    ["resets-7h"] = { EVERY, function(answer, via)
+        assert.equal(via == "chat" and "60" or nil, answer.headers["retry-after"])
         says(429, "Limit type: requests", os.date("!Limit resets at: %Y-%m-%d %H:", os.time() + 7 * 3600 + 60))(answer)
     end },
     parallel = { EVERY, says(429, "Limit type: max_parallel_requests. Current limit: 10, Remaining: 0.") },

@@ -75,7 +75,8 @@ function account.rate_limit(via, hash, limit, resets, kind)
         .. "Current limit: %d, Remaining: 0. Limit resets at: %s"):format(hash, kind, limit, reset_at))
     if via == "chat" then
         local function add(name, value) answer.headers[#answer.headers + 1] = { name, value } end
-        add("retry-after", ("%d"):format(math.max(resets - os.time(), 0)))
+        -- The gateway names its whole window, however wrong the time is that it tells.
+        add("retry-after", ("%d"):format(math.max(math.min(resets - os.time(), WINDOW), 0)))
         add("rate_limit_type", kind)
         add("reset_at", reset_at)
     end
