@@ -74,7 +74,7 @@ SPLITTER := $(filter-out $(BINDING) $(ENGINE),$(SOURCES))
 C_TESTS := $(patsubst spec/c/%.c,$(OUT)/c/%,$(sort $(wildcard spec/c/test_*.c)))
 
 # Fuzz targets, and programs that replay their corpus. One of them compares with lua-cjson.
-FUZZERS := base64 envelope problem whole
+FUZZERS := base64 envelope problem redact whole
 C_TESTS += $(FUZZERS:%=$(OUT)/c/replay_%)
 # A sample of the torture, which has Lua 5.4 inside; "make torture" takes every allocation.
 TORTURE := $(if $(filter lua5.4,$(LUA_NAME)),$(OUT)/c/torture)
