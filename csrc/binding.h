@@ -37,6 +37,9 @@ void tc_push_field_of_global(lua_State *L, const char *global, const char *name)
 /* Pushes what require has loaded as `name`, or nil. */
 void tc_push_loaded(lua_State *L, const char *name);
 
+/* Tells whoever runs the program, on standard error: for what no function's result can tell. */
+void tc_host_warn(const char *message);
+
 /* Finds the JSON that tc_push_json hands out: lua-cjson, where it is there and its calls do not go
  * astray; else our own. */
 void tc_host_open_json(lua_State *L);
@@ -316,6 +319,8 @@ struct tc_request_box {
     const struct tc_part *cause;     /* with which the whole was ended from here, or NULL */
     bool stopped;                    /* no more of the user's functions are called */
     bool giving;                     /* one of them is being called: what comes has to wait */
+    unsigned early;                  /* how often a coroutine in await was resumed too early */
+    double early_since;              /* the moment from which a thousand of them are counted */
 };
 
 void tc_register_request(lua_State *L);

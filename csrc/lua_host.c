@@ -9,6 +9,7 @@
 #include "binding.h"
 
 #include <locale.h>
+#include <stdio.h>
 #include <string.h>
 
 #if defined(__linux__) || defined(__APPLE__)
@@ -40,6 +41,11 @@ void tc_host_pin(void)
     if (dladdr(&here, &info) && info.dli_fname)
         (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 #endif
+}
+
+void tc_host_warn(const char *message)
+{
+    fprintf(stderr, "thucchien: %s\n", message);
 }
 
 /* ---- which Lua ---- */

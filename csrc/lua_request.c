@@ -984,6 +984,40 @@ static int request_waiter(lua_State *L)
     return 2;
 }
 
+/* Says once for the client of the request, whose uservalue is at `state`, that a core is kept busy.
+ */
+static void warn_of_haste(lua_State *L, int state)
+{
+    lua_getfield(L, state, "client");
+    tc_getuservalue(L, -1);
+    lua_getfield(L, -1, "warned_of_haste");
+    bool warned = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    if (!warned) {
+        lua_pushboolean(L, true);
+        lua_setfield(L, -2, "warned_of_haste");
+        tc_host_warn("request:await() is resumed again and again before its answer is there, which "
+                     "keeps a core busy: whoever runs this coroutine resumes what has yielded at "
+                     "once. A driver's waiter is the way out: see client:set_driver");
+    }
+    lua_pop(L, 2);
+}
+
+/* A coroutine in await was resumed too early. It waits on; but a scheduler that resumes whatever
+ * has yielded makes a busy loop of that, with nobody to tell but whoever runs the program. */
+static void note_early(lua_State *L, struct tc_request_box *box, int state)
+{
+    enum { MANY = 1000 };
+    const double haste =
+        0.1; /* seconds for so many: no loop that waits for something is that fast */
+    if (box->early++ % MANY)
+        return;
+    double now = tc_clock_now();
+    if (box->early > 1 && now - box->early_since < haste)
+        warn_of_haste(L, state);
+    box->early_since = now;
+}
+
 /* attach(request, waiter) -> has it ended? If not, the waiter, a coroutine or a function that wakes
  * one, is resumed or called when it has. */
 static int request_attach(lua_State *L)
@@ -1006,6 +1040,7 @@ static int request_attach(lua_State *L)
     for (int i = 1; i <= count; i++) {
         lua_rawgeti(L, 5, i);
         if (lua_rawequal(L, -1, 2)) { /* resumed by somebody else, and here again */
+            note_early(L, box, 4);
             lua_settop(L, 3);
             return 1;
         }

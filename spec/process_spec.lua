@@ -286,6 +286,43 @@ describe("a sandbox", function()
     end)
 end)
 
+describe("a scheduler that resumes whatever has yielded at once", function()
+    -- Has `count` early resumes, after each of which `rest` is done, and then the answer. Returns what is printed.
+    local function await(count, rest, more, hold)
+        return run(([[
+            local thucchien = require "thucchien"
+            local function draw(client, count)
+                local response
+                local thread = coroutine.create(function()
+                    local request = client:submit { prompt = "x", extra_body = { mirror = { hold = %g, body = '{"data":[{"b64_json":"QUJD"}]}' } } }
+                    response = request:await()
+                end)
+                for _ = 1, count do
+                    assert(coroutine.resume(thread))
+                    %s
+                end
+                while client:poll(0.1) > 0 do end
+                print(response.data[1].bytes)
+            end
+            local client = assert(thucchien.new())
+            draw(client, %d)
+            %s
+        ]]):format(hold or 0.4, rest or "", count, more or ""))
+    end
+
+    it("is told of the core that it keeps busy, once for each client, and the answer comes", function()
+        local printed = await(20000, nil, "draw(client, 20000)\n draw(assert(thucchien.new()), 20000)")
+        assert.equal(3, select(2, printed:gsub("ABC", "")))
+        assert.equal(2, select(2, printed:gsub("thucchien: request:await%(%) is resumed again and again[^\n]+set_driver", "")))
+        assert.equal(4, select(2, printed:gsub("\n", "")))
+    end)
+
+    it("is told nothing where it takes its time", function()
+        assert.equal("ABC", await(500))
+        assert.equal("ABC", await(1100, "client:poll(0.001)", "", 3))
+    end)
+end)
+
 describe("another Lua than the one it was built for", function()
     it("is told which it is", function()
         local template, built = module_template(), jit and "Lua 5.1 or LuaJIT" or _VERSION

@@ -277,6 +277,7 @@ local request = {}
 function request:wait(seconds) end
 
 --- Suspends the running coroutine until `poll`, or the driver's loop, has the answer; outside a coroutine it is `wait`.
+--- Says once on standard error if a scheduler resumes it in a busy loop: see `thucchien.driver`'s `waiter`.
 ---@async
 ---@return thucchien.response? response
 ---@return thucchien.error? err
