@@ -193,8 +193,12 @@ static inline size_t naive_payload_end(const char *text, size_t size, size_t pay
                 return end + 1 + (size_t)naive_hex(text, size, end + 1);
             if (escape) {
                 (void)naive_unescape(text + end, 3, &plain);
-                sextets += naive_value(plain) >= 0;
-                padding += plain == '=';
+                int fits = plain == '=' && sextets % 4 >= 2 && sextets % 4 + padding < 4;
+                int is_base64 = naive_value(plain) >= 0 && !padding;
+                if (!fits && !is_base64 && !memchr(" \t\n\f\r", plain, 5))
+                    return end + 3; /* it is damaged there */
+                sextets += (size_t)is_base64;
+                padding += (size_t)fits;
                 end += 2;
             }
         } else
