@@ -4,16 +4,18 @@ local cjson = require "cjson"
 local thucchien = require "thucchien"
 local emulators = require "spec.support.emulator"
 local mirrors = require "spec.support.mirror"
+local routes = require "spec.support.routes"
 
 local KEY = "sk-specs-0123456789abcdef"
 
--- A picture of some bytes that has a PNG's signature and all 256 byte values.
+-- A whole PNG but for its pixels, and so many bytes behind it, of all 256 values.
 local function picture(size)
     local bytes = {}
     for i = 1, size do
         bytes[i] = string.char((i * 7 + math.floor(i / 256)) % 256)
     end
-    return "\137PNG\r\n\26\n\0\0\0\13IHDR\0\0\1\44\0\0\0\200" .. table.concat(bytes)
+    local head = "\137PNG\r\n\26\n\0\0\0\13IHDR\0\0\1\44\0\0\0\200"
+    return head .. routes.bytes(0):sub(#head + 1) .. table.concat(bytes)
 end
 
 local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

@@ -327,7 +327,7 @@ describe("shapes with a picture:", function()
         local body = '{"candidates":[{"content":{"parts":[{"inlineData":{"data":"' .. routes.base64(1)
             .. '"}}]}},{"finishReason":"SAFETY"},{"content":{"parts":[{"inlineData":{"data":"' .. routes.base64(2) .. '"}}]}}]}'
         local response = assert(generate("gemini", { body = body }))
-        assert.same({ 27, 30 }, { response.data[1].size, response.data[2].size })
+        assert.same({ routes.SIZE + 3, routes.SIZE + 6 }, { response.data[1].size, response.data[2].size })
     end)
 
     it("pictures of several choices, in order", function()
@@ -335,7 +335,7 @@ describe("shapes with a picture:", function()
             return '{"message":{"images":[{"image_url":{"url":"data:image/png;base64,' .. routes.base64(groups) .. '"}}]}}'
         end
         local response = assert(generate("chat", { body = '{"choices":[' .. choice(1) .. "," .. choice(2) .. "]}" }))
-        assert.same({ 27, 30 }, { response.data[1].size, response.data[2].size })
+        assert.same({ routes.SIZE + 3, routes.SIZE + 6 }, { response.data[1].size, response.data[2].size })
     end)
 end)
 
@@ -470,7 +470,7 @@ describe("the same on every route:", function()
         assert.is_true(parts[1] == routes.bytes(400000) and parts[2] == routes.bytes(3))
         assert.same({ 1, 2 }, ends)
         assert.is_nil(response.data[1].bytes)
-        assert.same({ 1200024, 2, 3 }, { response.data[1].size, response.data[1].width, response.data[1].height })
+        assert.same({ routes.SIZE + 1200000, 2, 3 }, { response.data[1].size, response.data[1].width, response.data[1].height })
     end)
 
     on_every_route("a sink stops it with nil and a message", function(via)
@@ -511,7 +511,7 @@ describe("the same on every route:", function()
     end)
 
     on_every_route("its words are capped", function(via)
-        local _, err = generate(via, { before = '{"x":[', body = ("1,"):rep(512), times = 4200 })
+        local _, err = generate(via, { before = '{"data":[', body = ("1,"):rep(512), times = 4200 })
         assert.equal("response_too_large", err.kind)
     end)
 
@@ -644,7 +644,7 @@ describe("the same on every route:", function()
         end
         local response = assert(generate(via, { body = routes.answer(via, pictures) }))
         assert.equal(64, #response.data)
-        assert.equal(24 + 3 * 64, response.data[64].size)
+        assert.equal(routes.SIZE + 3 * 64, response.data[64].size)
         pictures[65] = routes.base64(1)
         local _, err = generate(via, { body = routes.answer(via, pictures) })
         assert.equal("response_too_large", err.kind)

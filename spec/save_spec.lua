@@ -4,12 +4,13 @@ local lfs = require "lfs"
 local thucchien = require "thucchien"
 local command = require "spec.support.command"
 local mirrors = require "spec.support.mirror"
+local routes = require "spec.support.routes"
 
 local mirror, client, directory
 
 local HEADS = {
-    png = '"iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnW"',
-    jpg = '"/9j/4AAQSkZJRgABAQAAAQABAAD/wAARCAADAAIDASIAAhEBAxEB"',
+    png = '"iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAAElEQVQ1rwYeAAAAAElFTkSuQmCC"',
+    jpg = '"/9j/4AAQSkZJRgABAQAAAQABAAD/wAARCAADAAIDASIAAhEBAxEB/9k="',
     gif = '"R0lGODlhAgADAIAAAAAAAP///yH5BAAAAAAALAAAAAACAAMAAAIChF0AOw=="',
     webp = '"UklGRhoAAABXRUJQVlA4TA0AAAAvAYAAEAcQERGIiP4HAA=="',
 }
@@ -131,7 +132,7 @@ describe("a place that takes no picture", function()
 
     setup(function()
         local images = command.new_directory()
-        command.write(images .. "/large.png", "\137PNG\r\n\26\n" .. ("\0"):rep(SIZE))
+        command.write(images .. "/large.png", routes.bytes(0) .. ("\0"):rep(SIZE))
         emulator = require("spec.support.emulator").start { images = images }
         emulator.images = images
     end)
@@ -220,7 +221,7 @@ describe("a place that takes no picture", function()
                 assert.matches(case.reason, told:match "^[^\n]+")
                 if way == "the command" then -- a picture that is paid for may be put elsewhere
                     local elsewhere = command.read(directory .. "/picture-rescued-1.png")
-                    assert.equal(told:find("rescued", 1, true) and SIZE + 8, elsewhere and #elsewhere)
+                    assert.equal(told:find("rescued", 1, true) and SIZE + routes.SIZE, elsewhere and #elsewhere)
                 else
                     assert.matches("\tio$", told)
                 end
@@ -235,7 +236,7 @@ describe("a place that takes no picture", function()
             assert(lfs.link("../old.png", place .. "/a.png", true))
             run(save(way, "a.png"))
             assert.equal("link", lfs.symlinkattributes(place .. "/a.png", "mode"))
-            assert.equal(SIZE + 8, #command.read(directory .. "/old.png"))
+            assert.equal(SIZE + routes.SIZE, #command.read(directory .. "/old.png"))
             assert.same({ "old.png", "place", "script.lua" }, command.names(directory))
         end)
 

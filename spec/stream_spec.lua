@@ -8,14 +8,14 @@ local mirrors = require "spec.support.mirror"
 
 local mirror, client, directory
 
--- 24 bytes of a PNG that say it is 2 by 3 pixels, as base64, and `size` zero bytes behind them.
-local HEAD = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAAD"
+-- A PNG of 2 by 3 pixels, whole but for its pixels, as base64, and three zero bytes a group behind its end.
+local HEAD = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAAElEQVQ1rwYeAAAAAElFTkSuQmCC"
 local function base64(groups)
     return HEAD .. ("AAAA"):rep(groups)
 end
 
 local function bytes_of(groups)
-    return "\137PNG\r\n\26\n\0\0\0\13IHDR\0\0\0\2\0\0\0\3" .. ("\0\0\0"):rep(groups)
+    return "\137PNG\r\n\26\n\0\0\0\13IHDR\0\0\0\2\0\0\0\3\8\2\0\0\0\54\136\73\214\0\0\0\0IDAT\53\175\6\30\0\0\0\0IEND\174\66\96\130" .. ("\0\0\0"):rep(groups)
 end
 
 local function item(groups)
@@ -307,7 +307,7 @@ describe("a sink", function()
         assert.same({ true, true, true }, ends)
         local image = response.data[1]
         assert.is_nil(image.bytes)
-        assert.same({ 24 + 1200000, "image/png", 2, 3 }, { image.size, image.mime, image.width, image.height })
+        assert.same({ 57 + 1200000, "image/png", 2, 3 }, { image.size, image.mime, image.width, image.height })
         assert.error_matches(function()
             image:save "x"
         end, "an image with its bytes expected")

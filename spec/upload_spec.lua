@@ -2,6 +2,7 @@
 
 local cjson = require "cjson"
 local thucchien = require "thucchien"
+local command = require "spec.support.command"
 local mirrors = require "spec.support.mirror"
 
 local KEY = "sk-specs-0123456789abcdef"
@@ -9,7 +10,7 @@ local PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
 local MIB = 1024 * 1024
 local LARGE = ("0123456789abcdef"):rep(MIB) -- more than the buffers of a connection hold
 
-local mirror, client
+local mirror, client, directory, path
 
 -- Text that is nowhere the same, so that a piece in the wrong place shows.
 local function text_of(size)
@@ -21,6 +22,8 @@ local function text_of(size)
 end
 
 setup(function()
+    directory = command.new_directory()
+    path = directory .. "/body"
     mirror = mirrors.start()
     client = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
 end)
@@ -28,6 +31,7 @@ end)
 teardown(function()
     client:close()
     mirror:stop()
+    command.remove_directory(directory)
 end)
 
 describe("a body", function()
@@ -37,25 +41,29 @@ describe("a body", function()
     it("arrives whole", function()
         for _, size in ipairs(sizes) do
             local prompt = text_of(size)
-            local response, err = client:generate { prompt = prompt }
+            local id = "whole" .. size
+            local response, err = client:generate {
+                prompt = prompt, extra_body = { mirror = { id = id, keep = path, body = PICTURE } },
+            }
             assert(response, tostring(err))
-            assert.equal(tostring(#response.echo.body), response.echo.headers["content-length"])
-            assert.is_nil(response.echo.headers["transfer-encoding"])
-            assert.is_nil(response.echo.headers.expect)
-            assert.is_true(cjson.decode(response.echo.body).prompt == prompt, size .. " bytes")
+            local body, headers = command.read(path .. ".1"), mirrors.seen(mirror, id)[1].headers
+            assert.equal(tostring(#body), headers["content-length"])
+            assert.is_nil(headers["transfer-encoding"])
+            assert.is_nil(headers.expect)
+            assert.is_true(cjson.decode(body).prompt == prompt, size .. " bytes")
         end
     end)
 
     it("arrives whole with the second attempt", function()
         for i, size in ipairs(sizes) do
             local prompt = text_of(size)
-            local answers = { { status = 503, headers = { "retry-after-ms: 1" } }, { echo = true } }
+            local answers = { { status = 503, headers = { "retry-after-ms: 1" } }, { body = PICTURE } }
             local response, err = client:generate {
-                prompt = prompt, timeout = 20, extra_body = { mirror = { id = "again" .. i, answers = answers } },
+                prompt = prompt, timeout = 20, extra_body = { mirror = { id = "again" .. i, keep = path, answers = answers } },
             }
             assert(response, tostring(err))
             assert.equal(2, response.attempts)
-            assert.is_true(cjson.decode(response.echo.body).prompt == prompt, size .. " bytes")
+            assert.is_true(cjson.decode(command.read(path .. ".2")).prompt == prompt, size .. " bytes")
         end
     end)
 

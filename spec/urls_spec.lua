@@ -82,7 +82,7 @@ describe("addresses", function()
         local items = { address(1), large(600000), address(3) }
         local response = assert(generate(items, nil, { headers = { "x-litellm-response-cost: 0.12", "x-litellm-call-id: c-1" } }))
         assert.equal(3, #response.data)
-        for i, bytes in ipairs { routes.bytes(1), routes.bytes(1) .. ("x"):rep(600000 - 27), routes.bytes(3) } do
+        for i, bytes in ipairs { routes.bytes(1), routes.bytes(1) .. ("x"):rep(600000 - #routes.bytes(1)), routes.bytes(3) } do
             local image = response.data[i]
             assert.is_true(image.bytes == bytes)
             assert.same({ "image/png", 2, 3, items[i] }, { image.mime, image.width, image.height, image.url })
@@ -146,7 +146,7 @@ describe("addresses", function()
         local response = assert(generate({ address(1, { hold = 0.4 }), 2, address(3, { hold = 0.2 }), 4, address(5) }, {
             on_image = function(image, index) -- those that came along are numbered first
                 indexes[#indexes + 1] = index
-                assert.equal(24 + 3 * ({ 2, 4, 1, 3, 5 })[index], #image.bytes)
+                assert.equal(routes.SIZE + 3 * ({ 2, 4, 1, 3, 5 })[index], #image.bytes)
             end,
         }))
         for i = 1, 5 do
@@ -168,7 +168,7 @@ describe("addresses", function()
             { image_url = { url = address(1) } }, { image_url = { url = "data:image/png;base64," .. routes.base64(2) } },
         } } } } }
         local response = assert(client:generate { prompt = "x", via = "chat", extra_body = { mirror = { body = body } } })
-        assert.same({ 27, 30 }, { #response.data[1].bytes, #response.data[2].bytes })
+        assert.same({ routes.SIZE + 3, routes.SIZE + 6 }, { #response.data[1].bytes, #response.data[2].bytes })
         assert.equal("Two.", response.text)
     end)
 
@@ -182,12 +182,12 @@ describe("addresses", function()
             end,
         }))
         assert.equal(3, ends)
-        for i, size in ipairs { 39, 300024, 600024 } do
+        for i, size in ipairs { routes.SIZE + 15, 300024, 600024 } do
             assert.equal(size, #parts[i])
             assert.equal(size, response.data[i].size)
             assert.is_nil(response.data[i].bytes)
         end
-        assert.is_true(parts[3] == routes.bytes(1) .. ("x"):rep(600024 - 27))
+        assert.is_true(parts[3] == routes.bytes(1) .. ("x"):rep(600024 - #routes.bytes(1)))
     end)
 
     it("are saved under their numbers", function()
@@ -195,7 +195,7 @@ describe("addresses", function()
         assert.same({ "dusk-2.png", "dusk-3.png", "dusk.png" }, command.names(directory))
         assert.is_true(command.read(directory .. "/dusk.png") == routes.bytes(5))
         assert.is_true(command.read(directory .. "/dusk-2.png") == routes.bytes(6))
-        assert.is_true(command.read(directory .. "/dusk-3.png") == routes.bytes(1) .. ("x"):rep(600024 - 27))
+        assert.is_true(command.read(directory .. "/dusk-3.png") == routes.bytes(1) .. ("x"):rep(600024 - #routes.bytes(1)))
         assert.equal(directory .. "/dusk-3.png", response.data[3].path)
     end)
 
@@ -357,7 +357,7 @@ describe("an address that cannot be fetched", function()
             local id = "tried" .. i
             local url = mirrors.address(mirror, { id = id, answers = { bad, good } })
             local response = assert(generate { url })
-            assert.equal(28 - 1, #response.data[1].bytes)
+            assert.equal(routes.SIZE + 3, #response.data[1].bytes)
             assert.equal(2, mirrors.count(mirror, id))
         end
         local url = mirrors.address(mirror, { id = "not-tried", answers = { { status = 503, body = "" }, good } })

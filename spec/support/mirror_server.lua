@@ -2,7 +2,8 @@
 -- server gives, cut where they say. It speaks just enough HTTP/1.1 to read a request, over TLS if it is given a
 -- certificate.
 --
--- The request's JSON body may have a field `mirror`, or its path a query `?mirror=`, which is that as JSON:
+-- The request's JSON body may have a field `mirror`, or its path a query `?mirror=` or a part `/answer=`, which is that
+-- as JSON:
 --
 --     id       counts requests: with `answers`, the k-th request of an id gets the k-th answer (or the last).
 --              What each looked like is printed, for `seen` of spec/support/mirror.lua
@@ -14,7 +15,9 @@
 --     pieces   what goes out, verbatim, as separate writes, `pause` seconds apart; then the end of the connection
 --     status   200 if not given, with `headers` (a list of lines) and …
 --     body     … sent whole with its length, or
+--     file     … a path: what is there is the body
 --     chunks   a list of strings, sent as chunks of a chunked body
+--     every    the body is sent as chunks of so many bytes
 --     times    the body is that many times `body`, behind `before`
 --     gzip     true: the body is compressed
 --     length   a Content-Length that is not the body's
@@ -42,8 +45,8 @@ local served = {} -- requests per id
 local busy = {}   -- those of them that are not answered yet
 local connections = 0
 
--- A PNG's first 33 bytes: signature and header, 2 by 3 pixels.
-local TINY = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnW"
+-- A PNG of 57 bytes, 2 by 3 pixels: whole but for those.
+local TINY = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAAElEQVQ1rwYeAAAAAElFTkSuQmCC"
 
 local function gzip(text)
     return (require("zlib").deflate(9, 31)(text, "finish"))
@@ -73,7 +76,7 @@ end
 
 -- What the request asks for, in its path or in its body, or nil.
 local function find_wish(request)
-    local query = request.line:match "[?&]mirror=([^& ]+)"
+    local query = request.line:match "[?&]mirror=([^& ]+)" or request.line:match "/answer=([^/ ]+)"
     local json = query and query:gsub("%%(%x%x)", function(hex)
         return string.char(tonumber(hex, 16))
     end)
@@ -86,6 +89,22 @@ local function keep(path, text)
     local file = assert(io.open(path, "wb"))
     file:write(text)
     file:close()
+end
+
+local function read(path)
+    local file = assert(io.open(path, "rb"))
+    local text = file:read "*a"
+    file:close()
+    return text
+end
+
+-- A text in pieces of so many bytes.
+local function cut(text, size)
+    local pieces = {}
+    for at = 1, #text, size do
+        pieces[#pieces + 1] = text:sub(at, at + size - 1)
+    end
+    return pieces
 end
 
 -- Prints that a request came, and what it looked like.
@@ -138,14 +157,15 @@ local function answer(connection, wanted)
     for _, line in ipairs(wanted.headers or {}) do
         head[#head + 1] = line .. "\r\n"
     end
-    local body = (wanted.before or "") .. (wanted.body or ""):rep(wanted.times or 1)
+    local body = wanted.file and read(wanted.file) or (wanted.before or "") .. (wanted.body or ""):rep(wanted.times or 1)
     if wanted.gzip then
         body = gzip(wanted.chunks and table.concat(wanted.chunks) or body)
         head[#head + 1] = "content-encoding: gzip\r\n"
     end
     head = table.concat(head)
-    if wanted.chunks and not wanted.gzip then
-        send_chunked(connection, head, wanted.chunks)
+    local chunks = wanted.chunks or wanted.every and cut(body, wanted.every)
+    if chunks and not wanted.gzip then
+        send_chunked(connection, head, chunks)
     else
         connection:write(head, ("content-length: %d\r\n\r\n"):format(wanted.length or #body), body)
     end

@@ -15,9 +15,13 @@ routes.paths = {
     gemini = "/gemini/v1beta/models/any%2Fmodel:generateContent",
 }
 
-local HEAD = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAAD"
+local HEAD = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAAElEQVQ1rwYeAAAAAElFTkSuQmCC"
 
----A picture as base64: the 24 bytes of a PNG that say it is 2 by 3 pixels, and three zero bytes a group.
+-- A picture's bytes without groups.
+routes.SIZE = 57
+
+---A picture as base64: a PNG of 2 by 3 pixels, whole but for its pixels, and three zero bytes a group behind its
+---end, where no reader looks.
 ---@param groups integer
 ---@return string
 function routes.base64(groups)
@@ -28,7 +32,7 @@ end
 ---@param groups integer
 ---@return string
 function routes.bytes(groups)
-    return "\137PNG\r\n\26\n\0\0\0\13IHDR\0\0\0\2\0\0\0\3" .. ("\0\0\0"):rep(groups)
+    return "\137PNG\r\n\26\n\0\0\0\13IHDR\0\0\0\2\0\0\0\3\8\2\0\0\0\54\136\73\214\0\0\0\0IDAT\53\175\6\30\0\0\0\0IEND\174\66\96\130" .. ("\0\0\0"):rep(groups)
 end
 
 -- What is around one picture.
