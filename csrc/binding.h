@@ -192,9 +192,6 @@ struct tc_route {
      * where the route has one. False: an error table is on top.
      */
     bool (*write)(lua_State *L, int body, int turns);
-
-    /* Reads the answer at `answer` (a table): see lua_answer.c. */
-    void (*read)(lua_State *L, int answer);
 };
 
 const struct tc_route *tc_route(enum tc_via via);
@@ -255,11 +252,27 @@ bool tc_value_check(lua_State *L, int index, const char *name);
 /* Raises, as Lua's own functions do, unless there is a table or a string at `index`. */
 void tc_params_argument(lua_State *L, int index);
 
-/* ---- lua_answer.c: each reads its route's answer, see there ---- */
+/* ---- lua_answer.c ---- */
 
-void tc_read_images(lua_State *L, int answer);
-void tc_read_chat(lua_State *L, int answer);
-void tc_read_gemini(lua_State *L, int answer);
+struct tc_part;
+
+/*
+ * Reads the answer of `part` at `document`, of whatever route: see there. Pushes
+ *
+ *     the answer, tidied: what a response has of it, without the pictures
+ *     a list of places: { number = 1 } or { url = "https://..." }, with `item` where the server
+ *     says more of a picture
+ *     why the model refused, as a string, or nil
+ */
+void tc_read_answer(lua_State *L, int document, const struct tc_part *part);
+
+/* ---- lua_refusal.c ---- */
+
+/* Pushes why the document, which has no picture, refuses to have one, as a string, or nil. */
+void tc_push_refusal(lua_State *L, int document);
+
+/* Did the model stop for this reason because it had said all that it was allowed to? */
+bool tc_is_cut_off(const char *reason);
 
 /* ---- lua_client.c ---- */
 
@@ -299,11 +312,13 @@ struct tc_part {
     struct tc_writer writer; /* of the picture that is being saved as it comes */
     unsigned position;       /* from 1 */
     unsigned first, quota;   /* its pictures are the numbers behind `first`, so many */
-    unsigned numbered;       /* its pictures that have a number */
-    unsigned numbers[TC_ENVELOPE_IMAGES];
-    const struct tc_part *of; /* whose answer points to it, or NULL */
-    bool noted;               /* its end is known to the whole */
-    bool put_off;             /* it has brought something while a function was called */
+    unsigned numbered;       /* its pictures and drafts that have come, addresses too */
+    unsigned numbers[TC_ENVELOPE_IMAGES]; /* of those, 0 of drafts */
+    unsigned given;                       /* numbers that are not 0 */
+    uint32_t sample;                      /* of the bytes of the picture under way, if they go on */
+    const struct tc_part *of;             /* whose answer points to it, or NULL */
+    bool noted;                           /* its end is known to the whole */
+    bool put_off;                         /* it has brought something while a function was called */
 };
 
 struct tc_request_box {
@@ -425,7 +440,11 @@ void tc_tidy(lua_State *L, int table);
 bool tc_push_answer(lua_State *L, const struct tc_request *request);
 
 /* Pushes the error for an answer without a picture; `refusal` is the index of why, or of nil. */
-void tc_push_no_image(lua_State *L, const struct tc_request *request, int answer, int refusal);
+void tc_push_no_image(lua_State *L, const struct tc_part *part, int answer, int refusal);
+
+/* Pushes the error for an answer that came well, but with pictures that are not whole; false, and
+ * nothing, when there are none. */
+bool tc_push_fault(lua_State *L, const struct tc_part *part, int state);
 
 /* Pushes the answer of a request that is not for pictures, or a table that is a field of it. False:
  * an error table is on top instead. */

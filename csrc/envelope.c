@@ -1193,8 +1193,10 @@ void tc_envelope_describe(const struct tc_envelope *e, char *text, size_t size)
 
 void tc_envelope_drop_image(struct tc_envelope *e, unsigned index)
 {
-    if (e->images[index] && e->images[index]->ended)
-        free_image(e, index);
+    if (!e->images[index] || !e->images[index]->ended)
+        return;
+    e->dropped_drafts += e->images[index]->draft;
+    free_image(e, index);
 }
 
 void tc_envelope_free(struct tc_envelope *e)

@@ -72,6 +72,7 @@ struct tc_envelope {
     struct tc_buffer texts[TC_PATH_RULES];       /* of TC_CAPTURE_TEXT, by rule; joined with "; " */
     struct tc_image *images[TC_ENVELOPE_IMAGES]; /* by number less one; NULL: dropped */
     unsigned image_count;
+    unsigned dropped_drafts; /* pictures that were dropped and no more than drafts */
     enum tc_envelope_error error;
     uint64_t position;       /* bytes taken; with an error, where it is */
     uint64_t expected;       /* bytes the whole input has, if known: sizes buffers */

@@ -1,19 +1,29 @@
 /*
- * Answers, route by route: what is said around the pictures, and where those are that did not come
- * along.
+ * Answers: what is said around the pictures, and where those are that did not come along.
  *
- * An answer is the envelope as lua-cjson decoded it: null is still a userdata, and where a picture
- * was, there is its number. Each reader leaves in the answer what a response is to have, and pushes
- *
- *     a list of places: { number = 1 } or { url = "https://..." }, with `item` where the server
- * says more of a picture why the model refused, as a string, or nil
+ * An answer is the envelope as it was decoded: null may still be a userdata, and where a picture
+ * was, there is its number. One reader is for all of them, as gateways answer one route in the
+ * shape of another: whatever there is of `data`, `images`, `choices`, `candidates` and `output` is
+ * looked at. A list of documents is the chunks of a stream: they make one answer.
  */
 #include "binding.h"
+#include "link.h"
+#include "number.h"
 
 #include <ctype.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* What is read so far, and where its tables are on the stack. */
+struct reading {
+    const struct tc_part *part;
+    int answer, places;
+    int texts;          /* lists of what was said, by choice: 1 is for what belongs to none */
+    bool chunks;        /* the documents are pieces of one: their words are joined as they are */
+    bool has_reason;    /* this document has told why the model stopped */
+    unsigned last_text; /* the largest key of `texts` */
+};
 
 /* ---- looking into tables that may be anything ---- */
 
@@ -26,99 +36,19 @@ static void push_field(lua_State *L, int index, const char *name)
         lua_pushnil(L);
 }
 
+/* The same under two names: Google's JSON has both. */
+static void push_either(lua_State *L, int index, const char *name, const char *other)
+{
+    push_field(L, index, name);
+    if (!lua_isnil(L, -1))
+        return;
+    lua_pop(L, 1);
+    push_field(L, index, other);
+}
+
 static int length_of(lua_State *L, int index)
 {
     return lua_istable(L, index) ? (int)tc_rawlen(L, index) : 0;
-}
-
-/* ---- places ---- */
-
-/* Adds a place to the list at `places`, for the number or the URL on top, which is popped; `item`
- * is the index of a table, or 0. Anything else that is on top is no place. */
-static bool add_place(lua_State *L, int places, int item)
-{
-    int value = lua_gettop(L);
-    const char *name = lua_type(L, value) == LUA_TNUMBER                          ? "number"
-                       : lua_type(L, value) == LUA_TSTRING && tc_rawlen(L, value) ? "url"
-                                                                                  : NULL;
-    if (name) {
-        lua_createtable(L, 0, 2);
-        lua_pushvalue(L, value);
-        lua_setfield(L, -2, name);
-        if (item) {
-            lua_pushvalue(L, item);
-            lua_setfield(L, -2, "item");
-        }
-        lua_rawseti(L, places, (int)tc_rawlen(L, places) + 1);
-    }
-    lua_settop(L, value - 1);
-    return name != NULL;
-}
-
-/* Adds the place in `image_url`, which is on top: a URL, or a table with one. Pops it. */
-static void add_image_url(lua_State *L, int places)
-{
-    if (lua_istable(L, -1)) {
-        lua_getfield(L, -1, "url");
-        lua_remove(L, -2);
-    }
-    add_place(L, places, 0);
-}
-
-/* ---- text ---- */
-
-/* The end of an image's link without an address, "![...]()", at `at`; NULL where there is none. A
- * picture was in it. */
-static const char *empty_link(const char *at, const char *end)
-{
-    if (end - at < 5 || at[0] != '!' || at[1] != '[')
-        return NULL;
-    at += 2;
-    while (at < end && *at != ']' && *at != '\n')
-        at++;
-    return end - at >= 3 && !memcmp(at, "]()", 3) ? at + 3 : NULL;
-}
-
-/* Adds the string at `index` to the field `text` of the answer. */
-static void add_text(lua_State *L, int answer, int index)
-{
-    size_t size;
-    const char *text = lua_tolstring(L, index, &size), *end = text + size, *link;
-    luaL_Buffer buffer;
-    lua_getfield(L, answer, "text");
-    bool first = lua_type(L, -1) != LUA_TSTRING;
-    if (first) {
-        lua_pop(L, 1);
-        lua_pushliteral(L, "");
-    }
-    luaL_buffinit(L, &buffer);
-    while (text < end && isspace((unsigned char)*text))
-        text++;
-    while (end > text && isspace((unsigned char)end[-1]))
-        end--;
-    if (!first && text < end)
-        luaL_addstring(&buffer, "\n\n");
-    while (text < end) {
-        link = empty_link(text, end);
-        if (link)
-            text = link;
-        else
-            luaL_addchar(&buffer, *text++);
-    }
-    luaL_pushresult(&buffer);
-    lua_concat(L, 2);
-    if (tc_rawlen(L, -1) == 0)
-        lua_pop(L, 1);
-    else
-        lua_setfield(L, answer, "text");
-}
-
-/* Adds the value on top, if it is text, and pops it. */
-static void take_text(lua_State *L, int answer)
-{
-    if (lua_type(L, -1) == LUA_TSTRING)
-        add_text(L, answer, lua_gettop(L));
-    lua_pop(L, 1);
 }
 
 /* Is the value at `index` null? lua-cjson has a light userdata for it, Neovim a full one. */
@@ -127,180 +57,433 @@ static bool is_null(lua_State *L, int index)
     return lua_isnil(L, index) || lua_isuserdata(L, index);
 }
 
-/* Gives the answer the value on top as a field that it does not have yet, and pops it. */
-static void take_field(lua_State *L, int answer, const char *name)
+/* ---- places ---- */
+
+/* Is the value at `index` the number of a picture that came along, and that is no draft? */
+static bool is_number(lua_State *L, const struct reading *r, int index)
 {
-    lua_getfield(L, answer, name);
-    bool wanted = is_null(L, -1) && !is_null(L, -2);
-    lua_pop(L, 1);
-    if (wanted)
-        lua_setfield(L, answer, name);
-    else
-        lua_pop(L, 1);
+    double number = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
+    return number >= 1 && number <= r->part->numbered && r->part->numbers[(unsigned)number - 1];
 }
 
-/* Gives a field of the answer the name that it has on other routes. */
-static void move_field(lua_State *L, int answer, const char *from, const char *to)
+/* Adds a place for the number or the address on top, which is popped; `item` is the index of a
+ * table, or 0. Anything else that is on top is no place. */
+static bool add_place(lua_State *L, const struct reading *r, int item)
 {
-    lua_getfield(L, answer, from);
-    take_field(L, answer, to);
-    lua_pushnil(L);
-    lua_setfield(L, answer, from);
-}
-
-static void drop_field(lua_State *L, int answer, const char *name)
-{
-    lua_pushnil(L);
-    lua_setfield(L, answer, name);
-}
-
-/* ---- images ---- */
-
-void tc_read_images(lua_State *L, int answer)
-{
-    lua_newtable(L);
-    int places = lua_gettop(L);
-    lua_getfield(L, answer, "data");
-    int data = lua_gettop(L), count = length_of(L, data);
-    for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, data, i);
-        int item = lua_gettop(L);
-        push_field(L, item, "b64_json");
-        if (!add_place(L, places, item)) {
-            push_field(L, item, "url");
-            add_place(L, places, item);
+    int value = lua_gettop(L);
+    bool has_address = lua_type(L, value) == LUA_TSTRING && tc_rawlen(L, value);
+    const char *name = is_number(L, r, value) ? "number" : has_address ? "url" : NULL;
+    if (name) {
+        lua_createtable(L, 0, 2);
+        lua_pushvalue(L, value);
+        lua_setfield(L, -2, name);
+        if (item) {
+            lua_pushvalue(L, item);
+            lua_setfield(L, -2, "item");
         }
-        lua_settop(L, data);
+        lua_rawseti(L, r->places, (int)tc_rawlen(L, r->places) + 1);
     }
-    drop_field(L, answer, "data");
-    lua_settop(L, places);
-    lua_pushnil(L);
+    lua_settop(L, value - 1);
+    return name != NULL;
 }
 
-/* ---- chat ---- */
-
-/* A message's content: text, or a list of parts. It is on top, and popped. */
-static void read_content(lua_State *L, int answer, int places)
+/* Adds the place in an `image_url`, which is on top: an address, or a table with one. Pops it. */
+static bool add_image_url(lua_State *L, const struct reading *r, int item)
 {
-    int content = lua_gettop(L), count = length_of(L, content);
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "url");
+        lua_remove(L, -2);
+    }
+    return add_place(L, r, item);
+}
+
+/* Adds the place of a picture, which is on top, and popped: a table that has it in one of its
+ * fields, or the picture itself. `detailed`: what else is in the table is said of the picture. */
+static void add_item(lua_State *L, const struct reading *r, bool detailed)
+{
+    static const char *const fields[] = {"b64_json", "url", "image_url", "result"};
+    int item = lua_gettop(L);
+    size_t size = 0;
+    const char *text = lua_type(L, item) == LUA_TSTRING ? lua_tolstring(L, item, &size) : NULL;
+    bool added = false;
+    for (size_t i = 0; i < COUNT(fields) && lua_istable(L, item) && !added; i++) {
+        lua_getfield(L, item, fields[i]);
+        added = add_image_url(L, r, detailed ? item : 0);
+    }
+    if (!text || tc_link_is_address(text, size)) {
+        lua_pushvalue(L, item);
+        add_place(L, r, 0);
+    }
+    lua_settop(L, item - 1);
+}
+
+/* The same for a list of them, or one that is in no list. */
+static void add_items(lua_State *L, const struct reading *r, bool detailed)
+{
+    int list = lua_gettop(L), count = length_of(L, list);
     for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, content, i);
-        push_field(L, content + 1, "text");
-        take_text(L, answer);
-        push_field(L, content + 1, "image_url");
-        add_image_url(L, places);
-        lua_settop(L, content);
+        lua_rawgeti(L, list, i);
+        add_item(L, r, detailed);
     }
-    take_text(L, answer);
+    if (count == 0)
+        add_item(L, r, detailed);
+    lua_settop(L, list - 1);
 }
 
-static void read_message(lua_State *L, int answer, int message, int places)
+/* ---- words ---- */
+
+/* Takes the value on top, if it is words, for the list of a choice, and pops it. */
+static void take_text(lua_State *L, struct reading *r, unsigned choice)
 {
-    push_field(L, message, "images");
-    int images = lua_gettop(L), count = length_of(L, images);
+    int value = lua_gettop(L);
+    size_t size = 0;
+    const char *text = lua_type(L, value) == LUA_TSTRING ? lua_tolstring(L, value, &size) : "";
+    while (!r->chunks && size && isspace((unsigned char)text[size - 1]))
+        size--;
+    while (!r->chunks && size && isspace((unsigned char)*text))
+        text++, size--;
+    if (size) {
+        lua_rawgeti(L, r->texts, (int)choice);
+        if (lua_isnil(L, -1)) {
+            lua_newtable(L);
+            lua_pushvalue(L, -1);
+            lua_rawseti(L, r->texts, (int)choice);
+            r->last_text = choice > r->last_text ? choice : r->last_text;
+        }
+        lua_pushlstring(L, text, size);
+        lua_rawseti(L, -2, (int)tc_rawlen(L, -2) + 1);
+    }
+    lua_settop(L, value - 1);
+}
+
+static void take_text_field(lua_State *L, struct reading *r, unsigned choice, int index,
+                            const char *name)
+{
+    push_field(L, index, name);
+    take_text(L, r, choice);
+}
+
+/* Pushes the strings of the list at `list` as one. */
+static void push_joined(lua_State *L, int list, const char *separator)
+{
+    luaL_Buffer buffer;
+    int count = (int)tc_rawlen(L, list);
+    luaL_buffinit(L, &buffer);
     for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, images, i);
-        push_field(L, images + 1, "image_url");
-        add_image_url(L, places);
-        lua_settop(L, images);
+        if (i > 1)
+            luaL_addstring(&buffer, separator);
+        lua_rawgeti(L, list, i);
+        luaL_addvalue(&buffer);
     }
-    push_field(L, message, "image");
-    add_image_url(L, places);
-    push_field(L, message, "content");
-    read_content(L, answer, places);
-    push_field(L, message, "refusal");
-    take_text(L, answer);
+    luaL_pushresult(&buffer);
 }
 
-void tc_read_chat(lua_State *L, int answer)
+/* Adds the place of the picture that a link points to. */
+static void add_link(lua_State *L, const struct reading *r, const struct tc_link *link)
 {
+    char *address = lua_newuserdata(L, link->size);
+    size_t size = tc_link_unescape(address, link->address, link->size);
+    lua_pushlstring(L, address, size);
+    lua_remove(L, -2);
+    add_place(L, r, 0);
+}
+
+/* Is the picture of a link to be fetched? Not beside pictures that are there by themselves. */
+static bool is_wanted(const struct tc_link *link, bool fetches)
+{
+    return fetches && tc_link_is_address(link->address, link->size);
+}
+
+/* Replaces the words on top by those around their pictures; of links that are fetched, the
+ * addresses become places. */
+static void take_links(lua_State *L, const struct reading *r, bool fetches)
+{
+    size_t size;
+    const char *text = lua_tolstring(L, -1, &size), *end = text + size;
+    unsigned tries = TC_LINK_TRIES;
+    struct tc_link link;
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    if (fetches && tc_link_whole(text, size, &link)) {
+        add_link(L, r, &link);
+        text = end;
+    }
+    while (tc_link_next(text, end, &tries, &link)) {
+        bool wanted = is_wanted(&link, fetches);
+        if (wanted)
+            add_link(L, r, &link);
+        bool stays = link.size && !wanted;
+        luaL_addlstring(&buffer, text, (size_t)((stays ? link.end : link.start) - text));
+        text = link.end;
+    }
+    luaL_addlstring(&buffer, text, (size_t)(end - text));
+    luaL_pushresult(&buffer);
+    lua_remove(L, -2);
+}
+
+/* Sets `text` of the answer to what was said, choice by choice. */
+static void set_text(lua_State *L, struct reading *r)
+{
+    bool fetches = !r->part->given && tc_rawlen(L, r->places) == 0;
     lua_newtable(L);
-    int places = lua_gettop(L);
-    lua_getfield(L, answer, "choices");
-    int choices = lua_gettop(L), count = length_of(L, choices);
-    for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, choices, i);
-        push_field(L, choices + 1, "message");
-        read_message(L, answer, choices + 2, places);
-        push_field(L, choices + 1, "finish_reason");
-        take_field(L, answer, "finish_reason");
-        lua_settop(L, choices);
+    struct reading whole = {.texts = lua_gettop(L)};
+    for (unsigned choice = 1; choice <= r->last_text; choice++) {
+        lua_rawgeti(L, r->texts, (int)choice);
+        if (!lua_istable(L, -1)) {
+            lua_pop(L, 1);
+            continue;
+        }
+        push_joined(L, lua_gettop(L), r->chunks ? "" : "\n\n");
+        lua_remove(L, -2);
+        take_links(L, r, fetches);
+        take_text(L, &whole, 1);
     }
-    drop_field(L, answer, "choices");
-    lua_settop(L, places);
-    lua_getfield(L, answer, "finish_reason");
-    const char *reason = lua_tostring(L, -1);
-    bool refused = reason && !strcmp(reason, "content_filter");
-    if (!refused) {
-        lua_pop(L, 1);
-        lua_pushnil(L);
+    if (whole.last_text) {
+        lua_rawgeti(L, whole.texts, 1);
+        push_joined(L, whole.texts + 1, "\n\n");
+        lua_setfield(L, r->answer, "text");
     }
+    lua_settop(L, whole.texts - 1);
 }
 
-/* ---- Gemini ---- */
+/* ---- choices and candidates ---- */
 
-/* The reasons for which a model ends that are refusals. */
-static bool is_refusal(const char *reason)
+/* The key in `texts` for choice `position` (from 1) at `choice`, which may say itself which one it
+ * is: a stream has one in a chunk. */
+static unsigned text_key(lua_State *L, int choice, int position)
 {
-    static const char *const refusals[] = {
-        "SAFETY",       "RECITATION",         "BLOCKLIST",        "SPII",
-        "IMAGE_SAFETY", "PROHIBITED_CONTENT", "IMAGE_RECITATION", "IMAGE_PROHIBITED_CONTENT"};
-    for (size_t i = 0; i < COUNT(refusals); i++)
-        if (!strcmp(reason, refusals[i]))
-            return true;
-    return false;
+    push_field(L, choice, "index");
+    double index = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : position - 1;
+    lua_pop(L, 1);
+    return index >= 0 && index < TC_ENVELOPE_IMAGES ? (unsigned)index + 2 : 2;
 }
 
-/* A candidate's parts, which are on top, and popped. What the model only thought is not said. */
-static void read_parts(lua_State *L, int answer)
+/* Takes the reason on top, why the model stopped, and pops it: the first one of a document, and of
+ * the chunks of a stream the last. */
+static void take_reason(lua_State *L, struct reading *r)
+{
+    if (lua_type(L, -1) != LUA_TSTRING || r->has_reason) {
+        lua_pop(L, 1);
+        return;
+    }
+    r->has_reason = true;
+    lua_setfield(L, r->answer, "finish_reason");
+}
+
+/* Adds the picture of a part of a content. Other parts have addresses too: of what they cite, say.
+ */
+static void add_part(lua_State *L, const struct reading *r, int part)
+{
+    static const char *const fields[] = {"image_url", "b64_json", "url"};
+    bool added = false;
+    for (size_t i = 0; i < COUNT(fields) && !added; i++) {
+        push_field(L, part, fields[i]);
+        bool is_ours = i == 0 || lua_type(L, -1) == LUA_TNUMBER;
+        added = is_ours && add_image_url(L, r, 0);
+        lua_settop(L, part);
+    }
+}
+
+/* Takes what is in the parts of a content, which are on top, and popped. What the model only
+ * thought is not said. */
+static void take_parts(lua_State *L, struct reading *r, unsigned choice)
 {
     int parts = lua_gettop(L), count = length_of(L, parts);
     for (int i = 1; i <= count; i++) {
         lua_rawgeti(L, parts, i);
         push_field(L, parts + 1, "thought");
         bool thought = lua_type(L, -1) == LUA_TBOOLEAN && lua_toboolean(L, -1);
-        push_field(L, parts + 1, "text");
         if (!thought)
-            take_text(L, answer);
+            take_text_field(L, r, choice, parts + 1, "text");
+        take_text_field(L, r, choice, parts + 1, "refusal");
+        add_part(L, r, parts + 1);
         lua_settop(L, parts);
     }
+    lua_settop(L, parts - 1);
+}
+
+/* A message, or what a chunk adds to one. */
+static void read_message(lua_State *L, struct reading *r, int message, unsigned choice)
+{
+    push_field(L, message, "images");
+    add_items(L, r, false);
+    push_field(L, message, "image");
+    add_image_url(L, r, 0);
+    push_field(L, message, "content");
+    lua_pushvalue(L, -1);
+    take_text(L, r, choice);
+    take_parts(L, r, choice);
+    take_text_field(L, r, choice, message, "refusal");
+}
+
+static void read_choice(lua_State *L, struct reading *r, int choice, int position)
+{
+    unsigned key = text_key(L, choice, position);
+    push_either(L, choice, "message", "delta");
+    read_message(L, r, choice + 1, key);
+    push_field(L, choice, "finish_reason");
+    take_reason(L, r);
+}
+
+/* Takes the words on top for those of a choice where they say why there is no picture. Pops them.
+ */
+static void take_excuse(lua_State *L, struct reading *r, unsigned choice)
+{
+    if (r->part->given)
+        lua_pop(L, 1);
+    else
+        take_text(L, r, choice);
+}
+
+static void read_candidate(lua_State *L, struct reading *r, int candidate, int position)
+{
+    unsigned key = text_key(L, candidate, position);
+    push_field(L, candidate, "content");
+    push_field(L, candidate + 1, "parts");
+    take_parts(L, r, key);
+    push_either(L, candidate, "finishReason", "finish_reason");
+    take_reason(L, r);
+    push_either(L, candidate, "finishMessage", "finish_message");
+    take_excuse(L, r, key);
+}
+
+/* What OpenAI's newer route gives: pictures, and messages with parts. */
+static void read_output(lua_State *L, struct reading *r, int output, int position)
+{
+    (void)position;
+    push_field(L, output, "content");
+    take_parts(L, r, 1);
+    lua_pushvalue(L, output);
+    add_item(L, r, true);
+}
+
+/* Reads each element of the list in the field `name` of the document. */
+static void read_list(lua_State *L, struct reading *r, int document, const char *name,
+                      void (*read)(lua_State *L, struct reading *r, int element, int position))
+{
+    push_field(L, document, name);
+    int list = lua_gettop(L), count = length_of(L, list);
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, list, i);
+        read(L, r, list + 1, i);
+        lua_settop(L, list);
+    }
     lua_pop(L, 1);
 }
 
-/* Pushes why the prompt was blocked or the model stopped, where that is a refusal, or nil. */
-static void push_gemini_refusal(lua_State *L, int answer)
+/* ---- documents ---- */
+
+/* Is a field of a document read above, or its name one of ours? */
+static bool is_taken(const char *name)
 {
-    lua_getfield(L, answer, "promptFeedback");
-    push_field(L, lua_gettop(L), "blockReason");
-    lua_remove(L, -2);
-    if (lua_type(L, -1) == LUA_TSTRING)
+    static const char *const names[] = {
+        "b64_json", "candidates", "choices", "data", "images",     "output", "attempts", "cost",
+        "drafts",   "errors",     "prompt",  "text", "request_id", "timing", "warnings",
+    };
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return false;
+}
+
+/* Gives the answer the fields of a document that are not read. Of chunks the last has its way. */
+static void copy_fields(lua_State *L, const struct reading *r, int document)
+{
+    for (lua_pushnil(L); lua_next(L, document); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING || is_null(L, -1) || is_taken(lua_tostring(L, -2)))
+            continue;
+        lua_pushvalue(L, -2);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, r->answer);
+    }
+}
+
+static void read_document(lua_State *L, struct reading *r, int document)
+{
+    r->has_reason = false;
+    if (!lua_istable(L, document))
         return;
+    copy_fields(L, r, document);
+    take_text_field(L, r, 1, document, "text");
+    lua_getfield(L, document, "b64_json");
+    add_place(L, r, 0);
+    lua_getfield(L, document, "data");
+    add_items(L, r, true);
+    lua_getfield(L, document, "images");
+    add_items(L, r, true);
+    push_either(L, document, "promptFeedback", "prompt_feedback");
+    push_either(L, lua_gettop(L), "blockReasonMessage", "block_reason_message");
+    take_excuse(L, r, 1);
     lua_pop(L, 1);
-    lua_getfield(L, answer, "finish_reason");
-    if (lua_type(L, -1) == LUA_TSTRING && is_refusal(lua_tostring(L, -1)))
-        return;
+    read_list(L, r, document, "choices", read_choice);
+    read_list(L, r, document, "candidates", read_candidate);
+    read_list(L, r, document, "output", read_output);
+}
+
+/* Reads a document, or each of a list of them. */
+static void read_documents(lua_State *L, struct reading *r, int index)
+{
+    int count = (int)tc_rawlen(L, index), top = lua_gettop(L);
+    if (count == 0)
+        read_document(L, r, index);
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, index, i);
+        read_document(L, r, top + 1);
+        lua_settop(L, top);
+    }
+}
+
+/* ---- the answer ---- */
+
+/* Gives a field of the answer the name that it has on other routes. */
+static void move_field(lua_State *L, int answer, const char *from, const char *to, int type)
+{
+    lua_getfield(L, answer, to);
+    lua_getfield(L, answer, from);
+    if (lua_type(L, -2) != type && lua_type(L, -1) == type)
+        lua_setfield(L, answer, to);
+    else
+        lua_pop(L, 1);
     lua_pop(L, 1);
     lua_pushnil(L);
+    lua_setfield(L, answer, from);
 }
 
-void tc_read_gemini(lua_State *L, int answer)
+/* Drops a field that is not of the type that its name promises; numbers have to be whole. */
+static void check_field(lua_State *L, int answer, const char *name, int type)
 {
-    lua_newtable(L); /* of places: there are no addresses */
-    int places = lua_gettop(L);
-    lua_getfield(L, answer, "candidates");
-    int candidates = lua_gettop(L), count = length_of(L, candidates);
-    for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, candidates, i);
-        push_field(L, candidates + 1, "content");
-        push_field(L, candidates + 2, "parts");
-        read_parts(L, answer);
-        push_field(L, candidates + 1, "finishReason");
-        take_field(L, answer, "finish_reason");
-        lua_settop(L, candidates);
-    }
-    drop_field(L, answer, "candidates");
-    move_field(L, answer, "modelVersion", "model");
-    move_field(L, answer, "usageMetadata", "usage");
-    lua_settop(L, places);
-    push_gemini_refusal(L, answer);
+    lua_getfield(L, answer, name);
+    bool right =
+        lua_type(L, -1) == type && (type != LUA_TNUMBER || tc_is_whole(lua_tonumber(L, -1)));
+    lua_pop(L, 1);
+    if (right)
+        return;
+    lua_pushnil(L);
+    lua_setfield(L, answer, name);
+}
+
+void tc_read_answer(lua_State *L, int document, const struct tc_part *part)
+{
+    tc_checkstack(L, 20);
+    struct reading r = {.part = part, .answer = lua_gettop(L) + 1};
+    r.places = r.answer + 1;
+    r.texts = r.answer + 2;
+    r.chunks = tc_rawlen(L, document) > 1;
+    lua_newtable(L);
+    lua_newtable(L);
+    lua_newtable(L);
+    read_documents(L, &r, document);
+    set_text(L, &r);
+    lua_settop(L, r.places);
+    move_field(L, r.answer, "modelVersion", "model", LUA_TSTRING);
+    move_field(L, r.answer, "usageMetadata", "usage", LUA_TTABLE);
+    check_field(L, r.answer, "model", LUA_TSTRING);
+    check_field(L, r.answer, "usage", LUA_TTABLE);
+    check_field(L, r.answer, "created", LUA_TNUMBER);
+    check_field(L, r.answer, "finish_reason", LUA_TSTRING);
+    tc_tidy(L, r.answer);
+    if (part->given || tc_rawlen(L, r.places))
+        lua_pushnil(L);
+    else
+        tc_push_refusal(L, document);
 }

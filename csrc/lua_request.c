@@ -8,11 +8,16 @@
  *
  *     box                           a userdata of the struct tc_request_box; it has the finalizer
  *     client                        its userdata
- *     images                        the tables of the pictures that are whole, by number
- *     items                         what the server says of them, by number
+ *     images, cuts                  the tables of the pictures that are whole, and that are not, by
+ *                                   number
+ *     faults                        what is wrong with those that have ended and are not, by number
+ *     items                         what the server says of pictures, by number
+ *     samples                       of the bytes that went elsewhere, by picture
+ *     drafts                        a list of pictures that are steps on the way to others
  *     answers, failures, urls       of the parts, by position
  *     orders                        numbers as an answer has them, by its part's position
- *     refused                       errors for addresses that were not even asked
+ *     losses                        errors for single pictures: addresses that were not even asked,
+ *                                   pictures that are not whole
  *     bodies                        what is sent, with its pictures, until it is over
  *     model, prompt, shape, field   what was asked for
  *     warnings                      what of it is known to come out otherwise
@@ -78,12 +83,16 @@ struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int
     lua_setmetatable(L, -2);
     lua_setfield(L, -2, "box");
     set_table(L, "images");
+    set_table(L, "cuts");
+    set_table(L, "faults");
     set_table(L, "items");
+    set_table(L, "samples");
+    set_table(L, "drafts");
     set_table(L, "answers");
     set_table(L, "failures");
     set_table(L, "urls");
     set_table(L, "orders");
-    set_table(L, "refused");
+    set_table(L, "losses");
     lua_pushvalue(L, client);
     lua_setfield(L, -2, "client");
     lua_pushboolean(L, 0);
@@ -142,12 +151,25 @@ struct tc_part *tc_request_part(const struct tc_request_box *box, const struct t
     return part;
 }
 
-/* The number of the part's picture `index` (from 0). One that nobody asked for comes behind all. */
+/* Is what the answer has at `index` a draft? */
+static bool is_draft(const struct tc_part *part, unsigned index)
+{
+    const struct tc_envelope *envelope = &part->request->envelope;
+    return index < envelope->image_count && envelope->images[index] &&
+           envelope->images[index]->draft;
+}
+
+/* The number of the part's picture `index` (from 0), 0 for a draft. One that nobody asked for comes
+ * behind all. */
 static unsigned number_of(struct tc_request_box *box, struct tc_part *part, unsigned index)
 {
     while (part->numbered <= index) {
-        bool asked = part->numbered < part->quota;
-        unsigned number = asked ? part->first + part->numbered + 1 : box->last_number + 1;
+        unsigned number = 0;
+        if (!is_draft(part, part->numbered)) {
+            number =
+                part->given < part->quota ? part->first + part->given + 1 : box->last_number + 1;
+            part->given++;
+        }
         if (number > box->last_number)
             box->last_number = number;
         part->numbers[part->numbered++] = number;
@@ -235,6 +257,26 @@ void tc_request_submit(lua_State *L, int index, int client, const struct tc_orde
 }
 
 /* ---- taking away ---- */
+
+/* Keeps the value on top under a number, or a part's position, in the table `name` of the
+ * uservalue.
+ */
+static void keep(lua_State *L, int state, const char *name, unsigned number)
+{
+    lua_getfield(L, state, name);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, (int)number);
+    lua_pop(L, 1);
+}
+
+/* Appends the value on top to the list `name` of the uservalue. */
+static void append(lua_State *L, int state, const char *name)
+{
+    lua_getfield(L, state, name);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, (int)tc_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+}
 
 void tc_request_stop(struct tc_request_box *box, struct tc_part *part, enum tc_kind kind,
                      const char *message)
@@ -345,9 +387,19 @@ static void take_to_file(lua_State *L, const char *path, struct tc_request_box *
     lua_settop(L, top);
 }
 
+/* Looks at some of the bytes before they go elsewhere: enough to know a picture again. */
+static void sample_bytes(struct tc_part *part, const struct tc_image *image)
+{
+    enum { EVERY = 61 };
+    uint64_t position = image->size - image->bytes.size;
+    for (size_t i = (size_t)((EVERY - position % EVERY) % EVERY); i < image->bytes.size; i += EVERY)
+        part->sample = (part->sample ^ image->bytes.data[i]) * 16777619U;
+}
+
 static void take_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                        unsigned index)
 {
+    sample_bytes(part, part->request->envelope.images[index]);
     lua_getfield(L, state, "save");
     const char *path = lua_tostring(L, -1);
     if (path)
@@ -366,6 +418,19 @@ static void finish_file(lua_State *L, const char *path, struct tc_request_box *b
     if (error)
         cannot_write(box, part, final, error);
     lua_setfield(L, -2, "path");
+}
+
+/* Keeps what was seen of the bytes of the picture on top, if they went elsewhere. */
+static void keep_sample(lua_State *L, int state, struct tc_part *part)
+{
+    if (!part->request->envelope.streaming)
+        return;
+    lua_getfield(L, state, "samples");
+    lua_pushvalue(L, -2);
+    lua_pushnumber(L, part->sample);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    part->sample = 0;
 }
 
 /* Tells the sink and on_image that the picture whose table is on top is whole. */
@@ -400,22 +465,72 @@ static void take_image(lua_State *L, int state, struct tc_request_box *box, stru
     if (path)
         finish_file(L, path, box, part, index);
     tc_envelope_drop_image(envelope, index);
+    keep_sample(L, state, part);
     if (!box->stopped) { /* else the file could not be finished */
-        lua_getfield(L, state, "images");
-        lua_pushvalue(L, -2);
-        lua_rawseti(L, -2, (int)number);
-        lua_pop(L, 1);
+        lua_pushvalue(L, -1);
+        keep(L, state, "images", number);
         tell_image(L, state, box, part, number);
     }
     lua_pop(L, 2);
 }
 
+/* Keeps a draft, a step on the model's way to a picture: it has no number, and is for nobody who
+ * takes pictures. */
+static void take_draft(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                       unsigned index)
+{
+    struct tc_envelope *envelope = &part->request->envelope;
+    struct tc_image *image = envelope->images[index];
+    (void)number_of(box, part, index); /* as long as it can be told from a picture */
+    if (!envelope->streaming && !image->fault) {
+        tc_push_image(L, image, false);
+        append(L, state, "drafts");
+    }
+    tc_envelope_drop_image(envelope, index);
+}
+
+/* Keeps what came of a picture that is not whole, for the error: its bytes, unless they went
+ * elsewhere. Nobody is told of it. */
+static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                     unsigned index)
+{
+    struct tc_envelope *envelope = &part->request->envelope;
+    struct tc_image *image = envelope->images[index];
+    unsigned number = number_of(box, part, index);
+    if (image->ended && image->fault) { /* else the request's failure says why it is not */
+        char text[160];
+        tc_image_describe(image, number, text, sizeof(text));
+        lua_pushstring(L, text);
+        keep(L, state, "faults", number);
+    }
+    tc_push_image(L, image, envelope->streaming);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "complete");
+    tc_writer_abort(&part->writer);
+    keep(L, state, "cuts", number);
+    tc_envelope_drop_image(envelope, index);
+    part->sample = 0;
+}
+
+/* Takes a picture, or a draft, of which nothing more will come. */
+static void take_ended(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                       unsigned index)
+{
+    const struct tc_image *image = part->request->envelope.images[index];
+    if (image->draft)
+        take_draft(L, state, box, part, index);
+    else if (image->fault)
+        take_cut(L, state, box, part, index);
+    else
+        take_image(L, state, box, part, index);
+}
+
 /* Has a picture under way bytes to give? Not before it is known what they are: a file's name
- * depends on that, and what is no picture at all is to reach nobody. */
+ * depends on that, and what is no picture at all, or a draft, is to reach nobody. */
 static bool has_bytes(const struct tc_request *request, const struct tc_image *image)
 {
     const struct tc_signature *signature = &image->signature;
-    bool known = signature->mime || (signature->settled && !request->picture);
+    bool known = signature->mime || signature->settled; /* else the request has failed */
     return request->envelope.streaming && image->bytes.size && known;
 }
 
@@ -492,10 +607,11 @@ static int give_all(lua_State *L)
     unsigned i;
     tc_checkstack(L, 20 + MOST_CHUNKS);
     while (goes_on(box, part) && (i = next_image(part->request)) < envelope->image_count) {
-        if (envelope->streaming && envelope->images[i]->bytes.size)
+        const struct tc_image *image = envelope->images[i];
+        if (envelope->streaming && image->bytes.size && !image->draft)
             take_bytes(L, 2, box, part, i);
         else
-            take_image(L, 2, box, part, i);
+            take_ended(L, 2, box, part, i);
     }
     if (goes_on(box, part))
         tell_progress(L, 2, box);
@@ -539,15 +655,6 @@ static void collect(lua_State *L, int index, struct tc_part *part)
 
 /* ---- the end of a part ---- */
 
-/* Keeps the value on top under the part's position in the table `name` of the uservalue. */
-static void keep(lua_State *L, int state, const char *name, unsigned position)
-{
-    lua_getfield(L, state, name);
-    lua_insert(L, -2);
-    lua_rawseti(L, -2, (int)position);
-    lua_pop(L, 1);
-}
-
 /* Says in the error on top which picture could not be fetched: it is paid for, and may still be
  * had.
  */
@@ -585,28 +692,43 @@ static void add_address(lua_State *L, int state, const struct tc_part *part)
     lua_pop(L, 3);
 }
 
-/* Adds the whole pictures that nobody was given, as none of the user's functions is called any
- * more. */
+/* Is a picture under way worth keeping though nothing more of it will come? Not for who did not
+ * want it any more, and not where it may be none. */
+static bool is_worth_keeping(const struct tc_request *request, const struct tc_image *image)
+{
+    enum tc_kind kind = request->failure.kind;
+    bool unwanted = kind == TC_CANCELLED || kind == TC_IO;
+    return !unwanted && image->size && (image->signature.mime || !request->picture);
+}
+
+/* Adds the pictures that nobody was given, as none of the user's functions is called any more, and
+ * what came of the one under way. */
 static void take_rest(lua_State *L, struct tc_request_box *box, struct tc_part *part, int state)
 {
     struct tc_envelope *envelope = &part->request->envelope;
-    for (unsigned i = 0; i < envelope->image_count && !envelope->streaming; i++) {
-        if (!envelope->images[i] || !envelope->images[i]->ended)
+    for (unsigned i = 0; i < envelope->image_count; i++) {
+        struct tc_image *image = envelope->images[i];
+        bool over = image && image->ended && !image->held;
+        if (!image || (over && envelope->streaming))
             continue;
-        tc_push_image(L, envelope->images[i], false);
-        keep(L, state, "images", number_of(box, part, i));
-        tc_envelope_drop_image(envelope, i);
+        if (over && tc_image_is_whole(image)) {
+            tc_push_image(L, image, false);
+            keep(L, state, "images", number_of(box, part, i));
+            tc_envelope_drop_image(envelope, i);
+        } else if (image->draft) {
+            take_draft(L, state, box, part, i);
+        } else if (over || is_worth_keeping(part->request, image)) {
+            take_cut(L, state, box, part, i);
+        }
     }
 }
 
 /* A picture's address that is not even asked. */
 static void refuse_address(lua_State *L, int state, const char *url, const char *why)
 {
-    lua_getfield(L, state, "refused");
     tc_push_error(L, TC_BAD_RESPONSE, NULL, "%s", why);
     name_address(L, url);
-    lua_rawseti(L, -2, (int)tc_rawlen(L, -2) + 1);
-    lua_pop(L, 1);
+    append(L, state, "losses");
 }
 
 /* Fetches the picture at `url`, which the answer of `part` points to, under `number`. */
@@ -644,6 +766,22 @@ static void fetch(lua_State *L, int index, int state, struct tc_part *part, cons
     keep(L, state, "urls", added->position);
 }
 
+/* Pushes what the server says of the picture at a place, with its address if it has one, or nil. */
+static void push_item(lua_State *L, int place)
+{
+    lua_getfield(L, place, "item");
+    lua_getfield(L, place, "url");
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    if (!lua_istable(L, -2)) {
+        lua_newtable(L);
+        lua_replace(L, -3);
+    }
+    lua_setfield(L, -2, "url");
+}
+
 /* Takes one place of an answer, which is on top, and pops it: what the server says of the picture
  * is kept for it, and a picture that is elsewhere is fetched. Returns its number, 0 for none. */
 static unsigned take_place(lua_State *L, int index, int state, struct tc_part *part)
@@ -653,13 +791,12 @@ static unsigned take_place(lua_State *L, int index, int state, struct tc_part *p
     lua_getfield(L, place, "url");
     lua_getfield(L, place, "number");
     const char *url = lua_tostring(L, place + 1);
-    unsigned images = part->request->envelope.image_count, number = 0;
-    unsigned which = (unsigned)lua_tonumber(L, place + 2);
+    unsigned number = 0, which = (unsigned)lua_tonumber(L, place + 2);
     if (url && part->numbered == TC_ENVELOPE_IMAGES)
         refuse_address(L, state, url, "there are too many images");
-    else if (url || (which >= 1 && which <= images)) {
+    else {
         number = number_of(box, part, url ? part->numbered : which - 1);
-        lua_getfield(L, place, "item");
+        push_item(L, place);
         keep(L, state, "items", number);
         if (url)
             fetch(L, index, state, part, url, number);
@@ -692,20 +829,19 @@ static bool read_answer(lua_State *L, int index, int state, struct tc_part *part
     unsigned images = part->request->envelope.image_count;
     if (!tc_push_answer(L, part->request))
         return false;
-    int answer = lua_gettop(L), places = answer + 1, refusal = answer + 2;
-    tc_route(box->via)->read(L, answer);
-    tc_tidy(L, answer);
-    if (images == 0 && tc_rawlen(L, places) == 0) {
-        tc_push_no_image(L, part->request, answer, refusal);
-        return false;
-    }
+    int document = lua_gettop(L), answer = document + 1, places = document + 2;
     if (images)
         (void)number_of(box, part, images - 1);
+    tc_read_answer(L, document, part);
+    if (part->given == 0 && tc_rawlen(L, places) == 0) {
+        tc_push_no_image(L, part, answer, places + 1);
+        return false;
+    }
     lua_pushvalue(L, answer);
     keep(L, state, "answers", part->position);
     lua_settop(L, places);
     take_places(L, index, state, part);
-    lua_settop(L, answer - 1);
+    lua_settop(L, document - 1);
     return true;
 }
 
@@ -716,6 +852,24 @@ static bool read_json(lua_State *L, int state, struct tc_part *part)
         return false;
     keep(L, state, "answers", part->position);
     return true;
+}
+
+/* Adds what came of pictures of the part that are not whole to the error on top. */
+static void add_cuts(lua_State *L, int state, const struct tc_part *part)
+{
+    int error = lua_gettop(L);
+    lua_getfield(L, state, "cuts");
+    lua_newtable(L);
+    for (unsigned i = 0; i < part->numbered; i++) {
+        lua_rawgeti(L, error + 1, (int)part->numbers[i]);
+        if (lua_istable(L, -1))
+            lua_rawseti(L, error + 2, (int)tc_rawlen(L, error + 2) + 1);
+        else
+            lua_pop(L, 1);
+    }
+    if (tc_rawlen(L, error + 2))
+        lua_setfield(L, error, "data");
+    lua_settop(L, error);
 }
 
 /* Takes note of the end of a part of the request at `index`, whose uservalue is at `state`. */
@@ -729,19 +883,25 @@ static void note_end(lua_State *L, int index, int state, struct tc_part *part)
     collect(L, index, part);
     part->noted = true;
     take_rest(L, box, part, state);
-    tc_writer_abort(&part->writer); /* of a picture that did not become whole */
+    tc_writer_abort(&part->writer); /* of a picture that nobody wants any more */
     bool well = !request->failure.kind;
-    if (!well) {
+    if (!well)
         tc_push_failure(L, &request->failure, request);
+    else if (box->json)
+        well = read_json(L, state, part);
+    else if (part->of)
+        well = !tc_push_fault(L, part, state);
+    else
+        well = read_answer(L, index, state, part);
+    if (!well) {
+        add_cuts(L, state, part);
         if (part->of)
             add_address(L, state, part);
-    } else if (box->json) {
-        well = read_json(L, state, part);
-    } else if (!part->of) {
-        well = read_answer(L, index, state, part);
-    }
-    if (!well)
         keep(L, state, "failures", part->position);
+    } else if (tc_push_fault(L, part, state)) { /* others of its pictures may be whole */
+        add_cuts(L, state, part);
+        append(L, state, "losses");
+    }
     lua_settop(L, top);
     tc_envelope_free(&part->request->envelope); /* Lua has what was worth keeping */
 }
@@ -769,6 +929,8 @@ static void make_result(lua_State *L, const struct tc_request_box *box, int stat
     lua_setfield(L, state, "failed");
     lua_pushnil(L); /* what was sent may be large */
     lua_setfield(L, state, "bodies");
+    lua_pushnil(L); /* the error has them, for as long as somebody wants them */
+    lua_setfield(L, state, "cuts");
 }
 
 /* Makes the result if there is none yet. The request is over. */

@@ -3,8 +3,10 @@
  */
 #include "binding.h"
 #include "number.h"
+#include "redact.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- answers ---- */
@@ -58,43 +60,139 @@ bool tc_push_answer(lua_State *L, const struct tc_request *request)
     return true;
 }
 
-void tc_push_no_image(lua_State *L, const struct tc_request *request, int answer, int refusal)
+#define TC_MORE_TOKENS "allow more tokens (max_tokens in extra_body), or ask for less"
+
+/* Makes the failure for an answer without a picture, of a model that did not refuse. `said` and
+ * `reason` (why it stopped) may be NULL. */
+static void no_image(struct tc_failure *failure, const struct tc_part *part, const char *said,
+                     const char *reason)
 {
-    struct tc_failure failure;
-    lua_getfield(L, answer, "text");
-    const char *reason = lua_tostring(L, refusal);
-    const char *said = lua_isstring(L, -1) ? tc_push_quoted(L, lua_gettop(L)) : NULL;
-    if (reason) {
-        tc_failure_set(&failure, TC_CONTENT_POLICY, "the model refused to draw this (%s)%s%s",
-                       reason, said ? ": " : "", said ? said : "");
+    const char *colon = said ? ": " : "", *words = said ? said : "";
+    if (reason && tc_is_cut_off(reason)) {
+        tc_failure_set(failure, TC_NO_IMAGE,
+                       "the model had said all that it may before there was a picture (%s)%s%s",
+                       reason, colon, words);
+        failure->advice = TC_MORE_TOKENS;
+    } else if (reason && !strcmp(reason, "error")) {
+        tc_failure_set(failure, TC_SERVER_ERROR,
+                       "the model broke off before there was a picture%s%s", colon, words);
+    } else if (part->numbered) {
+        tc_failure_set(failure, TC_NO_IMAGE, "the model made drafts, but no picture of them%s%s",
+                       colon, words);
     } else if (said) {
-        tc_failure_set(&failure, TC_NO_IMAGE, "the model answered in words alone: %s", said);
-        failure.advice = "ask for a picture in plain words, or another model";
+        tc_failure_set(failure, TC_NO_IMAGE, "the model answered in words alone: %s", said);
+        failure->advice = "ask for a picture in plain words, or another model";
     } else {
-        tc_failure_set(&failure, TC_NO_IMAGE,
+        tc_failure_set(failure, TC_NO_IMAGE,
                        "the answer has no image: the model made none, or a filter held all back");
     }
-    push_failed_success(L, request, &failure);
+}
+
+/* Pushes a string without what a line of text cannot have, cut to a message's length; nil stays. */
+static const char *push_line(lua_State *L, int index)
+{
+    char line[200];
+    if (lua_type(L, index) != LUA_TSTRING) {
+        lua_pushnil(L);
+        return NULL;
+    }
+    tc_redact(line, sizeof(line), lua_tostring(L, index), NULL);
+    lua_pushstring(L, line);
+    return lua_tostring(L, -1);
+}
+
+void tc_push_no_image(lua_State *L, const struct tc_part *part, int answer, int refusal)
+{
+    struct tc_failure failure;
+    const char *refused = push_line(L, refusal);
+    lua_getfield(L, answer, "finish_reason");
+    const char *reason = push_line(L, lua_gettop(L));
+    lua_getfield(L, answer, "text");
+    const char *said = lua_isstring(L, -1) ? tc_push_quoted(L, lua_gettop(L)) : NULL;
+    if (refused)
+        tc_failure_set(&failure, TC_CONTENT_POLICY, "the model refused to draw this (%s)%s%s",
+                       refused, said ? ": " : "", said ? said : "");
+    else
+        no_image(&failure, part, said, reason);
+    push_failed_success(L, part->request, &failure);
+}
+
+/* Adds what is wrong with a picture, which is on top if there is something, to `text`. Pops it. */
+static void add_fault(lua_State *L, char *text, size_t size)
+{
+    size_t used = strlen(text);
+    if (lua_isstring(L, -1))
+        snprintf(text + used, size - used, "%s%s", used ? "; " : "", lua_tostring(L, -1));
+    lua_pop(L, 1);
+}
+
+/* Why did the model of a part stop, as far as its answer is known? Pushes the string, or nil. */
+static void push_reason(lua_State *L, const struct tc_part *part, int state)
+{
+    lua_getfield(L, state, "answers");
+    lua_rawgeti(L, -1, (int)part->position);
+    if (lua_istable(L, -1))
+        lua_getfield(L, -1, "finish_reason");
+    else
+        lua_pushnil(L);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
+bool tc_push_fault(lua_State *L, const struct tc_part *part, int state)
+{
+    struct tc_failure failure;
+    char text[sizeof(failure.message)] = "";
+    int top = lua_gettop(L);
+    lua_getfield(L, state, "faults");
+    for (unsigned i = 0; i < part->numbered; i++) {
+        lua_rawgeti(L, top + 1, (int)part->numbers[i]);
+        add_fault(L, text, sizeof(text));
+    }
+    push_reason(L, part, state);
+    bool cut_off = lua_isstring(L, -1) && tc_is_cut_off(lua_tostring(L, -1));
+    lua_settop(L, top);
+    if (!*text)
+        return false;
+    tc_failure_set(&failure, TC_BAD_RESPONSE, "%s%s", text,
+                   cut_off ? ": the model had said all that it may" : "");
+    failure.advice =
+        cut_off ? TC_MORE_TOKENS : "what came of it is in err.data; to try again may cost again";
+    push_failed_success(L, part->request, &failure);
+    return true;
 }
 
 /* ---- the pictures ---- */
 
-/* Gives the picture at `image` what the server said of it, but nothing that the bytes tell better.
- */
+/* Appends the value on top to the list at `list`, and pops it. */
+static void append(lua_State *L, int list)
+{
+    lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
+}
+
+/* Drops a field of what the server says of a picture unless it is words. */
+static void check_words(lua_State *L, int item, const char *name)
+{
+    lua_getfield(L, item, name);
+    bool right = lua_type(L, -1) == LUA_TSTRING;
+    lua_pop(L, 1);
+    if (right)
+        return;
+    lua_pushnil(L);
+    lua_setfield(L, item, name);
+}
+
+/* Gives the picture at `image` what the server said of it, but nothing that we say ourselves. */
 static void add_details(lua_State *L, int image, int item)
 {
-    static const char *const ours[] = {"b64_json", "bytes",  "size", "mime", "ext",
-                                       "width",    "height", "path", "save"};
+    static const char *const ours[] = {"b64_json", "bytes",  "size", "mime", "ext",     "width",
+                                       "height",   "result", "path", "save", "complete"};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
         lua_pushnil(L);
         lua_setfield(L, item, ours[i]);
     }
-    lua_getfield(L, item, "url"); /* it may have been the picture itself */
-    if (lua_type(L, -1) != LUA_TSTRING) {
-        lua_pushnil(L);
-        lua_setfield(L, item, "url");
-    }
-    lua_pop(L, 1);
+    check_words(L, item, "url"); /* it may have been the picture itself */
+    check_words(L, item, "revised_prompt");
     tc_tidy(L, item);
     for (lua_pushnil(L); lua_next(L, item); lua_pop(L, 1)) {
         lua_pushvalue(L, -2);
@@ -103,28 +201,39 @@ static void add_details(lua_State *L, int image, int item)
     }
 }
 
-/* Appends the picture of a number to the list at `list`, if it is there and was not yet appended.
- * The tables of the images and of what the server says of them are behind the list. */
-static void append_image(lua_State *L, int list, bool *done, unsigned number)
+/* Where pictures are collected: the index of their list, behind which are the tables of the images,
+ * of what the server says of them, and, or nil, of those that are not whole. */
+struct gathering {
+    int list;
+    bool *done; /* by number */
+};
+
+/* Appends the picture of a number, if it is there and was not yet appended. */
+static void append_image(lua_State *L, const struct gathering *g, unsigned number)
 {
-    if (done[number])
+    if (g->done[number])
         return;
-    done[number] = true;
-    lua_rawgeti(L, list + 1, (int)number);
-    lua_rawgeti(L, list + 2, (int)number);
+    g->done[number] = true;
+    lua_rawgeti(L, g->list + 1, (int)number);
+    lua_rawgeti(L, g->list + 2, (int)number);
     int image = lua_gettop(L) - 1;
+    if (lua_isnil(L, image) && lua_istable(L, g->list + 3)) {
+        lua_rawgeti(L, g->list + 3, (int)number);
+        lua_replace(L, image);
+    }
     if (lua_istable(L, image) && lua_istable(L, image + 1))
         add_details(L, image, image + 1);
     lua_settop(L, image);
     if (lua_istable(L, image))
-        lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
+        append(L, g->list);
     else
         lua_pop(L, 1);
 }
 
 /* Appends the pictures of a part: first as its answer has them, then those that it only mentions.
  */
-static void append_images(lua_State *L, int state, int list, bool *done, const struct tc_part *part)
+static void append_images(lua_State *L, int state, const struct gathering *g,
+                          const struct tc_part *part)
 {
     lua_getfield(L, state, "orders");
     lua_rawgeti(L, -1, (int)part->position);
@@ -133,26 +242,31 @@ static void append_images(lua_State *L, int state, int list, bool *done, const s
         lua_rawgeti(L, order, i);
         unsigned number = (unsigned)lua_tonumber(L, -1);
         lua_pop(L, 1);
-        append_image(L, list, done, number);
+        append_image(L, g, number);
     }
     for (unsigned i = 0; i < part->numbered; i++)
-        append_image(L, list, done, part->numbers[i]);
+        if (part->numbers[i])
+            append_image(L, g, part->numbers[i]);
     lua_settop(L, order - 2);
 }
 
-/* Pushes the list of the pictures that are there. */
-static void push_images(lua_State *L, const struct tc_request_box *box, int state)
+/* Pushes the list of the pictures that are there; those that are not whole too, if `all`. */
+static void push_images(lua_State *L, const struct tc_request_box *box, int state, bool all)
 {
+    struct gathering g = {.list = lua_gettop(L) + 1};
     lua_newtable(L);
-    int list = lua_gettop(L);
     lua_getfield(L, state, "images");
     lua_getfield(L, state, "items");
-    bool *done = lua_newuserdata(L, box->last_number + 1);
-    memset(done, 0, box->last_number + 1);
+    if (all)
+        lua_getfield(L, state, "cuts");
+    else
+        lua_pushnil(L);
+    g.done = lua_newuserdata(L, box->last_number + 1);
+    memset(g.done, 0, box->last_number + 1);
     for (const struct tc_part *part = box->parts; part; part = part->next)
         if (!part->of) /* what one was to fetch has its place in another */
-            append_images(L, state, list, done, part);
-    lua_settop(L, list);
+            append_images(L, state, &g, part);
+    lua_settop(L, g.list);
 }
 
 /* ---- several answers as one ---- */
@@ -290,19 +404,70 @@ static void set_timing(lua_State *L, int response, const struct tc_timing *timin
     lua_setfield(L, response, "timing");
 }
 
+/* An amount of money that the value on top may be, below 0 where it is none. Pops it. */
+static double pop_amount(lua_State *L)
+{
+    double amount = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
+    lua_pop(L, 1);
+    return amount >= 0 && amount < HUGE_VAL ? amount : -1;
+}
+
+/* What an answer's `usage`, which is on top, says that it cost, below 0 where it says nothing:
+ * OpenRouter has `cost`, Perplexity `cost.total_cost`, DeepInfra `estimated_cost`. Pops it. */
+static double pop_usage_cost(lua_State *L)
+{
+    double cost = -1;
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "cost");
+        if (lua_istable(L, -1)) {
+            lua_getfield(L, -1, "total_cost");
+            lua_remove(L, -2);
+        }
+        cost = pop_amount(L);
+        lua_getfield(L, -1, "estimated_cost");
+        double estimate = pop_amount(L);
+        cost = cost < 0 ? estimate : cost;
+    }
+    lua_pop(L, 1);
+    return cost;
+}
+
+/* What a part has cost, below 0 where that is not known. The gateway's header wins. */
+static double part_cost(lua_State *L, const struct tc_part *part, int state)
+{
+    if (part->of || part->request->cost >= 0)
+        return part->of ? -1 : part->request->cost;
+    lua_getfield(L, state, "answers");
+    lua_rawgeti(L, -1, (int)part->position);
+    lua_remove(L, -2);
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "usage");
+        lua_remove(L, -2);
+    }
+    return pop_usage_cost(L);
+}
+
+/* The same for all of them. */
+static double whole_cost(lua_State *L, const struct tc_request_box *box, int state)
+{
+    double cost = -1;
+    for (const struct tc_part *part = box->parts; part; part = part->next) {
+        double more = part_cost(L, part, state);
+        cost = more < 0 ? cost : cost < 0 ? more : cost + more;
+    }
+    return cost;
+}
+
 /* Sets what we know into the response. */
-static void set_known(lua_State *L, const struct tc_request_box *box, int response)
+static void set_known(lua_State *L, const struct tc_request_box *box, int response, double cost)
 {
     const char *request_id = NULL;
     unsigned attempts = 0;
-    double cost = -1;
     for (const struct tc_part *part = box->parts; part; part = part->next) {
         const struct tc_request *request = part->request;
         if (part->of)
             continue;
         attempts += request->attempts;
-        if (request->cost >= 0)
-            cost = cost < 0 ? request->cost : cost + request->cost;
         if (!request_id && *request->request_id)
             request_id = request->request_id;
     }
@@ -331,13 +496,17 @@ static void set_asked(lua_State *L, int response, int state)
     lua_setfield(L, response, "prompt");
 }
 
-/* ---- warnings ---- */
-
-/* Appends the string on top to the list at `list`, and pops it. */
-static void append(lua_State *L, int list)
+/* Sets what were steps on the way to the pictures, if there are any. */
+static void set_drafts(lua_State *L, int response, int state)
 {
-    lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
+    lua_getfield(L, state, "drafts");
+    if (tc_rawlen(L, -1))
+        lua_setfield(L, response, "drafts");
+    else
+        lua_pop(L, 1);
 }
+
+/* ---- warnings ---- */
 
 /* Appends what the list `name` of the table at `table` has. */
 static void append_all(lua_State *L, int list, int table, const char *name)
@@ -369,6 +538,62 @@ static bool is_other_shape(const struct tc_request_box *box, double width, doubl
     return fabs(ratio / box->ratio - 1) > tolerance && fabs(ratio / box->own_ratio - 1) > tolerance;
 }
 
+/* Warns of a picture whose shape is not the one that was asked for. */
+static void warn_of_shape(lua_State *L, const struct tc_request_box *box, int list, int image,
+                          int number, const char *shape)
+{
+    double width = number_field(L, image, "width"), height = number_field(L, image, "height");
+    if (!is_other_shape(box, width, height))
+        return;
+    lua_pushfstring(L, "image %d is %dx%d pixels, %s was asked for", number, (int)width,
+                    (int)height, shape);
+    append(L, list);
+}
+
+/* Pushes what two pictures that are the same have in common: their bytes, or what was seen of them
+ * while they went elsewhere. */
+static void push_identity(lua_State *L, int state, int data, int index)
+{
+    lua_rawgeti(L, data, index);
+    lua_getfield(L, -1, "bytes");
+    lua_remove(L, -2);
+    if (!lua_isnil(L, -1))
+        return;
+    lua_pop(L, 1);
+    lua_getfield(L, state, "samples");
+    lua_rawgeti(L, data, index);
+    lua_rawget(L, -2); /* they are by picture, too */
+    lua_remove(L, -2);
+}
+
+/* Are two pictures the same? */
+static bool are_same(lua_State *L, int state, int data, int a, int b)
+{
+    lua_rawgeti(L, data, a);
+    lua_rawgeti(L, data, b);
+    int top = lua_gettop(L);
+    bool same = number_field(L, top - 1, "size") == number_field(L, top, "size");
+    if (same) {
+        push_identity(L, state, data, a);
+        push_identity(L, state, data, b);
+        same = !lua_isnil(L, -1) && lua_rawequal(L, -1, -2);
+    }
+    lua_settop(L, top - 2);
+    return same;
+}
+
+/* Warns of a picture that has come before: who asks for several wants several. */
+static void warn_of_repetition(lua_State *L, int list, int state, int data, int number)
+{
+    int other = 1;
+    while (other < number && !are_same(L, state, data, other, number))
+        other++;
+    if (other == number)
+        return;
+    lua_pushfstring(L, "image %d is image %d again, as from a cache", number, other);
+    append(L, list);
+}
+
 /* Sets the list of what was asked for and is visibly not there; the images are at `data`. */
 static void set_warnings(lua_State *L, const struct tc_request_box *box, int state, int response,
                          int data)
@@ -385,14 +610,10 @@ static void set_warnings(lua_State *L, const struct tc_request_box *box, int sta
     }
     for (int i = 1; i <= count; i++) {
         lua_rawgeti(L, data, i);
-        double width = number_field(L, list + 1, "width");
-        double height = number_field(L, list + 1, "height");
-        if (is_other_shape(box, width, height)) {
-            lua_pushfstring(L, "image %d is %dx%d pixels, %s was asked for", i, (int)width,
-                            (int)height, shape);
-            append(L, list);
-        }
+        warn_of_shape(L, box, list, list + 1, i, shape);
         lua_settop(L, list);
+        if (box->count > 1)
+            warn_of_repetition(L, list, state, data, i);
     }
     lua_setfield(L, response, "warnings");
     lua_pop(L, 1);
@@ -413,12 +634,7 @@ static void push_failures(lua_State *L, const struct tc_request_box *box, int st
         else
             lua_pop(L, 1);
     }
-    lua_getfield(L, state, "refused");
-    int refused = lua_gettop(L), count = (int)tc_rawlen(L, refused);
-    for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, refused, i);
-        append(L, list);
-    }
+    append_all(L, list, state, "losses");
     lua_settop(L, list);
 }
 
@@ -471,18 +687,18 @@ static void push_cause(lua_State *L, const struct tc_request_box *box, int state
 bool tc_push_response(lua_State *L, const struct tc_request_box *box, int state)
 {
     tc_checkstack(L, 20);
-    push_images(L, box, state);
+    push_images(L, box, state, false);
     int data = lua_gettop(L), failures = data + 1, response = data + 2;
-    int count = (int)tc_rawlen(L, data);
     push_failures(L, box, state);
-    if (is_lost(L, box, state, count)) {
+    if (is_lost(L, box, state, (int)tc_rawlen(L, data))) {
         push_cause(L, box, state, failures);
-        if (count) { /* they are paid for */
-            lua_pushvalue(L, data);
+        push_images(L, box, state, true);
+        if (tc_rawlen(L, -1)) /* they are paid for */
             lua_setfield(L, response, "data");
-        }
+        lua_settop(L, response);
         return false;
     }
+    double cost = whole_cost(L, box, state); /* before what they used is added up */
     push_answers(L, box, state);
     if (lua_isnil(L, response)) { /* the pictures are of requests that failed later */
         lua_newtable(L);
@@ -494,8 +710,9 @@ bool tc_push_response(lua_State *L, const struct tc_request_box *box, int state)
         lua_pushvalue(L, failures);
         lua_setfield(L, response, "errors");
     }
+    set_drafts(L, response, state);
     set_asked(L, response, state);
-    set_known(L, box, response);
+    set_known(L, box, response, cost);
     set_warnings(L, box, state, response, data);
     return true;
 }

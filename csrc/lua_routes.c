@@ -38,12 +38,10 @@ const struct tc_rule tc_picture_rules[TC_PICTURE_RULES] = {
 };
 
 static const struct tc_route routes[] = {
-    [TC_VIA_IMAGES] = {"images", TC_BASE_API, "/images/generations", TC_BEARER, tc_write_images,
-                       tc_read_images},
-    [TC_VIA_CHAT] = {"chat", TC_BASE_API, "/chat/completions", TC_BEARER, tc_write_chat,
-                     tc_read_chat},
+    [TC_VIA_IMAGES] = {"images", TC_BASE_API, "/images/generations", TC_BEARER, tc_write_images},
+    [TC_VIA_CHAT] = {"chat", TC_BASE_API, "/chat/completions", TC_BEARER, tc_write_chat},
     [TC_VIA_GEMINI] = {"gemini", TC_BASE_ROOT, "/gemini/v1beta/models/{model}:generateContent",
-                       TC_GOOGLE_KEY, tc_write_gemini, tc_read_gemini},
+                       TC_GOOGLE_KEY, tc_write_gemini},
 };
 
 const struct tc_route *tc_route(enum tc_via via)

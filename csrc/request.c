@@ -926,10 +926,13 @@ static void judge_answer(struct tc_request *request)
 /* Are there pictures that are more than steps on the way to one? */
 static bool has_picture(const struct tc_envelope *envelope)
 {
+    unsigned dropped = 0;
     for (unsigned i = 0; i < envelope->image_count; i++)
-        if (!envelope->images[i] || !envelope->images[i]->draft)
+        if (!envelope->images[i])
+            dropped++;
+        else if (!envelope->images[i]->draft)
             return true;
-    return false;
+    return dropped > envelope->dropped_drafts;
 }
 
 /* A success has the whole document. A document that speaks of an error and has no picture is none.

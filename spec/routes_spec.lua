@@ -348,7 +348,7 @@ describe("shapes without a picture:", function()
         { "images []", "chat", chat '{"content":"Shall I describe it?","images":[]}', "no_image", "Shall I describe it" },
         { "words alone", "chat", chat '{"content":"Sorry."}', "no_image", "words alone.*Sorry" },
         { "parts of words", "chat", chat '{"content":[{"type":"text","text":"Sorry."}]}', "no_image", "Sorry" },
-        { "a refusal in words", "chat", chat '{"content":null,"refusal":"I will not."}', "no_image", "I will not" },
+        { "a refusal in words", "chat", chat '{"content":null,"refusal":"I will not."}', "content_policy", "I will not" },
         { "choices []", "chat", '{"id":"x","choices":[]}', "no_image" },
         { "choices null", "chat", '{"id":"x","choices":null}', "no_image" },
         { "choices of another type", "chat", '{"choices":"x"}', "no_image" },

@@ -30,7 +30,7 @@ local thucchien = {}
 ---| "timeout" # no complete answer in time
 ---| "connection" # no connection, or it broke
 ---| "tls" # the TLS handshake or the certificate check failed
----| "bad_response" # an answer that is cut short or malformed
+---| "bad_response" # an answer, or a picture in it, that is cut short or malformed
 ---| "response_too_large" # more than `max_response_bytes`, 64 pictures, 1 MiB beside them, 256 KiB of headers
 ---| "cancelled" # given up by the caller
 ---| "io" # a file could not be written, or a sink refused
@@ -50,7 +50,7 @@ local thucchien = {}
 ---@field attempts? integer how many times the request was sent
 ---@field maybe_billed? boolean true when the request left and no refusal came back, or none that is certain
 ---@field body? string the first 4 KiB of the answer
----@field data? thucchien.image[] the pictures that were whole before it failed
+---@field data? thucchien.image[] the pictures that were whole before it failed, and what came of those that are not
 ---@field url? string where a picture is that could not be fetched; it is paid for
 
 ---@class thucchien.options
@@ -139,6 +139,7 @@ local thucchien = {}
 ---@field height? integer pixels
 ---@field revised_prompt? string the prompt as the model refined it
 ---@field url? string where it was fetched from
+---@field complete? false in an error's `data`: it is not whole; `bytes` is what came, unless `sink` or `save` took that
 local image = {}
 
 --- Writes the picture. A path without an extension gets the true one. Readers of the path see the
@@ -158,7 +159,8 @@ function image:save(path) end
 ---@field created? integer Unix time
 ---@field data thucchien.image[] may hold fewer pictures than you asked for
 ---@field warnings string[] what was asked for and is visibly not there, behind `request:warnings()`; often empty
----@field errors? thucchien.error[] where some of several requests failed
+---@field drafts? thucchien.image[] steps on the model's way to the pictures; not with `sink` or `save`
+---@field errors? thucchien.error[] where some of several requests failed, or some pictures are not whole
 ---@field text? string what the model said beside the pictures
 ---@field finish_reason? string why the model stopped
 ---@field prompt? string what was asked

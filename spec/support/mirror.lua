@@ -54,4 +54,14 @@ function support.address(mirror, answer)
     end)
 end
 
+---A base URL under which every request gets one answer, whatever its body says.
+---@param mirror table
+---@param answer table
+---@return string
+function support.answering(mirror, answer)
+    return mirror.url .. "/answer=" .. cjson.encode(answer):gsub("[^%w%-._~]", function(character)
+        return ("%%%02X"):format(character:byte())
+    end)
+end
+
 return support

@@ -11,6 +11,10 @@ local PNG = "\137PNG\r\n\26\n\0\0\0\rIHDR\0\0\0\2\0\0\0\3" .. ("x"):rep(1000)
 local CHAT = '{"choices":[{"message":{"content":"![a](data:image/png;base64,QUJD) words",'
     .. '"images":[{"image_url":{"url":"data:image/png;base64,' .. ("QUJD"):rep(2000) .. '"}}]},"finish_reason":"stop"}]}'
 
+-- A whole one, as a decoder for files that tell nothing sees it, and one that is cut, in base64.
+local GIF = "GIF89a\2\0\3\0\0\0\0;"
+local WHOLE, CUT = "R0lGODlhAgADAAAAADs=", "R0lGODlhAgADAAAA"
+
 local function new()
     return assert(thucchien.new { base_url = mirror.url, api_key = "sk-torture-0123456789", headers = { ["X-A"] = "b" } })
 end
@@ -101,9 +105,40 @@ local scenarios = {
         name = "pictures at addresses",
         run = function()
             local client = new()
-            local address = mirrors.address(mirror, { body = "GIF89a\2\0\3\0" })
+            local address = mirrors.address(mirror, { body = GIF })
             local items = ('{"url":%q},{"url":%q}'):format(address, address)
             expect(nil, client:generate(request { body = '{"data":[' .. items .. "]}" }))
+            client:close()
+        end,
+    },
+    {
+        name = "drafts, words, and pictures that are not whole",
+        run = function()
+            local client = new()
+            local parts = ('{"thought":true,"inlineData":{"data":%q}},{"text":"a"},{"inlineData":{"data":%q}},{"inlineData":{"data":%q}}')
+                :format(WHOLE, CUT, WHOLE)
+            local chunk = ('{"candidates":[{"content":{"parts":[%s]},"finishReason":"STOP"}],"usageMetadata":{"cost":1}}'):format(parts)
+            expect(nil, client:generate(request({ body = "data: " .. chunk .. "\n\ndata: " .. chunk .. "\n\n" }, { n = 1 })))
+            client:close()
+        end,
+    },
+    {
+        name = "pictures that words point to",
+        run = function()
+            local client = new()
+            local address = mirrors.address(mirror, { body = GIF })
+            local content = ('"![a](%s) and ![b](%s \\"b\\")"'):format(address, address)
+            expect(nil, client:generate(request { body = '{"choices":[{"message":{"content":' .. content .. "}}]}" }, { retry = "none" }))
+            client:close()
+        end,
+    },
+    {
+        name = "a refusal in an answer",
+        run = function()
+            local client = new()
+            expect("content_policy", client:generate(request {
+                body = '{"candidates":[{"finishReason":"SAFETY","safetyRatings":[{"category":"X","blocked":true}]}],"promptFeedback":{"blockReason":"X"}}',
+            }))
             client:close()
         end,
     },
