@@ -381,9 +381,11 @@ describe("thucchien", function()
         it("keeps the pictures that were whole when the answer breaks off", function()
             local status, out, err = run "generate x -n 4 -o fog --model emulate/truncated"
             assert.are.equal(1, status)
-            assert_one_line(err, "bad_response: .*; 2 of 4 pictures saved: fog%-1%.png, fog%-2%.png\n$")
+            assert_one_line(err, "bad_response: .*; 2 of 4 pictures saved: fog%-1%.png, fog%-2%.png; "
+                .. "what came of a picture that is not whole is in fog%.png%.part\n$")
             assert.is_truthy(out:find "^fog%-1%.png  64x64  [^\n]+\nfog%-2%.png  64x64  [^\n]+\n$")
-            assert.are.same({ "fog-1.png", "fog-2.png" }, files())
+            assert.are.same({ "fog-1.png", "fog-2.png", "fog.png.part" }, files())
+            assert.are.equal("\137PNG\r\n\26\n", picture("fog.png.part"):sub(1, 8))
         end)
 
         describe("asks a model that talks", function()

@@ -352,9 +352,10 @@ local function write_file(image, path)
 end
 
 --- Saves pictures as they come. `keep` takes each once; `places` tells where a picture is, false if
---- nowhere, and `problems` what went wrong.
+--- nowhere, and `problems` what went wrong. `keep_part` takes what came of those that are not whole;
+--- they are in `parts`.
 local function new_keeper(target, options)
-    local keeper = { places = {}, problems = {} }
+    local keeper = { places = {}, problems = {}, parts = {} }
     local asked, force = options.n or 1, options.force
     local begun = {} -- names; an interrupt while a picture is written lets it be written again
 
@@ -379,6 +380,16 @@ local function new_keeper(target, options)
         end
         keeper.places[image] = place or false
         keeper.problems[#keeper.problems + 1] = problem
+    end
+
+    --- What came is paid for, and much of it may be seen. A name with another ending keeps it from
+    --- being taken for the picture.
+    function keeper.keep_part(image)
+        if not image.path and image.bytes then
+            local name = full_name(image, target.device and "picture" or target.path) .. ".part"
+            image.path = image:save(obstacle(name) and free_name(name, 2) or name) or rescue(image, name)
+        end
+        keeper.parts[#keeper.parts + 1] = image.path and image or nil
     end
 
     --- For `on_image`. What is raised, by Ctrl-C say, would cost us the pictures after this one: it
@@ -498,6 +509,11 @@ local function complaint(err, places, asked)
     if #places > 0 then
         parts[#parts + 1] = ("%d of %d pictures saved: %s"):format(#places, asked, table.concat(places, ", "))
     end
+    for _, image in ipairs(err.data or {}) do
+        if image.complete == false and image.path then
+            parts[#parts + 1] = "what came of a picture that is not whole is in " .. image.path
+        end
+    end
     if err.interrupted and err.maybe_billed then
         parts[#parts + 1] = "the request may be billed"
     end
@@ -513,6 +529,17 @@ local function fail(err, as_json)
     return exit_status(err)
 end
 
+local function image_record(image, path)
+    return {
+        path = path or nil,
+        width = image.width,
+        height = image.height,
+        size = image.size,
+        mime = image.mime,
+        revised_prompt = image.revised_prompt,
+    }
+end
+
 --- Plain data of a list, or nil where there is nothing in it: cjson takes an empty one for an object.
 local function records_of(list, record)
     if not list or #list == 0 then
@@ -525,17 +552,10 @@ local function records_of(list, record)
     return records
 end
 
-local function report_record(response, images, places, problem)
+local function report_record(response, images, keeper, problem)
     local records = {}
     for index, image in ipairs(images) do
-        records[index] = {
-            path = places[image] or nil,
-            width = image.width,
-            height = image.height,
-            size = image.size,
-            mime = image.mime,
-            revised_prompt = image.revised_prompt,
-        }
+        records[index] = image_record(image, keeper.places[image])
     end
     return {
         created = response.created,
@@ -547,6 +567,9 @@ local function report_record(response, images, places, problem)
         text = response.text,
         finish_reason = response.finish_reason,
         images = records,
+        parts = records_of(keeper.parts, function(image)
+            return image_record(image, image.path)
+        end),
         warnings = records_of(response.warnings),
         errors = records_of(response.errors, error_record),
         error = problem and error_record(problem) or nil,
@@ -599,7 +622,7 @@ end
 local function report_text(response, images, keeper, err, as_json)
     if as_json then
         local problem = err or (keeper.problems[1] and failure("io", keeper.problems[1]))
-        return encode_json(report_record(response, images, keeper.places, problem))
+        return encode_json(report_record(response, images, keeper, problem))
     end
     local lines = {}
     for _, image in ipairs(images) do
@@ -609,13 +632,27 @@ local function report_text(response, images, keeper, err, as_json)
     return table.concat(lines, "\n")
 end
 
+--- Saves what a response or an error has, and returns the list of the whole pictures.
+local function keep_all(holder, keeper)
+    local images = {}
+    for _, image in ipairs(holder.data or {}) do
+        if image.complete == false then
+            keeper.keep_part(image)
+        else
+            images[#images + 1] = image
+            keeper.keep(image, #images) -- those that an interrupt kept from it
+        end
+    end
+    return images
+end
+
 --- Says what came and where it is, and returns the exit status. A failure in the middle of an answer
 --- leaves the pictures that were whole: they are paid for, and saved like others.
 local function report(response, err, keeper, target, options, warned)
-    local images = (response or err).data
+    local images = keep_all(response or err, keeper)
     response = response or {}
-    for index, image in ipairs(images) do
-        keeper.keep(image, index) -- those that an interrupt kept from it
+    for _, failed in ipairs(response.errors or {}) do
+        keep_all(failed, keeper)
     end
     tell_text(response, options)
     warn_of(response, images, keeper, err, options.n or 1, warned)

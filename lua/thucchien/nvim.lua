@@ -40,7 +40,7 @@ local SHOWN_LENGTH = 30 -- of a prompt in a message: one that wraps makes Neovim
 ---@field own_lines boolean the links get lines of their own, below the mark's
 ---@field folder thucchien.nvim.folder
 ---@field kept { path: string, link: string, image: thucchien.image }[] what is saved
----@field seen table<integer, true> the indices of the pictures that have come
+---@field seen table<thucchien.image, true> the pictures that have come
 ---@field notified number when its progress was last told, uv.now()
 ---@field clock userdata a timer, until something comes
 ---@field warned integer how many of the request's warnings were told
@@ -247,8 +247,10 @@ local function new_file(directory, name, extension)
     return nil, "too many files named " .. name
 end
 
+-- What is not the whole picture gets an ending that says so.
 local function save(image, directory, name)
-    local file, message = new_file(directory, name, image.ext and "." .. image.ext or "")
+    local ending = (image.ext and "." .. image.ext or "") .. (image.complete == false and ".part" or "")
+    local file, message = new_file(directory, name, ending)
     if not file then
         return nil, message
     end
@@ -261,11 +263,11 @@ local function save(image, directory, name)
 end
 
 -- Saves a picture of a job, among Neovim's data if the folder does not take it any more.
-local function keep(job, image, index)
-    if job.seen[index] then
+local function keep(job, image)
+    if job.seen[image] then
         return
     end
-    job.seen[index] = true
+    job.seen[image] = true
     local name, folder = slug(job.prompt), job.folder
     local file, message = save(image, folder.path, name)
     if not file then
@@ -275,7 +277,9 @@ local function keep(job, image, index)
         file = save(image, folder.path, name)
         notify(message .. (file and "; saved in " .. rescue or ""), levels.ERROR)
     end
-    if file then
+    if file and image.complete == false then
+        notify("what came of a picture that is not whole is in " .. shown_path(folder.path .. "/" .. file), levels.WARN)
+    elseif file then
         image.path = folder.path .. "/" .. file
         table.insert(job.kept, { path = image.path, link = folder.prefix .. file, image = image })
     end
@@ -415,8 +419,10 @@ end
 local function finish(job, response, err)
     jobs[job] = nil
     stop_clock(job)
-    for index, image in ipairs((response or err).data or {}) do
-        keep(job, image, index)
+    for _, holder in ipairs { response or err, unpack(response and response.errors or {}) } do
+        for _, image in ipairs(holder.data or {}) do
+            keep(job, image)
+        end
     end
     if #job.kept > 0 then
         notify(link(job))
@@ -434,7 +440,7 @@ local function params_for(job)
     local count = tonumber(params.n) or 1
     params.prompt = job.prompt
     function params.on_image(image, index)
-        keep(job, image, index)
+        keep(job, image)
         if index < count then
             notify_progress(job, "%d of %d: %s", index, count, shown(job.prompt))
         end
