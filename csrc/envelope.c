@@ -218,7 +218,7 @@ static size_t image_span(struct tc_envelope *e, const char *bytes, size_t size)
     struct tc_image *image = tc_envelope_open_image(e);
     size_t written;
     if (e->percent ||
-        !make_room(e, &image->bytes, TC_BASE64_ROOM(size + 4), TC_BASE64_ROOM(input_left(e))))
+        !make_room(e, &image->bytes, TC_BASE64_ROOM(size + 4), TC_BASE64_ROOM(input_left(e) + 4)))
         return 0;
     size_t taken = 0, end;
     do {

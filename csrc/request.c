@@ -158,7 +158,6 @@ struct tc_request *tc_request_new(struct tc_client *client,
     tc_envelope_init(&request->envelope, request->rules, request->rule_count);
     request->envelope.spare = &client->spare;
     request->envelope.streaming = options->streaming;
-    request->envelope.for_pictures = options->rule_count != 0;
 
     request->method = tc_strndup(options->method, strlen(options->method));
     request->url = make_url(client, options);
@@ -530,8 +529,10 @@ static bool has_image(const struct tc_request *request)
 static void begin_body(struct tc_request *request)
 {
     curl_off_t length = 0;
-    if (!is_success(request)) /* a refusal has no pictures */
+    if (!is_success(request)) { /* a refusal has no pictures, and every word of it counts */
         request->envelope.path.rule_count = TC_FAILURE_RULES;
+        request->envelope.for_pictures = false;
+    }
     if (!request->encoded)
         curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     request->expected = length > 0 ? (uint64_t)length : 0;
@@ -852,6 +853,7 @@ static void set_callbacks(CURL *easy, struct tc_request *request)
 static void begin_attempt(struct tc_request *request)
 {
     request->envelope.path.rule_count = request->rule_count;
+    request->envelope.for_pictures = request->rule_count > TC_FAILURE_RULES;
     tc_envelope_reset(&request->envelope);
     request->was_maybe_billed = request->was_maybe_billed || request->failure.maybe_billed;
     memset(&request->failure, 0, sizeof(request->failure));
