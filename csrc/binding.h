@@ -431,6 +431,12 @@ bool tc_check_save(lua_State *L, int table);
  */
 const char *tc_push_path(lua_State *L, const char *path, const char *ext, unsigned number);
 
+/* ---- lua_conceal.c ---- */
+
+/* Takes the key out of all strings of the table at `table`, all the way down, and pushes a table
+ * that has, by what they are now, those that had it. */
+void tc_conceal(lua_State *L, int table, const char *key);
+
 /* ---- lua_response.c ---- */
 
 /* JSON null to nil, and whole numbers to integers where Lua has those, all the way down. */

@@ -731,20 +731,33 @@ static void refuse_address(lua_State *L, int state, const char *url, const char 
     append(L, state, "losses");
 }
 
+/* Pushes the address as the answer had it, before the key was taken out of it. */
+static const char *push_original(lua_State *L, int state, const char *url)
+{
+    lua_getfield(L, state, "originals");
+    lua_getfield(L, -1, url);
+    return lua_isstring(L, -1) ? lua_tostring(L, -1) : url;
+}
+
 /* Fetches the picture at `url`, which the answer of `part` points to, under `number`. */
 static void fetch(lua_State *L, int index, int state, struct tc_part *part, const char *url,
                   unsigned number)
 {
     struct tc_request_box *box = tc_request_box(L, index);
     struct tc_client *client = part->request->client;
-    const char *wrong = tc_client_check_picture_url(client, url, part->request->at_private_address);
+    int top = lua_gettop(L);
+    const char *place = push_original(L, state, url);
+    const char *wrong =
+        tc_client_check_picture_url(client, place, part->request->at_private_address);
     struct tc_request_options options = box->fetch;
-    options.place = url;
+    options.place = place;
+    options.api_key = part->request->key; /* to be kept out of messages: it is not sent */
     options.trusted = part->request->at_private_address;
     if (!client->multi)
         wrong = "the client was closed";
     if (wrong) {
         refuse_address(L, state, url, wrong);
+        lua_settop(L, top);
         return;
     }
     lua_getfield(L, state, "client");
@@ -761,7 +774,7 @@ static void fetch(lua_State *L, int index, int state, struct tc_part *part, cons
     }
     added->of = part;
     added->request = request;
-    lua_pop(L, 2);
+    lua_settop(L, top);
     lua_pushstring(L, url);
     keep(L, state, "urls", added->position);
 }
@@ -830,6 +843,8 @@ static bool read_answer(lua_State *L, int index, int state, struct tc_part *part
     if (!tc_push_answer(L, part->request))
         return false;
     int document = lua_gettop(L), answer = document + 1, places = document + 2;
+    tc_conceal(L, document, part->request->key);
+    lua_setfield(L, state, "originals");
     if (images)
         (void)number_of(box, part, images - 1);
     tc_read_answer(L, document, part);
@@ -841,6 +856,8 @@ static bool read_answer(lua_State *L, int index, int state, struct tc_part *part
     keep(L, state, "answers", part->position);
     lua_settop(L, places);
     take_places(L, index, state, part);
+    lua_pushnil(L);
+    lua_setfield(L, state, "originals");
     lua_settop(L, document - 1);
     return true;
 }

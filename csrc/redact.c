@@ -13,6 +13,7 @@
 
 enum {
     TELLING = 4,      /* characters of a key at the end of a cut text that give it away */
+    TELLING_MUCH = 8, /* and anywhere else */
     SHORT_KEY = 8,    /* a shorter one is found as it is only: its letters are in every text */
     SHORT_BASE64 = 10 /* of a key in base64: fewer characters are nobody's secret */
 };
@@ -66,9 +67,8 @@ static bool is_same(int one, char other, bool any_case)
     return any_case && one < 128 && tolower(one) == tolower((unsigned char)other);
 }
 
-/* The length of `secret` at `at` in whatever spelling, or of what is left of it where the text
- * ends;
- * `*whole` tells which. 0: it is not there. */
+/* The length of `secret` at `at` in whatever spelling, or of its beginning where that is enough to
+ * give it away; `*whole` tells which. 0: it is not there. */
 static size_t secret_length(const char *at, const char *end, const char *secret, bool any_case,
                             bool *whole)
 {
@@ -76,9 +76,10 @@ static size_t secret_length(const char *at, const char *end, const char *secret,
     size_t matched = 0, length;
     for (; secret[matched] && text < end; matched++, text += length)
         if (!is_same(spelled(text, end, &length), secret[matched], any_case))
-            return 0;
+            break;
     *whole = !secret[matched];
-    return *whole || matched >= TELLING ? (size_t)(text - at) : 0;
+    bool tells = *whole || matched >= TELLING_MUCH || (text >= end && matched >= TELLING);
+    return tells ? (size_t)(text - at) : 0;
 }
 
 /* The key in base64 as it looks behind `before` other bytes: the characters that are its own. */
@@ -287,20 +288,23 @@ static void note_beginnings(struct tc_redaction *r)
     }
 }
 
-void tc_redact_begin(struct tc_redaction *r, enum tc_redact_form form, const char *text,
-                     size_t size, const char *key)
+void tc_redact_begin(struct tc_redaction *r, enum tc_redact_form form, const char *key)
 {
     memset(r, 0, sizeof(*r));
-    r->start = r->at = text;
-    r->end = text + size;
     r->form = form;
-    r->last = ' ';
     r->key = key;
     r->key_size = key ? strlen(key) : 0;
     for (size_t i = 0; i < 3 && r->key_size >= SHORT_KEY; i++)
         encode_key(r->encoded[i], sizeof(r->encoded[i]), key, i);
     if (r->key_size)
         note_beginnings(r);
+}
+
+void tc_redact_text(struct tc_redaction *r, const char *text, size_t size)
+{
+    r->start = r->at = text;
+    r->end = text + size;
+    r->last = ' ';
 }
 
 const char *tc_redact_next(struct tc_redaction *r, size_t *size)
@@ -348,7 +352,8 @@ static void redact(char *out, size_t size, const char *text, const char *key,
     struct tc_redaction r;
     const char *piece;
     size_t used = 0, length, space = 0; /* `space`: one that is shown if something follows */
-    tc_redact_begin(&r, form, text, strlen(text), key);
+    tc_redact_begin(&r, form, key);
+    tc_redact_text(&r, text, strlen(text));
     while ((piece = tc_redact_next(&r, &length))) {
         if (form == TC_REDACT_LINE && *piece == ' ') {
             space = 1;

@@ -33,9 +33,11 @@ struct tc_redaction {
     char encoded[3][512]; /* the key as base64, behind 0, 1 and 2 other bytes; "" for none */
 };
 
-/* Begins. `text` and `key` (NULL or "": none) stay where they are until the end. */
-void tc_redact_begin(struct tc_redaction *redaction, enum tc_redact_form form, const char *text,
-                     size_t size, const char *key);
+/* Gets ready for texts with `key` (NULL or "": none), which stays where it is until the end. */
+void tc_redact_begin(struct tc_redaction *redaction, enum tc_redact_form form, const char *key);
+
+/* Begins a text, which stays where it is until its end; any number of them one after the other. */
+void tc_redact_text(struct tc_redaction *redaction, const char *text, size_t size);
 
 /* The next piece, and its length; NULL at the end. It is there until the next call. */
 const char *tc_redact_next(struct tc_redaction *redaction, size_t *size);

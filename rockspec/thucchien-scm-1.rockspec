@@ -53,6 +53,7 @@ build = {
             "csrc/lua_body.c",
             "csrc/lua_call.c",
             "csrc/lua_client.c",
+            "csrc/lua_conceal.c",
             "csrc/lua_failure.c",
             "csrc/lua_fields.c",
             "csrc/lua_host.c",

@@ -140,7 +140,8 @@ static void test_verbatim(void **state)
     const char *piece;
     size_t used = 0, size;
     (void)state;
-    tc_redact_begin(&r, TC_REDACT_VERBATIM, text, sizeof(text) - 1, KEY);
+    tc_redact_begin(&r, TC_REDACT_VERBATIM, KEY);
+    tc_redact_text(&r, text, sizeof(text) - 1);
     while ((piece = tc_redact_next(&r, &size))) {
         memcpy(out + used, piece, size);
         used += size;

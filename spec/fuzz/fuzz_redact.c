@@ -59,7 +59,8 @@ static void check_verbatim(const char *text, size_t size, const char *key)
     struct tc_redaction redaction;
     const char *piece;
     size_t length, at = 0;
-    tc_redact_begin(&redaction, TC_REDACT_VERBATIM, text, size, key);
+    tc_redact_begin(&redaction, TC_REDACT_VERBATIM, key);
+    tc_redact_text(&redaction, text, size);
     for (; (piece = tc_redact_next(&redaction, &length)); at += length) {
         CLAIM(length > 0);
         if (!key)

@@ -1,0 +1,71 @@
+/*
+ * Answers without the key. A server may send it back anywhere: in what the model says, in a reason,
+ * in an address. What a user prints or logs of a response, or of an error, is made of the answer's
+ * table, so the key is taken out of that as soon as it is there.
+ */
+#include "binding.h"
+#include "redact.h"
+
+/* Has the text the key in it? */
+static bool has_key(struct tc_redaction *redaction, const char *text, size_t size)
+{
+    const char *piece;
+    size_t length;
+    tc_redact_text(redaction, text, size);
+    while ((piece = tc_redact_next(redaction, &length)))
+        if (piece < text || piece >= text + size)
+            return true;
+    return false;
+}
+
+/* Pushes the text without the key. */
+static void push_concealed(lua_State *L, struct tc_redaction *redaction, const char *text,
+                           size_t size)
+{
+    luaL_Buffer buffer;
+    const char *piece;
+    size_t length;
+    luaL_buffinit(L, &buffer);
+    tc_redact_text(redaction, text, size);
+    while ((piece = tc_redact_next(redaction, &length)))
+        luaL_addlstring(&buffer, piece, length);
+    luaL_pushresult(&buffer);
+}
+
+/* Replaces the string on top, the value of the key below it in `table`, if it has the key in it. */
+static void conceal_value(lua_State *L, int table, struct tc_redaction *redaction, int originals)
+{
+    size_t size;
+    const char *text = lua_tolstring(L, -1, &size);
+    if (!has_key(redaction, text, size))
+        return;
+    push_concealed(L, redaction, text, size);
+    lua_pushvalue(L, -1);
+    lua_pushvalue(L, -3);
+    lua_rawset(L, originals);
+    lua_pushvalue(L, -3);
+    lua_insert(L, -2);
+    lua_rawset(L, table); /* a field that is there: lua_next can bear that */
+}
+
+static void conceal(lua_State *L, int table, struct tc_redaction *redaction, int originals)
+{
+    tc_checkstack(L, 8);
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        if (lua_istable(L, -1))
+            conceal(L, lua_gettop(L), redaction, originals);
+        else if (lua_type(L, -1) == LUA_TSTRING)
+            conceal_value(L, table, redaction, originals);
+    }
+}
+
+void tc_conceal(lua_State *L, int table, const char *key)
+{
+    struct tc_redaction redaction;
+    table = tc_absindex(L, table);
+    tc_checkstack(L, 8);
+    lua_newtable(L);
+    tc_redact_begin(&redaction, TC_REDACT_VERBATIM, key);
+    if (*key)
+        conceal(L, table, &redaction, lua_gettop(L));
+}
