@@ -156,6 +156,7 @@ void tc_client_end(struct tc_client *client, struct tc_request *request)
     stop_attempt(client, request);
     unlink_request(client, request);
     request->state = TC_DONE;
+    tc_request_forget_headers(request);
     request->timing.ended = tc_clock_now();
     if (request->unbilled)
         request->failure.maybe_billed = false;

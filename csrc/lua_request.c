@@ -941,6 +941,8 @@ static bool push_json_result(lua_State *L, int state)
 static void make_result(lua_State *L, const struct tc_request_box *box, int state)
 {
     bool well = box->json ? push_json_result(L, state) : tc_push_response(L, box, state);
+    for (struct tc_part *part = box->parts; part; part = part->next)
+        tc_request_forget_key(part->request);
     lua_setfield(L, state, "result");
     lua_pushboolean(L, !well);
     lua_setfield(L, state, "failed");

@@ -178,14 +178,25 @@ static void free_headers(struct curl_slist *headers)
     curl_slist_free_all(headers);
 }
 
+void tc_request_forget_headers(struct tc_request *request)
+{
+    free_headers(request->headers);
+    request->headers = NULL;
+}
+
+void tc_request_forget_key(struct tc_request *request)
+{
+    if (request->key)
+        tc_wipe(request->key, strlen(request->key));
+}
+
 void tc_request_release(struct tc_request *request)
 {
     if (!request || --request->references)
         return;
     tc_envelope_free(&request->envelope);
     free_headers(request->headers);
-    if (request->key)
-        tc_wipe(request->key, strlen(request->key));
+    tc_request_forget_key(request);
     tc_free(request->key);
     tc_body_release(request->body);
     tc_free(request->url);

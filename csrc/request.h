@@ -149,6 +149,12 @@ struct tc_request *tc_request_new(struct tc_client *client,
 /* One holder less; the last one frees it. NULL is fine. */
 void tc_request_release(struct tc_request *request);
 
+/* For the client: it has ended, and needs no headers any more. One of them has the key. */
+void tc_request_forget_headers(struct tc_request *request);
+
+/* Nothing more will be read of it that the key has to be kept out of. */
+void tc_request_forget_key(struct tc_request *request);
+
 /* Ends it from outside; false when it had ended already. Its client tells it like any other end. */
 bool tc_request_cancel(struct tc_request *request);
 
