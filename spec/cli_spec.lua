@@ -498,6 +498,105 @@ describe("thucchien", function()
             assert.is_true(report.error.maybe_billed)
         end)
 
+        describe("of what real gateways send", function()
+            local ALL, TALKING, BY_URL = { "images", "chat", "gemini" }, { "chat", "gemini" }, { "images", "chat" }
+            local ONE = { "images" } -- of an error the command only prints the line, whatever the route
+
+            -- A model, its routes, and what comes of it: "picture" (whole, and nothing else), "part" (what came is
+            -- kept under a name that says so), "unknown" (a file of a type that nobody knows), or the error's kind.
+            local cases = {
+                { "cut", ALL, "part" }, { "length", TALKING, "part" }, { "damaged", ALL, "part" }, { "lines", ALL, "picture" },
+                { "lines-lf", ALL, "picture" }, { "base64url", ALL, "picture" }, { "no-padding", ALL, "picture" },
+                { "percent", BY_URL, "picture" }, { "url-space", BY_URL, "picture" }, { "more-behind", ALL, "picture" },
+                { "unknown-type", ALL, "unknown" }, { "draft", { "gemini" }, "picture" }, { "draft-late", { "gemini" }, "picture" },
+                { "draft-after", { "gemini" }, "picture" }, { "draft-only", { "gemini" }, "no_image" },
+                { "partial-images", { "images" }, "picture" },
+                { "as-images", TALKING, "picture" }, { "as-chat", { "images", "gemini" }, "picture" }, { "as-gemini", BY_URL, "picture" },
+                { "as-responses", ALL, "picture" }, { "raw", ALL, "picture" }, { "b64-data-url", { "images" }, "picture" },
+                { "sse", ALL, "picture" }, { "sse-comments", ALL, "picture" }, { "chunks", TALKING, "picture" },
+                { "keep-alive", ALL, "picture" }, { "blank-lines", ALL, "picture" }, { "string-url", { "chat" }, "picture" },
+                { "message-b64", { "chat" }, "picture" }, { "markdown-url", { "chat" }, "picture" }, { "bare-url", { "chat" }, "picture" },
+                { "same", ALL, "picture" }, { "usage-cost", BY_URL, "picture" }, { "signature", { "gemini" }, "picture" },
+                { "reasoning", { "chat" }, "picture" },
+                { "policy-code", ONE, "content_policy" }, { "moderated", ONE, "content_policy" }, { "filter-code", ONE, "content_policy" },
+                { "filter-result", ONE, "content_policy" }, { "sentence", ONE, "content_policy" }, { "sentence-403", ONE, "content_policy" },
+                { "unmoderated", { "images" }, "content_policy" }, { "refusal", { "chat" }, "content_policy" },
+                { "finish", { "chat" }, "content_policy" }, { "feedback", { "chat" }, "content_policy" },
+                { "no-quota", ONE, "budget_exceeded" }, { "billing-limit", ONE, "budget_exceeded" }, { "402", ONE, "budget_exceeded" },
+                { "budget-422", ONE, "budget_exceeded" }, { "budget-team", ONE, "budget_exceeded" }, { "budget-user", ONE, "budget_exceeded" },
+                { "200-402", ONE, "budget_exceeded" }, { "200-403", ONE, "permission_denied" }, { "200-502", ONE, "server_error" },
+                { "choice-error", { "chat" }, "server_error" }, { "event-error", { "chat" }, "server_error" },
+                { "listed", ONE, "invalid_request" }, { "errors", ONE, "invalid_request" }, { "code-message", ONE, "server_error" },
+                { "no-success", ONE, "server_error" }, { "upstream-401", { "gemini" }, "server_error" },
+                { "try-again/1ms", ONE, "rate_limit" }, { "retry-delay/0", ONE, "rate_limit" },
+                -- Sent again, for nothing was billed: the second time it draws.
+                { "parallel/1", ONE, "picture" }, { "crossed/1", ONE, "picture" }, { "overloaded/1", ONE, "picture" },
+                { "200-429/1", ONE, "picture" }, { "200-503/1", ONE, "picture" },
+                -- Not sent again, for it may have been.
+                { "billed-answer/1", BY_URL, "rate_limit" }, { "billed-500/1", BY_URL, "rate_limit" },
+                { "billed-quota/1", BY_URL, "rate_limit" },
+            }
+
+            local function is_whole(bytes)
+                return bytes:sub(1, 8) == "\137PNG\r\n\26\n" and bytes:sub(-8, -5) == "IEND"
+            end
+
+            local function check(name, via, expected)
+                local status, out, err = run(("generate 'a lake' -o x --via %s --model emulate/%s"):format(via, name))
+                if expected == "picture" then
+                    assert.are.same({ 0, { "x.png" } }, { status, files() }, err)
+                    -- Bytes behind a picture's own end are let be.
+                    assert.is_true(is_whole(picture "x.png") or name == "more-behind")
+                    local size = png_dimensions(picture "x.png")
+                    assert.are_not.equal(48, size) -- drafts are of that size
+                    assert.is_truthy(out:find(("^x%%.png  %dx%%d+  [^\n]+\n$"):format(size)), out)
+                    assert.is_falsy(err:find("thucchien: ", 1, true), err)
+                elseif expected == "unknown" then
+                    assert.are.same({ 0, { "x" } }, { status, files() }, err)
+                    assert.is_truthy(err:find "thucchien: x: not a picture the module knows\n$", err)
+                else
+                    local kind = expected == "part" and "bad_response" or expected
+                    assert.are.same({ 1, "" }, { status, out })
+                    assert_one_line(err, "^thucchien: " .. kind .. ": ")
+                    assert.are.same(expected == "part" and { "x.png.part" } or {}, files())
+                end
+                for _, file in ipairs(files()) do
+                    os.remove(directory .. "/" .. file)
+                end
+            end
+
+            for _, case in ipairs(cases) do
+                it("makes the best, emulate/" .. case[1], function()
+                    for _, via in ipairs(case[2]) do
+                        check(case[1], via, case[3])
+                    end
+                end)
+            end
+
+            it("has seen all", function()
+                local seen = { ["resets-7h"] = true } -- a minute's wait
+                for _, case in ipairs(cases) do
+                    seen[case[1]:match "^[^/]+"] = true
+                end
+                for _, kind in ipairs { "damage", "shapes", "refusals", "limits", "misplaced" } do
+                    for _, model in ipairs(require("thucchien.emulator." .. kind).models) do
+                        assert.is_true(seen[model.name], model.name)
+                    end
+                end
+            end)
+
+            it("tells of pictures that are the same, and of what came of one of two", function()
+                local status, _, err = run "generate 'a lake' -o x -n 2 --model emulate/same"
+                assert.are.equal(0, status)
+                assert_one_line(err, "image 2 is image 1 again")
+                status, _, err = run "generate 'a lake' -o y -n 2 --model emulate/cut"
+                assert.are.equal(1, status)
+                assert.is_truthy(err:find("thucchien: bad_response: image 1 is cut short", 1, true), err)
+                assert.are.same({ "x-1.png", "x-2.png", "y-2.png", "y.png.part" }, files())
+                assert.is_true(is_whole(picture "y-2.png"))
+            end)
+        end)
+
         describe("at Ctrl-C", function()
             --- Interrupts a shell's loop around the command, as a terminal does, once `ready` is true.
             local function interrupt(arguments, ready)

@@ -17,6 +17,7 @@ local plugin = {}
 local NAMESPACE = api.nvim_create_namespace "thucchien"
 local PROGRESS_MILLISECONDS = 2000 -- between two notifications of one job's progress
 local NAME_LENGTH = 40
+local SHOWN_BYTES = 50000 -- that progress is told from
 local SHOWN_LENGTH = 30 -- of a prompt in a message: one that wraps makes Neovim ask for a key
 
 ---@class thucchien.nvim.options
@@ -428,10 +429,12 @@ local function finish(job, response, err)
         notify(link(job))
     end
     unmark(job)
+    for _, failure in ipairs(response and response.errors or {}) do
+        notify(tostring(failure), levels.ERROR)
+    end
     tell_warnings(job, response and response.warnings or {})
     if err and not job.cancelled then
-        local billed = err.maybe_billed and " (it may have been billed)" or ""
-        notify(tostring(err) .. billed, levels.ERROR)
+        notify(tostring(err), levels.ERROR)
     end
 end
 
@@ -446,6 +449,9 @@ local function params_for(job)
         end
     end
     function params.on_progress(received, total)
+        if received < SHOWN_BYTES then -- an error's words, say
+            return
+        end
         notify_progress(job, "%.1f of %s MB: %s", received / 1e6,
             total and ("%.1f"):format(total / 1e6) or "?", shown(job.prompt))
     end

@@ -439,7 +439,7 @@ function failures.answer(call)
     if failure.counted and times then
         -- By prompt too: tests that run side by side do not count each other's requests.
         local counts = call.state.failed
-        local key = require("openssl.digest").new("sha1"):final(call.model .. "\n" .. call.prompt)
+        local key = require("openssl.digest").new("sha1"):final(call.via .. call.model .. "\n" .. call.prompt)
         local failed = counts[key] or 0
         if failed >= times then
             counts[key] = 0

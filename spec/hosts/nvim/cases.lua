@@ -135,6 +135,53 @@ return {
         matches("Invalid model name passed in model=None", tostring(err)) -- which a list has not
     end },
 
+    { "links whole pictures alone, in whatever shape they come", function()
+        for i, case in ipairs {
+            { "lines", "images" }, { "percent", "chat" }, { "draft", "gemini" }, { "draft-after", "gemini" }, { "partial-images", "images" },
+            { "as-chat", "images" }, { "as-images", "gemini" }, { "raw", "chat" }, { "sse", "chat" }, { "chunks", "gemini" },
+            { "markdown-url", "chat" }, { "bare-url", "chat" }, { "signature", "gemini" },
+            { "cut", "images", "bad_response" }, { "length", "chat", "bad_response" }, { "damaged", "gemini", "bad_response" },
+            { "draft-only", "gemini", "no_image" }, { "refusal", "chat", "content_policy" }, { "sentence", "images", "content_policy" },
+            { "402", "chat", "budget_exceeded" }, { "200-502", "images", "server_error" }, { "billed-500", "chat", "rate_limit" },
+        } do
+            local name, via, kind = case[1], case[2], case[3]
+            local messages = setup { params = { model = "emulate/" .. name, via = via } }
+            edit({ "" }, 1, 0)
+            vim.cmd("Thucchien shape " .. i)
+            await_all()
+            local last = messages[#messages]
+            local files = vim.fn.readdir(vim.env.WORK, ("v:val =~ '^shape-%d\\.'"):format(i))
+            if kind then
+                equal({ "" }, lines())
+                matches("^thucchien: " .. kind .. ": ", last[1])
+                equal(vim.log.levels.ERROR, last[2])
+                assert(select(2, last[1]:gsub("billed", "")) <= 1, last[1])
+                equal(kind == "bad_response" and { ("shape-%d.png.part"):format(i) } or {}, files)
+            else
+                equal({ name, { ("![shape %d](shape-%d.png)"):format(i, i) } }, { name, lines() })
+                equal({ name, 2 }, { name, #messages })
+                equal({ ("shape-%d.png"):format(i) }, files)
+                assert(read(vim.env.WORK .. "/" .. files[1]):find "IEND....", name)
+            end
+        end
+    end },
+
+    { "links what came of several, and says why the others did not", function()
+        local messages = setup { params = { model = "emulate/cut", via = "images", n = 2 } }
+        edit({ "" }, 1, 0)
+        vim.cmd "Thucchien two"
+        await_all()
+        equal({ "![two](two.png)" }, lines())
+        local told = {}
+        for i, message in ipairs(messages) do
+            told[i] = message[1]
+        end
+        told = table.concat(told, "\n")
+        matches("thucchien: bad_response: image 1 is cut short", told)
+        matches("thucchien: 2 images were asked for, 1 came", told)
+        matches("two.*%.part", told)
+    end },
+
     { "links where the cursor was, however the text has changed", function()
         setup { params = slow(0.5) }
         edit({ "one ", "", "three" }, 1, 3)
