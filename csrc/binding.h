@@ -271,7 +271,7 @@ void tc_read_answer(lua_State *L, int document, const struct tc_part *part);
 /* Pushes why the document, which has no picture, refuses to have one, as a string, or nil. */
 void tc_push_refusal(lua_State *L, int document);
 
-/* Did the model stop for this reason because it had said all that it was allowed to? */
+/* Is this reason, for which a model stopped, its token limit? */
 bool tc_is_cut_off(const char *reason);
 
 /* ---- lua_client.c ---- */

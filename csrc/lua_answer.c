@@ -464,7 +464,7 @@ static void check_field(lua_State *L, int answer, const char *name, int type)
 
 void tc_read_answer(lua_State *L, int document, const struct tc_part *part)
 {
-    tc_checkstack(L, 20);
+    tc_checkstack(L, 24);
     struct reading r = {.part = part, .answer = lua_gettop(L) + 1};
     r.places = r.answer + 1;
     r.texts = r.answer + 2;

@@ -70,7 +70,7 @@ static void no_image(struct tc_failure *failure, const struct tc_part *part, con
     const char *colon = said ? ": " : "", *words = said ? said : "";
     if (reason && tc_is_cut_off(reason)) {
         tc_failure_set(failure, TC_NO_IMAGE,
-                       "the model had said all that it may before there was a picture (%s)%s%s",
+                       "the model reached its token limit before there was a picture (%s)%s%s",
                        reason, colon, words);
         failure->advice = TC_MORE_TOKENS;
     } else if (reason && !strcmp(reason, "error")) {
@@ -155,7 +155,7 @@ bool tc_push_fault(lua_State *L, const struct tc_part *part, int state)
     if (!*text)
         return false;
     tc_failure_set(&failure, TC_BAD_RESPONSE, "%s%s", text,
-                   cut_off ? ": the model had said all that it may" : "");
+                   cut_off ? ": the model reached its token limit" : "");
     failure.advice =
         cut_off ? TC_MORE_TOKENS : "what came of it is in err.data; to try again may cost again";
     push_failed_success(L, part->request, &failure);
@@ -590,7 +590,8 @@ static void warn_of_repetition(lua_State *L, int list, int state, int data, int 
         other++;
     if (other == number)
         return;
-    lua_pushfstring(L, "image %d is image %d again, as from a cache", number, other);
+    lua_pushfstring(L, "image %d is the same as image %d: a cache may have answered", number,
+                    other);
     append(L, list);
 }
 

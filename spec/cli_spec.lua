@@ -388,6 +388,35 @@ describe("thucchien", function()
             assert.are.equal("\137PNG\r\n\26\n", picture("fog.png.part"):sub(1, 8))
         end)
 
+        it("keeps what came of a picture that is cut short, beside those that are whole", function()
+            local status, out, err = run "generate x -n 3 -o fog --model emulate/cut"
+            assert.are.equal(1, status)
+            assert.is_truthy(out:find "^fog%-2%.png  [^\n]+\nfog%-3%.png  [^\n]+\n$", out)
+            assert.is_truthy(err:find("bad_response: image 1 is cut short[^\n]*; "
+                .. "what came of a picture that is not whole is in fog%.png%.part\n"), err)
+            assert.are.same({ "fog-2.png", "fog-3.png", "fog.png.part" }, files())
+            assert.are.equal(450, #picture "fog.png.part")
+        end)
+
+        it("never takes a file for what came of a picture, nor a picture for the whole", function()
+            for _, arguments in ipairs { "-o fog", "-o fog", "-o fog --json", "-o fog --json --force" } do
+                assert.are.equal(1, (run("generate x --model emulate/cut " .. arguments)))
+            end
+            assert.are.same({ "fog.png-2.part", "fog.png-3.part", "fog.png-4.part", "fog.png.part" }, files())
+            local _, out = run "generate x --model emulate/cut -o /dev/null --json"
+            local report = cjson.decode(out)
+            assert.are.same({ "picture.png.part", 450, "image/png" }, { report.parts[1].path, report.parts[1].size, report.parts[1].mime })
+            assert.are.same({ "bad_response", true }, { report.error.kind, report.error.maybe_billed })
+            assert.are.same({}, report.images)
+        end)
+
+        it("has no draft in the file", function()
+            local status, out = run "generate x --via gemini --model emulate/draft -o fog"
+            assert.are.equal(0, status)
+            assert.is_truthy(out:find "^fog%.png  96x96  [^\n]+\n$", out)
+            assert.are.same({ "fog.png" }, files())
+        end)
+
         describe("asks a model that talks", function()
             it("by --via, and says on standard error what it said", function()
                 local status, out, err = run "generate x --via chat --model emulate/several -o fox"
@@ -588,7 +617,7 @@ describe("thucchien", function()
             it("tells of pictures that are the same, and of what came of one of two", function()
                 local status, _, err = run "generate 'a lake' -o x -n 2 --model emulate/same"
                 assert.are.equal(0, status)
-                assert_one_line(err, "image 2 is image 1 again")
+                assert_one_line(err, "image 2 is the same as image 1")
                 status, _, err = run "generate 'a lake' -o y -n 2 --model emulate/cut"
                 assert.are.equal(1, status)
                 assert.is_truthy(err:find("thucchien: bad_response: image 1 is cut short", 1, true), err)

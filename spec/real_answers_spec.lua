@@ -347,7 +347,7 @@ describe("a picture that is cut", function()
         for _, reason in ipairs { "length", "MAX_TOKENS", "max_tokens", "model_length" } do
             local _, err = generate("chat", chat({ content = url(encode(PNG:sub(1, 60))) }, { finish_reason = reason }))
             assert.equal("bad_response", err.kind)
-            assert.matches("all that it may", err.message)
+            assert.matches("token limit$", err.message)
             assert.matches("max_tokens", err.advice)
             assert.equal(60, #err.data[1].bytes)
         end
@@ -656,7 +656,7 @@ describe("a refusal", function()
         for _, reason in ipairs { "length", "MAX_TOKENS" } do
             local _, err = generate("chat", chat({ content = "First I shall" }, { finish_reason = reason }))
             assert.equal("no_image", err.kind)
-            assert.matches("all that it may.*" .. reason .. ".*First I shall", err.message)
+            assert.matches("token limit.*" .. reason .. ".*First I shall", err.message)
             assert.matches("max_tokens", err.advice)
         end
     end)
@@ -943,7 +943,7 @@ describe("pictures that are the same", function()
     it("are a warning where several were asked for", function()
         for _, way in ipairs(WAYS) do
             local response = take(way, "images", answer { PNG, GIF, PNG, PNG }, { n = 4 })
-            assert.same({ "image 3 is image 1 again, as from a cache", "image 4 is image 1 again, as from a cache" }, response.warnings)
+            assert.same({ "image 3 is the same as image 1: a cache may have answered", "image 4 is the same as image 1: a cache may have answered" }, response.warnings)
             assert.same({}, take(way, "images", answer { PNG, GIF }, { n = 2 }).warnings)
             assert.same({}, take(way, "images", answer { PNG, PNG }).warnings)
         end
@@ -963,7 +963,7 @@ describe("pictures that are the same", function()
         for _, way in ipairs(WAYS) do
             local response = take(way, "chat", one, { n = 3 })
             assert.equal(2, #response.warnings)
-            assert.matches("image 2 is image 1 again", response.warnings[1])
+            assert.matches("image 2 is the same as image 1", response.warnings[1])
         end
     end)
 end)
