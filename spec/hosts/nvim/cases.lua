@@ -380,6 +380,34 @@ return {
         matches("cannot be changed", shown[1][1])
     end },
 
+    { "links each whole picture once, and keeps what came of one that is not", function()
+        local messages = setup { params = { model = "emulate/cut", n = 3 } }
+        edit({ "" }, 1, 0)
+        vim.cmd "Thucchien boat"
+        await_all()
+        local files = vim.fn.readdir(vim.env.WORK, [[v:val =~ "boat"]])
+        table.sort(files)
+        equal({ "boat-2.png", "boat.png", "boat.png.part" }, files)
+        equal({ "![boat](boat.png)", "![boat](boat-2.png)" }, lines())
+        local told = {}
+        for i, message in ipairs(messages) do
+            told[i] = message[1]
+        end
+        matches("what came of a picture that is not whole is in [^\n]*boat%.png%.part\n", table.concat(told, "\n") .. "\n")
+        matches("\nthucchien: bad_response: image 1 is cut short", table.concat(told, "\n"))
+        matches("\nthucchien: 3 images were asked for, 2 came", table.concat(told, "\n"))
+    end },
+
+    { "keeps what came of the only picture", function()
+        local messages = setup { params = { model = "emulate/damaged" } }
+        edit({ "" }, 1, 0)
+        vim.cmd "Thucchien boat"
+        await_all()
+        equal({ "boat.png.part" }, vim.fn.readdir(vim.env.WORK, [[v:val =~ "boat"]]))
+        equal({ "" }, lines())
+        matches("bad_response: image 1 has a character that is not base64", messages[#messages][1])
+    end },
+
     { "keeps a picture whose folder went away", function()
         local messages = setup { folder = "going", params = slow(0.3) }
         edit({ "" }, 1, 0)
