@@ -123,7 +123,7 @@ describe("client:call", function()
             local seen = assert(client:call(request)).echo
             assert.equal(method .. " /key/thing?x=1 HTTP/1.1", seen.line) -- not below the base URL's /v1
             assert.equal(body, seen.body)
-            assert.equal("Bearer " .. KEY, seen.headers.authorization)
+            assert.equal("Bearer " .. KEY, (mirrors.credentials(seen, "authorization")))
             assert.equal("yes", seen.headers["x-mine"])
             assert.equal(body ~= "" and "application/json" or nil, seen.headers["content-type"])
             local has_length = method ~= "GET" and method ~= "DELETE"

@@ -44,6 +44,15 @@ function support.seen(mirror, id)
     return seen
 end
 
+---What a request that the mirror echoes had in a header with the key.
+---@param echo table
+---@param name string
+---@return string?
+function support.credentials(echo, name)
+    local value = echo.headers[name]
+    return value and value:gsub("|", "")
+end
+
 ---The address of what the mirror answers to a GET: any answer, or several with an id.
 ---@param mirror table  # or anything with a url
 ---@param answer table

@@ -67,7 +67,12 @@ local function send_endless(connection, text)
     end
 end
 
+-- The key would be taken out of an answer, so it goes back in pieces: see mirror.lua's `credentials`.
 local function echo(request)
+    for _, name in ipairs { "authorization", "x-goog-api-key" } do
+        local value = request.headers[name]
+        request.headers[name] = value and value:gsub("..", "%0|")
+    end
     return {
         body = ('{"created":1,"data":[{"b64_json":"%s","revised_prompt":null,"url":null}],"echo":%s}')
             :format(TINY, cjson.encode(request)),
