@@ -229,7 +229,8 @@ void tc_host_open_json(lua_State *L)
 }
 
 /* Does the function on top, of lua-cjson's, know the point of the locale that there is now? It
- * keeps that of the moment when somebody in this process made an instance. */
+ * keeps that of the moment when somebody in this process made an instance. Another error is a
+ * hook's, or says that memory is short. */
 static bool knows_point(lua_State *L, bool reads)
 {
     static const char half[] = "0.5";
@@ -238,7 +239,11 @@ static bool knows_point(lua_State *L, bool reads)
         lua_pushstring(L, half);
     else
         lua_pushnumber(L, 0.5);
-    lua_call(L, 1, 1);
+    lua_call(L, 1, 2);
+    const char *error = lua_isnil(L, -2) ? lua_tostring(L, -1) : NULL;
+    if (lua_isnil(L, -2) && !(reads && error && !strncmp(error, "Expected ", 9)))
+        lua_error(L);
+    lua_pop(L, 1);
     bool knows = reads ? lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == 0.5
                        : lua_type(L, -1) == LUA_TSTRING && !strcmp(lua_tostring(L, -1), half);
     lua_pop(L, 1);
