@@ -203,6 +203,23 @@ describe("an answer", function()
         works()
     end)
 
+    -- libcurl tells nobody that a compressed body ends early. The document in it may be whole all the same; whether it
+    -- is, and whether its pictures are, is looked at.
+    it("whose compressed body is cut is one if the document is whole", function()
+        local body = '{"data":[{"b64_json":"QUJD"}]}'
+        for lacking = 1, 8 do -- the sum and the size at gzip's end
+            local response = assert(ask { gzip = true, lacking = lacking, body = body, close = true })
+            assert.equal("ABC", response.data[1].bytes)
+        end
+        local noise = {}
+        for i = 1, 3000 do
+            noise[i] = ("%04x"):format(i * 7919 % 65536)
+        end
+        local _, err = ask { gzip = true, lacking = 2000, body = '{"x":"' .. table.concat(noise) .. '","data":[{"b64_json":"QUJD"}]}', close = true }
+        assert.equal("bad_response", err.kind)
+        assert.is_true(err.maybe_billed)
+    end)
+
     -- What libcurl unpacks while a transfer is paused it keeps; the request ends before that is much.
     it("that is a bomb is told to its request, not raised from poll", function()
         local own = new { retry = "none" }

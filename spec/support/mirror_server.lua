@@ -20,6 +20,7 @@
 --     every    the body is sent as chunks of so many bytes
 --     times    the body is that many times `body`, behind `before`
 --     gzip     true: the body is compressed
+--     lacking  bytes at its end that a compressed body does not have
 --     length   a Content-Length that is not the body's
 --     close    true: the connection ends after the answer
 --     reset    true: what ends the connection is a reset
@@ -165,6 +166,7 @@ local function answer(connection, wanted)
     local body = wanted.file and read(wanted.file) or (wanted.before or "") .. (wanted.body or ""):rep(wanted.times or 1)
     if wanted.gzip then
         body = gzip(wanted.chunks and table.concat(wanted.chunks) or body)
+        body = body:sub(1, -1 - (wanted.lacking or 0))
         head[#head + 1] = "content-encoding: gzip\r\n"
     end
     head = table.concat(head)
