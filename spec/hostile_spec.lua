@@ -208,14 +208,14 @@ describe("an answer", function()
     it("whose compressed body is cut is one if the document is whole", function()
         local body = '{"data":[{"b64_json":"QUJD"}]}'
         for lacking = 1, 8 do -- the sum and the size at gzip's end
-            local response = assert(ask { gzip = true, lacking = lacking, body = body, close = true })
+            local response = assert(ask { gzip = true, lacking = lacking, body = body, headers = { "connection: close" } })
             assert.equal("ABC", response.data[1].bytes)
         end
         local noise = {}
         for i = 1, 3000 do
             noise[i] = ("%04x"):format(i * 7919 % 65536)
         end
-        local _, err = ask { gzip = true, lacking = 2000, body = '{"x":"' .. table.concat(noise) .. '","data":[{"b64_json":"QUJD"}]}', close = true }
+        local _, err = ask { gzip = true, lacking = 2000, body = '{"x":"' .. table.concat(noise) .. '","data":[{"b64_json":"QUJD"}]}', headers = { "connection: close" } }
         assert.equal("bad_response", err.kind)
         assert.is_true(err.maybe_billed)
     end)
