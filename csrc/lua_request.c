@@ -902,13 +902,13 @@ static void note_end(lua_State *L, int index, int state, struct tc_part *part)
     take_rest(L, box, part, state);
     tc_writer_abort(&part->writer); /* of a picture that nobody wants any more */
     bool well = !request->failure.kind;
-    if (!well)
+    if (part->of && tc_push_fault(L, part, state)) /* it knows the picture's number */
+        well = false;
+    else if (!well)
         tc_push_failure(L, &request->failure, request);
     else if (box->json)
         well = read_json(L, state, part);
-    else if (part->of)
-        well = !tc_push_fault(L, part, state);
-    else
+    else if (!part->of)
         well = read_answer(L, index, state, part);
     if (!well) {
         add_cuts(L, state, part);

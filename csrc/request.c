@@ -948,6 +948,20 @@ static bool has_picture(const struct tc_envelope *envelope)
     return dropped > envelope->dropped_drafts;
 }
 
+/* A picture that was fetched and is not whole may be so the next time, which costs nothing: servers
+ * tell an address before all is there. */
+static void judge_picture(struct tc_request *request)
+{
+    const struct tc_image *image = request->envelope.images[0];
+    char text[160];
+    if (!image || !image->fault)
+        return;
+    tc_image_describe(image, 1, text, sizeof(text));
+    tc_failure_set(&request->failure, TC_BAD_RESPONSE, "%s", text);
+    request->failure.status = request->status;
+    request->failure.repeat = TC_REPEAT_RISKY;
+}
+
 /* A success has the whole document. A document that speaks of an error and has no picture is none.
  */
 static void judge_success(struct tc_request *request)
@@ -957,6 +971,10 @@ static void judge_success(struct tc_request *request)
         (void)tc_envelope_feed(envelope, "{}", 2);
     if (!tc_envelope_finish(envelope) || is_no_picture(request)) {
         input_failed(request);
+        return;
+    }
+    if (request->picture) {
+        judge_picture(request);
         return;
     }
     const struct tc_answer answer = answer_of(request);

@@ -225,6 +225,10 @@ describe("a whole picture", function()
                     assert.is_nil(response.errors)
                     assert.is_nil(image.complete)
                 end
+                for _, via in ipairs { "images", "chat", "gemini" } do
+                    local _, err, came = take("plain", via, shape[3](encode(bytes)))
+                    assert(came[1] == bytes, tostring(err))
+                end
             end
         end)
 
@@ -366,6 +370,32 @@ describe("a picture that is cut", function()
     end)
 end)
 
+describe("a picture at an address that is cut", function()
+    it("is fetched again, as that costs nothing", function()
+        command.write(directory .. "/half", PNG:sub(1, 60))
+        command.write(directory .. "/whole", PNG)
+        for i, way in ipairs(WAYS) do
+            local id = "half" .. i
+            local address = mirrors.address(mirror, { id = id, answers = { { file = directory .. "/half" }, { file = directory .. "/whole" } } })
+            local response, err, came, told = take(way, "images", json { data = { { url = address } } })
+            if way == "sink" or way == "save" then -- which have some of it already
+                assert.same({ "bad_response", {}, 1 }, { err.kind, told, mirrors.count(mirror, id) })
+            else
+                assert.same({ PNG, 2 }, { came[1], mirrors.count(mirror, id) })
+                assert.is_nil(response.errors)
+            end
+        end
+    end)
+
+    it("is an error with its own number", function()
+        command.write(directory .. "/half", PNG:sub(1, 60))
+        local address = mirrors.address(mirror, { file = directory .. "/half" })
+        local response = assert(generate("images", json { data = { { b64_json = encode(GIF) }, { url = address } } }, { retry = "none" }))
+        assert.matches("image 2 is cut short", response.errors[1].message)
+        assert.same({ 1, 60, address }, { #response.errors[1].data, #response.errors[1].data[1].bytes, response.errors[1].url })
+    end)
+end)
+
 describe("a picture that is damaged", function()
     local function damaged(where)
         local picture = encode(PNG)
@@ -470,6 +500,17 @@ describe("an answer that breaks off", function()
         local _, err = generate("images", json { data = { { url = address } } }, { retry = "none" })
         assert.same({ "bad_response", 1, false }, { err.kind, #err.data, err.data[1].complete })
         assert.is_true(err.data[1].bytes == PNG:sub(1, 60))
+    end)
+
+    it("leaves what may yet have turned out to be a draft", function()
+        local body = json(gemini { { inlineData = { data = encode(PNG) }, thoughtSignature = ("A"):rep(100) } }).body
+        for _, way in ipairs(WAYS) do
+            local picture = body:find(encode(PNG), 1, true)
+            local answer = { pieces = { "HTTP/1.1 200 OK\r\ncontent-length: " .. #body .. "\r\n\r\n" .. body:sub(1, picture + #encode(PNG)) } }
+            local _, err, _, told, sunk = take(way, "gemini", answer)
+            assert.same({ "bad_response", {}, 1, false, #PNG }, { err.kind, told, #err.data, err.data[1].complete, err.data[1].size })
+            assert.is_nil(next(sunk))
+        end
     end)
 
     it("leaves nothing where the caller has cancelled", function()
@@ -628,12 +669,14 @@ describe("a refusal", function()
 
     for _, case in ipairs(cases) do
         it("is content_policy: " .. case[1], function()
-            for _, way in ipairs(WAYS) do
-                local response, err, came = take(way, case[2], case[3])
-                assert.is_nil(response)
-                assert.same({ "content_policy", 200, 1, {} }, { err.kind, err.status, err.attempts, came })
-                assert.matches(case[4], err.message)
-                assert.equal("change the prompt", err.advice)
+            for _, via in ipairs { "images", "chat", "gemini" } do
+                for _, way in ipairs(via == case[2] and WAYS or { "plain" }) do
+                    local response, err, came = take(way, via, case[3])
+                    assert.is_nil(response)
+                    assert.same({ "content_policy", 200, 1, {} }, { err.kind, err.status, err.attempts, came })
+                    assert.matches(case[4], err.message)
+                    assert.equal("change the prompt", err.advice)
+                end
             end
             local _, err = generate(case[2], in_pieces(case[3]))
             assert.matches(case[4], err.message)
