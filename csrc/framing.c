@@ -90,14 +90,14 @@ static size_t begin(struct tc_framing *framing, const char *bytes, size_t size, 
     return give(run, framing->picture ? TC_PIECE_PICTURE : TC_PIECE_JSON, bytes, size);
 }
 
-/* The rest of a byte order mark, or something that is no JSON. */
-static size_t byte_order_mark(struct tc_framing *framing, const char *bytes, size_t size,
-                              struct tc_run *run)
+/* The rest of a byte order mark, or something that is no JSON, as its first byte says. */
+static size_t byte_order_mark(struct tc_framing *framing, char character, struct tc_run *run)
 {
     bool second = framing->state == MARK;
-    if (*bytes != (second ? '\xbb' : '\xbf')) {
+    if (character != (second ? '\xbb' : '\xbf')) {
         framing->state = JSON;
-        return give(run, TC_PIECE_JSON, bytes, size);
+        give(run, TC_PIECE_JSON, "\xef", 1);
+        return 0;
     }
     framing->state = second ? MARK_END : BEGIN;
     return ignore(run, 1);
@@ -187,7 +187,7 @@ size_t tc_framing_next(struct tc_framing *framing, const char *bytes, size_t siz
         return begin(framing, bytes, size, run);
     case MARK:
     case MARK_END:
-        return byte_order_mark(framing, bytes, size, run);
+        return byte_order_mark(framing, *bytes, run);
     case COMMENT:
         return comment(framing, bytes, size, run);
     case JSON:

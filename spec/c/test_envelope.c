@@ -833,6 +833,7 @@ static const struct wrong {
     {"white space", " \n\t", TC_ENVELOPE_TRUNCATED},
     {"byte order mark", "\xef\xbb\xbf", TC_ENVELOPE_TRUNCATED},
     {"half a byte order mark", "\xef\xbb", TC_ENVELOPE_TRUNCATED},
+    {"half a byte order mark and a document", "\xef\xbb^{}", TC_ENVELOPE_NOT_JSON},
     {"damaged byte order mark", "\xef^\xbf\xbb{}", TC_ENVELOPE_NOT_JSON},
     {"byte order mark inside", "[^\xef\xbb\xbf]", TC_ENVELOPE_NOT_JSON},
     {"UTF-16", "^\xff\xfe{~}~", TC_ENVELOPE_NOT_JSON},
