@@ -10,7 +10,7 @@
 
 enum {
     TC_LINK_SIZE = 4096, /* bytes of the words, and of the address; a longer one is no link */
-    TC_LINK_TRIES = 256  /* places in one text where one may begin: more are not looked at */
+    TC_LINK_TRIES = 64   /* places in one text where one may begin: more are not looked at */
 };
 
 /* ![words](address "title"), in a text that goes on before and behind it. */

@@ -150,7 +150,10 @@ static void take_text(lua_State *L, struct reading *r, unsigned choice)
             lua_rawseti(L, r->texts, (int)choice);
             r->last_text = choice > r->last_text ? choice : r->last_text;
         }
-        lua_pushlstring(L, text, size);
+        if (size == tc_rawlen(L, value))
+            lua_pushvalue(L, value);
+        else
+            lua_pushlstring(L, text, size);
         lua_rawseti(L, -2, (int)tc_rawlen(L, -2) + 1);
     }
     lua_settop(L, value - 1);
@@ -168,6 +171,10 @@ static void push_joined(lua_State *L, int list, const char *separator)
 {
     luaL_Buffer buffer;
     int count = (int)tc_rawlen(L, list);
+    if (count == 1) {
+        lua_rawgeti(L, list, 1);
+        return;
+    }
     luaL_buffinit(L, &buffer);
     for (int i = 1; i <= count; i++) {
         if (i > 1)
@@ -203,19 +210,23 @@ static void take_links(lua_State *L, const struct reading *r, bool fetches)
     unsigned tries = TC_LINK_TRIES;
     struct tc_link link;
     luaL_Buffer buffer;
-    luaL_buffinit(L, &buffer);
     if (fetches && tc_link_whole(text, size, &link)) {
         add_link(L, r, &link);
-        text = end;
+        lua_pop(L, 1);
+        lua_pushliteral(L, "");
+        return;
     }
-    while (tc_link_next(text, end, &tries, &link)) {
+    if (!tc_link_next(text, end, &tries, &link))
+        return;
+    luaL_buffinit(L, &buffer);
+    do {
         bool wanted = is_wanted(&link, fetches);
         if (wanted)
             add_link(L, r, &link);
         bool stays = link.size && !wanted;
         luaL_addlstring(&buffer, text, (size_t)((stays ? link.end : link.start) - text));
         text = link.end;
-    }
+    } while (tc_link_next(text, end, &tries, &link));
     luaL_addlstring(&buffer, text, (size_t)(end - text));
     luaL_pushresult(&buffer);
     lua_remove(L, -2);
@@ -357,13 +368,14 @@ static void read_output(lua_State *L, struct reading *r, int output, int positio
     add_item(L, r, true);
 }
 
-/* Reads each element of the list in the field `name` of the document. */
+/* Reads each element of the list in the field `name` of the document, as far as there may be
+ * pictures in one answer. */
 static void read_list(lua_State *L, struct reading *r, int document, const char *name,
                       void (*read)(lua_State *L, struct reading *r, int element, int position))
 {
     push_field(L, document, name);
     int list = lua_gettop(L), count = length_of(L, list);
-    for (int i = 1; i <= count; i++) {
+    for (int i = 1; i <= count && i <= TC_ENVELOPE_IMAGES; i++) {
         lua_rawgeti(L, list, i);
         read(L, r, list + 1, i);
         lua_settop(L, list);
