@@ -14,16 +14,36 @@ import statistics
 import subprocess
 import sys
 import time
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLIENTS = ROOT / "bench/clients"
 BUILD = pathlib.Path(os.environ.get("BUILD") or ROOT / "build").resolve()
 DIRECTORY = BUILD / "bench"
-WWW = DIRECTORY / "www"
+WWW = DIRECTORY / "answers"
 SYSTEM_BUNDLE = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 BUNDLE = DIRECTORY / "bundle.pem"
 LUA = os.environ.get("LUA") or "lua5.4"
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+IDAT = 32 * 1024  # bytes of pixels in one chunk of a PNG
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG."""
+    checksum = zlib.crc32(name + content)
+    return len(content).to_bytes(4, "big") + name + content + checksum.to_bytes(4, "big")
+
+
+def png(source: random.Random, size: int) -> bytes:
+    """A PNG of so many bytes: whole, but its pixels are random."""
+    header = chunk(b"IHDR", (1024).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0")
+    end = chunk(b"IEND", b"")
+    chunks, left = [], size - len(SIGNATURE) - len(header) - len(end)
+    while left:
+        pixels = left - 12 if left < IDAT + 24 else IDAT  # the last chunk is no less than empty
+        chunks.append(chunk(b"IDAT", source.randbytes(pixels)))
+        left -= pixels + 12
+    return SIGNATURE + header + b"".join(chunks) + end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +66,9 @@ class Body:
         return self.images * self.size
 
     def pictures(self) -> list[bytes]:
-        """The pictures: pseudo-random, the same every time, behind a PNG's signature."""
+        """The pictures: pseudo-random, the same every time."""
         source = random.Random(self.name)
-        return [SIGNATURE + source.randbytes(self.size - len(SIGNATURE))
-                for _ in range(self.images)]
+        return [png(source, self.size) for _ in range(self.images)]
 
     def write(self) -> None:
         """Makes the file, unless it is there."""
@@ -93,8 +112,7 @@ class References:
         self.directory = DIRECTORY / f"references/{size}"
         self.body = self.directory / "body"
         source = random.Random(size)
-        pictures = [SIGNATURE + source.randbytes(size - len(SIGNATURE))
-                    for _ in range(self.COUNT)]
+        pictures = [png(source, size) for _ in range(self.COUNT)]
         self.directory.mkdir(parents=True, exist_ok=True)
         for i, picture in enumerate(pictures):
             (self.directory / str(i + 1)).write_bytes(picture)

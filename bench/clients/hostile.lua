@@ -8,7 +8,8 @@ local thucchien = require "thucchien"
 
 local ROUNDS = tonumber(arg[1]) or 3
 local SIZE = 4 * 1024 * 1024
-local PICTURE = '{"b64_json":"iVBORw0KGgo="}'
+local PNG = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAAElEQVQ1rwYeAAAAAElFTkSuQmCC"
+local PICTURE = '{"b64_json":"' .. PNG .. '"}'
 
 -- Text in front, text that is repeated until the answer has SIZE bytes, text behind.
 local answers = {
@@ -28,7 +29,7 @@ local answers = {
     { "strings beside a picture", '{"data":[' .. PICTURE .. '],"x":[', '"abcdefgh",', "1]}" },
     { "long strings beside a picture", '{"data":[' .. PICTURE .. '],"x":["', "abcdefgh", '"]}' },
     { "items without a picture", '{"data":[' .. PICTURE .. ",", "{},", "{}]}" },
-    { "words in a picture's item", '{"data":[{"b64_json":"iVBORw0KGgo=",', '"a":"b",', '"c":1}]}' },
+    { "words in a picture's item", '{"data":[{"b64_json":"' .. PNG .. '",', '"a":"b",', '"c":1}]}' },
     { "an error's words", '{"error":{"message":"', "\\u00e9", '"}}' },
     { "events", "", 'data: {"x":1}\n\n', "data: [DONE]\n\n" },
     { "lines without data", "", "id:\n", "data: {}\n\n" },
