@@ -12,6 +12,7 @@ local PNG, GIF, JPG, WEBP = pictures.bytes "png", pictures.bytes "gif", pictures
 local encode = pictures.encode
 
 local mirror, client, directory
+local saved -- the directory of the latest `save`, which has nothing else in it
 
 setup(function()
     mirror = mirrors.start()
@@ -77,7 +78,8 @@ local function take(way, via, answer, params)
             return true
         end
     elseif way == "save" then
-        params.save = directory .. "/picture"
+        saved = command.new_directory(directory)
+        params.save = saved .. "/picture"
     end
     local response, err = generate(via, answer, params)
     for i, image in ipairs(response and response.data or {}) do
@@ -305,7 +307,7 @@ describe("a picture that is cut", function()
                         assert.is_nil(image.bytes)
                     elseif way == "save" then
                         there = image.path and command.read(image.path)
-                        assert.is_nil(command.read(directory .. "/picture." .. type))
+                        assert.is_nil(command.read(saved .. "/picture." .. type))
                     end
                     assert.is_true(there == bytes or way == "save" and not image.path)
                 end
@@ -566,10 +568,8 @@ describe("drafts", function()
                 else
                     assert.is_nil(response.drafts)
                     assert.is_nil(sunk[2])
-                    assert.is_true(way == "sink" or #command.names(directory) == 1)
+                    assert.is_true(way == "sink" or #command.names(saved) == 1)
                 end
-                command.remove_directory(directory)
-                directory = command.new_directory()
             end
         end)
 

@@ -33,10 +33,12 @@ function command.write(path, text)
     file:close()
 end
 
+---@param inside? string # a directory; that for temporary files if not given
 ---@return string path # of a new directory
-function command.new_directory()
+function command.new_directory(inside)
     local path = os.tmpname()
     os.remove(path)
+    path = inside and inside .. path:match "/[^/]*$" or path
     assert(lfs.mkdir(path))
     return path
 end
