@@ -19,7 +19,7 @@ layer() {
     esac
 }
 
-libc='<(assert|ctype|errno|fcntl|float|inttypes|io|limits|math|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd|windows|sys/stat|sys/time|sys/types)\.h>'
+libc='<(assert|ctype|errno|fcntl|float|inttypes|io|limits|math|poll|share|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd|windows|sys/file|sys/stat|sys/time|sys/types)\.h>'
 simd='<([a-z]?mmintrin|immintrin|arm_neon|cpuid|intrin|sys/auxv|asm/hwcap)\.h>' # the compiler's own
 
 # allowed FILE HEADER, the header with its <> or "" around it.

@@ -310,6 +310,7 @@ struct tc_part {
     struct tc_part *next;
     struct tc_request *request;
     struct tc_writer writer; /* of the picture that is being saved as it comes */
+    unsigned saving;         /* that picture's place in the answer */
     unsigned position;       /* from 1 */
     unsigned first, quota;   /* its pictures are the numbers behind `first`, so many */
     unsigned numbered;       /* its pictures and drafts that have come, addresses too */
@@ -385,6 +386,10 @@ struct tc_part *tc_request_part(const struct tc_request_box *box, const struct t
  */
 bool tc_request_put_off(lua_State *L, int index, struct tc_request *news);
 
+/* The number of the part's picture `index` (from 0), 0 for a draft. One that nobody asked for comes
+ * behind all. */
+unsigned tc_request_number(struct tc_request_box *box, struct tc_part *part, unsigned index);
+
 /* Ends it because of one of its parts: no more functions are called for it. */
 void tc_request_stop(struct tc_request_box *box, struct tc_part *part, enum tc_kind kind,
                      const char *message);
@@ -422,14 +427,29 @@ void tc_register_image(lua_State *L);
 /* Pushes the table of one whole picture, with its bytes unless those were `streamed` elsewhere. */
 void tc_push_image(lua_State *L, struct tc_image *image, bool streamed);
 
-/* Can a file be written where the field `save` says? Pushes an error table when not. */
-bool tc_check_save(lua_State *L, int table);
+/* ---- lua_save.c ---- */
+
+void tc_register_save(lua_State *L);
+
+/* Can `count` files be written as the fields `save`, `if_exists` and `fsync` say? Pushes an error
+ * table when not. */
+bool tc_check_save(lua_State *L, int table, unsigned count);
 
 /*
- * Pushes `path` as picture `number` of a request is saved: numbered from the second on, and with
- * the extension `ext` (may be NULL) where it has none. A device keeps its name.
+ * For a part of the request whose uservalue is at `state`: writes what picture `index` of its
+ * answer, under way, has; ends the picture's file and sets the `path` of its table, which is on
+ * top. `number` is the picture's in the request.
  */
-const char *tc_push_path(lua_State *L, const char *path, const char *ext, unsigned number);
+void tc_save_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                   unsigned index, unsigned number);
+void tc_save_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                   unsigned index, unsigned number);
+
+/* The same for a picture of which not all came: its file gets a name that says so. */
+void tc_save_cut(lua_State *L, struct tc_part *part, unsigned index);
+
+/* image:save(path [, options]) */
+int tc_image_save(lua_State *L);
 
 /* ---- lua_conceal.c ---- */
 

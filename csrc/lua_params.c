@@ -65,6 +65,8 @@ static const struct tc_field fields[] = {
     {"on_progress", TC_T_FUNCTION, EVERY},
     {"sink", TC_T_FUNCTION, EVERY},
     {"save", TC_T_STRING, EVERY},
+    {"if_exists", TC_T_STRING, EVERY},
+    {"fsync", TC_T_BOOLEAN, EVERY},
     {"extra_body", TC_T_TABLE, EVERY},
     {"extra_headers", TC_T_TABLE, EVERY},
     {"timeout", TC_T_NUMBER, EVERY},
@@ -618,7 +620,7 @@ static bool read_takers(lua_State *L, int params, struct tc_request_options *opt
     if (sink && save)
         tc_push_error(L, TC_INVALID_REQUEST, "sink",
                       "field 'sink': cannot go with 'save', leave one out");
-    return !(sink && save) && (!save || tc_check_save(L, params));
+    return !(sink && save);
 }
 
 void tc_params_argument(lua_State *L, int index)
@@ -649,7 +651,7 @@ bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults 
     expand(L, index);
     if (!tc_fields_resolve(L, index, fields, COUNT(fields)) || !check_prompt(L, index) ||
         !tc_field_settings(L, index, defaults, options) || !read_takers(L, index, options) ||
-        !read_order(L, index, lent, order) ||
+        !read_order(L, index, lent, order) || !tc_check_save(L, index, order->count) ||
         !tc_field_headers(L, index, "field", "extra_headers", &options->headers) ||
         !make_bodies(L, index, order))
         return false;

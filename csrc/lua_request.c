@@ -21,7 +21,7 @@
  *     bodies                        what is sent, with its pictures, until it is over
  *     model, prompt, shape, field   what was asked for
  *     warnings                      what of it is known to come out otherwise
- *     on_image, on_progress, sink, save, done     who takes what
+ *     on_image, on_progress, sink, save, if_exists, fsync, done     who takes what
  *     waiters                       coroutines in await, or functions that wake them
  *     waited, raised                somebody is in wait; what a function of the user's raised then
  *     result, failed                the response, or the error when `failed` is true
@@ -41,8 +41,9 @@
 
 #define BOX "thucchien.request.box"
 
-static const char *const kept[] = {"on_image", "on_progress", "sink",  "save",    "model",
-                                   "prompt",   "shape",       "field", "warnings"};
+static const char *const kept[] = {"on_image",  "on_progress", "sink",    "save",
+                                   "if_exists", "fsync",       "model",   "prompt",
+                                   "shape",     "field",       "warnings"};
 
 /* What the userdata itself is. */
 struct place {
@@ -159,9 +160,7 @@ static bool is_draft(const struct tc_part *part, unsigned index)
            envelope->images[index]->draft;
 }
 
-/* The number of the part's picture `index` (from 0), 0 for a draft. One that nobody asked for comes
- * behind all. */
-static unsigned number_of(struct tc_request_box *box, struct tc_part *part, unsigned index)
+unsigned tc_request_number(struct tc_request_box *box, struct tc_part *part, unsigned index)
 {
     while (part->numbered <= index) {
         unsigned number = 0;
@@ -303,14 +302,6 @@ static void give_up(struct tc_request_box *box, struct tc_part *part, const char
     tc_request_stop(box, part, TC_IO, message);
 }
 
-static void cannot_write(struct tc_request_box *box, struct tc_part *part, const char *path,
-                         int error)
-{
-    char message[400];
-    snprintf(message, sizeof(message), "cannot write '%s': %s", path, strerror(error));
-    give_up(box, part, message);
-}
-
 /* Calls the sink at `sink` with the picture's number and the chunk (or nil) on top, and pops that.
  */
 static void call_sink(lua_State *L, struct tc_request_box *box, struct tc_part *part, int sink,
@@ -338,7 +329,7 @@ static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, st
                          unsigned index)
 {
     struct tc_image *image = part->request->envelope.images[index];
-    unsigned number = number_of(box, part, index);
+    unsigned number = tc_request_number(box, part, index);
     const char *bytes = (const char *)image->bytes.data;
     size_t size = image->bytes.size, chunk = size / MOST_CHUNKS > CHUNK ? size : CHUNK;
     lua_getfield(L, state, "sink");
@@ -351,40 +342,6 @@ static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, st
         call_sink(L, box, part, sink, number);
     }
     lua_settop(L, sink - 1);
-}
-
-/* Pushes the name of the file of a picture: of another number where that one cannot be written, for
- * the picture is paid for. */
-static const char *push_file_name(lua_State *L, const char *path, struct tc_request_box *box,
-                                  struct tc_part *part, unsigned index)
-{
-    const char *ext = part->request->envelope.images[index]->signature.ext;
-    unsigned number = number_of(box, part, index), last = number + 100;
-    const char *name = tc_push_path(L, path, ext, number);
-    while (tc_writer_check(name) && number < last) {
-        lua_pop(L, 1);
-        number += TC_ENVELOPE_IMAGES;
-        name = tc_push_path(L, path, ext, number);
-    }
-    return name;
-}
-
-/* Takes the bytes to the file. */
-static void take_to_file(lua_State *L, const char *path, struct tc_request_box *box,
-                         struct tc_part *part, unsigned index)
-{
-    struct tc_image *image = part->request->envelope.images[index];
-    int error = 0, top = lua_gettop(L);
-    if (!part->writer.file) {
-        path = push_file_name(L, path, box, part, index);
-        error = tc_writer_open(&part->writer, path);
-    }
-    if (!error)
-        error = tc_writer_write(&part->writer, image->bytes.data, image->bytes.size);
-    image->bytes.size = 0;
-    if (error)
-        cannot_write(box, part, path, error);
-    lua_settop(L, top);
 }
 
 /* Looks at some of the bytes before they go elsewhere: enough to know a picture again. */
@@ -401,23 +358,12 @@ static void take_bytes(lua_State *L, int state, struct tc_request_box *box, stru
 {
     sample_bytes(part, part->request->envelope.images[index]);
     lua_getfield(L, state, "save");
-    const char *path = lua_tostring(L, -1);
-    if (path)
-        take_to_file(L, path, box, part, index);
+    bool save = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (save)
+        tc_save_bytes(L, state, box, part, index, tc_request_number(box, part, index));
     else
         take_to_sink(L, state, box, part, index);
-    lua_pop(L, 1);
-}
-
-/* Gives the file of a whole picture its name, and its table, on top, the `path`. */
-static void finish_file(lua_State *L, const char *path, struct tc_request_box *box,
-                        struct tc_part *part, unsigned index)
-{
-    const char *final = push_file_name(L, path, box, part, index);
-    int error = part->writer.file ? tc_writer_commit(&part->writer, final) : 0;
-    if (error)
-        cannot_write(box, part, final, error);
-    lua_setfield(L, -2, "path");
 }
 
 /* Keeps what was seen of the bytes of the picture on top, if they went elsewhere. */
@@ -458,12 +404,12 @@ static void take_image(lua_State *L, int state, struct tc_request_box *box, stru
                        unsigned index)
 {
     struct tc_envelope *envelope = &part->request->envelope;
-    unsigned number = number_of(box, part, index);
+    unsigned number = tc_request_number(box, part, index);
     lua_getfield(L, state, "save");
-    const char *path = lua_tostring(L, -1);
+    bool save = !lua_isnil(L, -1);
     tc_push_image(L, envelope->images[index], envelope->streaming);
-    if (path)
-        finish_file(L, path, box, part, index);
+    if (save)
+        tc_save_image(L, state, box, part, index, number);
     tc_envelope_drop_image(envelope, index);
     keep_sample(L, state, part);
     if (!box->stopped) { /* else the file could not be finished */
@@ -481,7 +427,7 @@ static void take_draft(lua_State *L, int state, struct tc_request_box *box, stru
 {
     struct tc_envelope *envelope = &part->request->envelope;
     struct tc_image *image = envelope->images[index];
-    (void)number_of(box, part, index); /* as long as it can be told from a picture */
+    (void)tc_request_number(box, part, index); /* as long as it can be told from a picture */
     if (!envelope->streaming && !image->fault) {
         tc_push_image(L, image, false);
         append(L, state, "drafts");
@@ -496,7 +442,7 @@ static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct
 {
     struct tc_envelope *envelope = &part->request->envelope;
     struct tc_image *image = envelope->images[index];
-    unsigned number = number_of(box, part, index);
+    unsigned number = tc_request_number(box, part, index);
     if (image->ended && image->fault) { /* else the request's failure says why it is not */
         char text[160];
         tc_image_describe(image, number, text, sizeof(text));
@@ -506,7 +452,7 @@ static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct
     tc_push_image(L, image, envelope->streaming);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "complete");
-    tc_writer_abort(&part->writer);
+    tc_save_cut(L, part, index);
     keep(L, state, "cuts", number);
     tc_envelope_drop_image(envelope, index);
     part->sample = 0;
@@ -713,7 +659,7 @@ static void take_rest(lua_State *L, struct tc_request_box *box, struct tc_part *
             continue;
         if (over && tc_image_is_whole(image)) {
             tc_push_image(L, image, false);
-            keep(L, state, "images", number_of(box, part, i));
+            keep(L, state, "images", tc_request_number(box, part, i));
             tc_envelope_drop_image(envelope, i);
         } else if (image->draft) {
             take_draft(L, state, box, part, i);
@@ -808,7 +754,7 @@ static unsigned take_place(lua_State *L, int index, int state, struct tc_part *p
     if (url && part->numbered == TC_ENVELOPE_IMAGES)
         refuse_address(L, state, url, "there are too many images");
     else {
-        number = number_of(box, part, url ? part->numbered : which - 1);
+        number = tc_request_number(box, part, url ? part->numbered : which - 1);
         push_item(L, place);
         keep(L, state, "items", number);
         if (url)
@@ -846,7 +792,7 @@ static bool read_answer(lua_State *L, int index, int state, struct tc_part *part
     tc_conceal(L, document, part->request->key);
     lua_setfield(L, state, "originals");
     if (images)
-        (void)number_of(box, part, images - 1);
+        (void)tc_request_number(box, part, images - 1);
     tc_read_answer(L, document, part);
     if (part->given == 0 && tc_rawlen(L, places) == 0) {
         tc_push_no_image(L, part, answer, places + 1);

@@ -54,6 +54,7 @@ int luaopen_thucchien(lua_State *L)
     tc_host_open_json(L);
     tc_register_failure(L);
     tc_register_image(L);
+    tc_register_save(L);
     tc_register_body(L);
     tc_register_request(L);
     tc_register_client(L);

@@ -1,124 +1,128 @@
 /*
  * Files that are there whole or not at all: see writer.h.
+ *
+ * Temporary files have one of a few fixed names, so that those which nobody writes any more are
+ * found without reading a directory, of whatever size.
  */
-#ifndef _WIN32
-#define _XOPEN_SOURCE 700 /* realpath */
-#endif
-
 #include "writer.h"
 
 #include "alloc.h"
 #include "clock.h"
+#include "device.h"
+#include "disk.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-#ifdef _WIN32
-#include <windows.h>
+enum {
+    SLOTS = 16,     /* fixed names of temporary files */
+    TRIES = 100,    /* those and others */
+    NUMBERS = 9999, /* of files that are kept */
+    ROOM = 48,      /* for what a name has behind its directory, or gains */
+    FLUSH_EVERY = 256 * 1024,
+    COPY_SIZE = 16 * 1024
+};
 
-static char *follow_links(const char *path, int *error)
+/* ---- names ---- */
+
+const char *tc_base_name(const char *path)
 {
-    char *copy = tc_strndup(path, strlen(path));
-    *error = copy ? 0 : ENOMEM;
-    return copy;
+    const char *base = path;
+    for (; *path; path++)
+        if (tc_disk_is_separator(*path))
+            base = path + 1;
+    return base;
 }
 
-static bool is_directory(const char *path)
-{
-    DWORD attributes = GetFileAttributesA(path);
-    return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
-}
-
-static bool is_replaceable(const char *path)
-{
-    (void)path;
-    return true;
-}
-
-static int replace(const char *from, const char *to)
-{
-    return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING) ? 0 : EACCES;
-}
-#else
-#include <sys/stat.h>
-
-/* The file that `path` means, or `path` itself where there is none yet. A link to nothing is an
- * error. */
-static char *follow_links(const char *path, int *error)
-{
-    struct stat there;
-    char *target = realpath(path, NULL);
-    if (!target && errno != ENOENT) {
-        *error = errno;
-        return NULL;
-    }
-    if (!target && lstat(path, &there) == 0) {
-        *error = ENOENT;
-        return NULL;
-    }
-    char *copy = tc_strndup(target ? target : path, strlen(target ? target : path));
-    free(target);
-    *error = copy ? 0 : ENOMEM;
-    return copy;
-}
-
-static bool is_directory(const char *path)
-{
-    struct stat there;
-    return stat(path, &there) == 0 && S_ISDIR(there.st_mode);
-}
-
-/* Devices and pipes are written to, not replaced. */
-static bool is_replaceable(const char *path)
-{
-    struct stat there;
-    return stat(path, &there) != 0 || S_ISREG(there.st_mode) || S_ISDIR(there.st_mode);
-}
-
-/* A file that is replaced leaves its mode to the new one. */
-static int replace(const char *from, const char *to)
-{
-    struct stat there;
-    if (stat(to, &there) == 0 && S_ISREG(there.st_mode))
-        (void)chmod(from, there.st_mode & 07777);
-    return rename(from, to) ? errno : 0;
-}
-#endif
-
-enum { TRIES = 100, LONGEST_NAME = 40 };
-
-/* Opens `name`, which must not be there yet. Sets errno. */
-static FILE *create(const char *name)
-{
-    return fopen(name, "wbx");
-}
-
-/* The length of the directory's part of `path`, its slash included. */
+/* The length of the directory's part of `path`, its separator included. */
 static size_t directory_size(const char *path)
 {
-    size_t size = strlen(path);
-    while (size && path[size - 1] != '/' && path[size - 1] != '\\')
-        size--;
-    return size;
+    return (size_t)(tc_base_name(path) - path);
 }
 
-/* Opens a new file in the directory of `target`, whose name may be as long as names can be. */
-static int open_temporary(struct tc_writer *writer, const char *target)
+/* The beginnings of two texts and a whole one, one behind the other, with ROOM; or NULL. */
+static char *join(const char *a, size_t a_size, const char *b, size_t b_size, const char *c)
 {
-    size_t directory = directory_size(target);
-    char *name = tc_realloc(NULL, directory + LONGEST_NAME);
+    size_t c_size = strlen(c);
+    char *text = tc_realloc(NULL, a_size + b_size + c_size + ROOM);
+    if (!text)
+        return NULL;
+    memcpy(text, a, a_size);
+    memcpy(text + a_size, b, b_size);
+    memcpy(text + a_size + b_size, c, c_size + 1);
+    return text;
+}
+
+/* The extension of a file's name with its dot, or the end of the name. */
+static const char *find_extension(const char *base)
+{
+    const char *dot = strrchr(base, '.');
+    return dot && dot != base && dot[1] ? dot : base + strlen(base);
+}
+
+/* Gives the file `from` the first of head-1.tail, head-2.tail, ... that nobody has; the first has
+ * no number unless `numbered`. Sets `*name` where that went well. */
+static int take_free_name(int *file, const char *from, const char *head, const char *tail,
+                          bool numbered, char **name)
+{
+    size_t size = strlen(head), room = strlen(tail) + ROOM;
+    int error = EEXIST;
+    *name = tc_realloc(NULL, size + room);
+    if (!*name)
+        return ENOMEM;
+    memcpy(*name, head, size);
+    for (int i = 1; i <= NUMBERS && error == EEXIST; i++) {
+        if (i == 1 && !numbered)
+            snprintf(*name + size, room, "%s", tail);
+        else
+            snprintf(*name + size, room, "-%d%s", i, tail);
+        error = tc_disk_rename(file, from, *name, false);
+    }
+    if (!error)
+        return 0;
+    tc_free(*name);
+    *name = NULL;
+    return error;
+}
+
+/* ---- temporary files ---- */
+
+/* Gives the file that a process left at `name`, if it did, a name that is seen. */
+static void name_leftover(const char *name)
+{
+    int file;
+    uint64_t size;
+    char *head, *kept = NULL;
+    if (!tc_disk_adopt(name, &file, &size))
+        return;
+    head = join(name, directory_size(name), "", 0, "unfinished");
+    if (!size)
+        tc_disk_remove(name);
+    else if (head)
+        (void)take_free_name(&file, name, head, ".part", true, &kept);
+    tc_disk_close(file);
+    tc_free(kept);
+    tc_free(head);
+}
+
+/* Opens a new file in `directory`, which ends with its separator or is empty. */
+static int open_temporary(struct tc_writer *writer, const char *directory, int mode)
+{
+    size_t size = strlen(directory);
+    char *name = join(directory, size, "", 0, "");
     int error = EEXIST;
     if (!name)
         return ENOMEM;
-    memcpy(name, target, directory);
     for (int i = 0; i < TRIES && error == EEXIST; i++) {
         unsigned long number = (unsigned long)((uint64_t)(tc_clock_now() * 1e6) % 1000000000);
-        snprintf(name + directory, LONGEST_NAME, ".thucchien-%09lu-%02d.part", number, i);
-        writer->file = create(name);
-        error = writer->file ? 0 : errno;
+        if (i < SLOTS)
+            snprintf(name + size, ROOM, ".thucchien-%02d.part", i);
+        else
+            snprintf(name + size, ROOM, ".thucchien-%09lu-%02d.part", number, i);
+        if (i < SLOTS)
+            name_leftover(name);
+        error = tc_disk_create(name, mode, &writer->file);
     }
     if (error)
         tc_free(name);
@@ -127,87 +131,303 @@ static int open_temporary(struct tc_writer *writer, const char *target)
     return error;
 }
 
-int tc_writer_open(struct tc_writer *writer, const char *path)
+/* The directory of a file that is to be `path`, for tc_free. */
+static char *find_directory(const char *path, unsigned options, int *error)
 {
-    int error;
-    *writer = (struct tc_writer){NULL, NULL};
-    char *target = follow_links(path, &error);
-    if (!target)
-        return error;
-    if (is_replaceable(target)) {
-        error = open_temporary(writer, target);
-    } else {
-        writer->file = fopen(target, "wb");
-        error = writer->file ? 0 : errno;
-    }
-    tc_free(target);
+    const char *base = tc_base_name(path);
+    char *target = NULL;
+    *error = 0;
+    if (!*base || !strcmp(base, ".") || !strcmp(base, "..") || tc_disk_is_directory(path))
+        *error = *path ? EISDIR : ENOENT;
+    else if (options & TC_WRITER_REPLACE)
+        target = tc_disk_follow_links(path, error);
+    else
+        target = tc_strndup(path, strlen(path));
+    if (target)
+        target[directory_size(target)] = '\0';
+    else if (!*error)
+        *error = ENOMEM;
+    return target;
+}
+
+/* Begins a file that is to be `path`, in `directory`. */
+static int begin(struct tc_writer *writer, const char *path, const char *directory, int mode)
+{
+    int error = ENOMEM;
+    writer->path = tc_strndup(path, strlen(path));
+    if (writer->path)
+        error = open_temporary(writer, directory, mode);
+    if (error)
+        tc_writer_abort(writer);
     return error;
 }
 
-bool tc_writer_is_device(const char *path)
+int tc_writer_open_elsewhere(struct tc_writer *writer, const char *path, int error)
 {
-    return !is_replaceable(path);
+    const char *place;
+    int problem = ENOENT;
+    for (unsigned i = 0; problem && (place = tc_disk_temporary_directory(i)); i++) {
+        char *directory = join(place, strlen(place), "", 0, "/");
+        *writer = (struct tc_writer){.error = error};
+        problem = directory ? begin(writer, path, directory, TC_DISK_PRIVATE) : ENOMEM;
+        tc_free(directory);
+    }
+    return problem;
 }
 
-int tc_writer_check(const char *path)
+int tc_writer_open(struct tc_writer *writer, const char *path, unsigned options)
+{
+    int error;
+    if (tc_device_is(path))
+        return tc_writer_open_elsewhere(writer, path, 0);
+    *writer = (struct tc_writer){.options = options};
+    char *directory = find_directory(path, options, &error);
+    if (directory)
+        error = begin(writer, path, directory, TC_DISK_PUBLIC);
+    tc_free(directory);
+    return error;
+}
+
+int tc_writer_check_name(const char *path, unsigned options)
+{
+    if (tc_device_is(path))
+        return tc_device_check(path);
+    if (tc_disk_is_directory(path))
+        return EISDIR;
+    if (!(options & TC_WRITER_REPLACE) && tc_disk_exists(path))
+        return EEXIST;
+    return tc_disk_look_up(path);
+}
+
+int tc_writer_check(const char *path, unsigned options)
 {
     struct tc_writer writer;
-    if (is_directory(path))
-        return EISDIR;
-    if (!is_replaceable(path)) /* to open a pipe may wait for its reader */
-        return 0;
-    int error = tc_writer_open(&writer, path);
+    int error = tc_writer_check_name(path, options);
+    if (!error)
+        error = tc_writer_open(&writer, path, options);
+    if (error)
+        return error;
+    error = tc_writer_write(&writer, "x", 1); /* which a full disk does not take */
     tc_writer_abort(&writer);
     return error;
 }
 
+/* ---- bytes ---- */
+
 int tc_writer_write(struct tc_writer *writer, const void *bytes, size_t size)
 {
-    errno = 0;
-    if (fwrite(bytes, 1, size, writer->file) == size)
-        return 0;
-    return errno ? errno : EIO;
+    int error = tc_disk_append(writer->file, writer->size, bytes, size);
+    if (error)
+        return error;
+    writer->size += size;
+    bool flush = !(writer->options & TC_WRITER_NO_FLUSH);
+    if (flush && writer->size - writer->flushed >= FLUSH_EVERY) {
+        tc_disk_start_flush(writer->file, writer->flushed, writer->size - writer->flushed);
+        writer->flushed = writer->size;
+    }
+    return 0;
 }
 
-static int close_file(struct tc_writer *writer)
+void tc_writer_fill(struct tc_writer *writer, const void *bytes, size_t size)
 {
-    errno = 0;
-    int failed = fclose(writer->file);
-    writer->file = NULL;
-    return !failed ? 0 : errno ? errno : EIO;
+    const char *at = bytes;
+    for (size_t piece = size; piece; piece = piece < size ? piece : size) {
+        if (tc_writer_write(writer, at, piece)) {
+            piece /= 2;
+        } else {
+            at += piece;
+            size -= piece;
+        }
+    }
 }
 
-/* Gives the temporary file the name that `path` means. */
-static int rename_to(const struct tc_writer *writer, const char *path)
+/* Gives all that is in the file to `take`, piece by piece. */
+static int copy(const struct tc_writer *writer, int (*take)(void *, const void *, size_t), void *to)
 {
+    char piece[COPY_SIZE];
+    int error = 0;
+    for (uint64_t at = 0; at < writer->size && !error;) {
+        uint64_t rest = writer->size - at;
+        size_t size = rest < sizeof(piece) ? (size_t)rest : sizeof(piece);
+        error = tc_disk_read(writer->file, at, piece, size);
+        if (!error)
+            error = take(to, piece, size);
+        at += size;
+    }
+    return error;
+}
+
+static int take_into_file(void *writer, const void *bytes, size_t size)
+{
+    return tc_writer_write(writer, bytes, size);
+}
+
+int tc_writer_move(struct tc_writer *writer, int error, const void *bytes, size_t size)
+{
+    struct tc_writer moved;
+    int problem = tc_writer_open_elsewhere(&moved, writer->path, error);
+    if (problem)
+        return problem;
+    problem = copy(writer, take_into_file, &moved);
+    if (!problem && size)
+        problem = tc_writer_write(&moved, bytes, size);
+    tc_writer_abort(problem ? &moved : writer);
+    if (!problem)
+        *writer = moved;
+    return problem;
+}
+
+/* ---- the end ---- */
+
+/* The file has the name that it keeps. */
+static void settle(struct tc_writer *writer, char *name)
+{
+    tc_disk_close(writer->file);
+    tc_free(writer->path);
+    if (name != writer->temporary)
+        tc_free(writer->temporary);
+    writer->path = name;
+    writer->temporary = NULL;
+}
+
+struct reader {
+    int device;
+    double patience;
+};
+
+static int take_into_device(void *to, const void *bytes, size_t size)
+{
+    const struct reader *reader = to;
+    return tc_device_write(reader->device, bytes, size, reader->patience);
+}
+
+static int give_to_device(const struct tc_writer *writer, const char *path, double patience)
+{
+    struct reader reader = {-1, patience};
+    int error = tc_device_open(path, &reader.device);
+    if (error)
+        return error;
+    error = copy(writer, take_into_device, &reader);
+    int late = tc_device_close(reader.device);
+    if (error || late)
+        return error ? error : late;
+    tc_disk_remove(writer->temporary);
+    return 0;
+}
+
+/* The file that `path` means, for tc_free: behind a link, if what is there is to be replaced. */
+static char *find_target(const char *path, unsigned options, int *error)
+{
+    if (options & TC_WRITER_REPLACE)
+        return tc_disk_follow_links(path, error);
+    *error = tc_disk_exists(path) ? EEXIST : 0;
+    char *copy = *error ? NULL : tc_strndup(path, strlen(path));
+    *error = copy || *error ? *error : ENOMEM;
+    return copy;
+}
+
+/* Gives the temporary file the name that `path` means, once the disk has it. */
+static int give_name(struct tc_writer *writer, const char *path)
+{
+    bool replace = writer->options & TC_WRITER_REPLACE;
+    bool flush = !(writer->options & TC_WRITER_NO_FLUSH);
     int error;
-    char *target = follow_links(path, &error);
-    if (target)
-        error = replace(writer->temporary, target);
+    char *target = find_target(path, writer->options, &error);
+    if (!error && flush)
+        error = tc_disk_flush(writer->file);
+    if (!error)
+        error = tc_disk_rename(&writer->file, writer->temporary, target, replace);
+    if (!error && flush)
+        tc_disk_flush_directory(target, directory_size(target));
     tc_free(target);
     return error;
 }
 
-int tc_writer_commit(struct tc_writer *writer, const char *path)
+int tc_writer_commit(struct tc_writer *writer, const char *path, double patience)
 {
-    int error = close_file(writer);
-    if (!error && writer->temporary)
-        error = rename_to(writer, path);
-    if (error) {
-        tc_writer_abort(writer);
+    if (writer->error)
+        return writer->error;
+    char *name = tc_strndup(path, strlen(path));
+    if (!name)
+        return ENOMEM;
+    int error =
+        tc_device_is(path) ? give_to_device(writer, path, patience) : give_name(writer, path);
+    if (error)
+        tc_free(name);
+    else
+        settle(writer, name);
+    return error;
+}
+
+/* Gives the file the name under which it is kept: with `base` in it, in its directory. */
+static int name_kept(struct tc_writer *writer, const char *base, bool whole, const char *ext)
+{
+    const char *dot = find_extension(base);
+    size_t stem = whole ? (size_t)(dot - base) : strlen(base);
+    char *name = NULL, added[ROOM] = "";
+    char *head = join(writer->temporary, directory_size(writer->temporary), base, stem,
+                      whole ? "-rescued" : "");
+    int error = ENOMEM;
+    if (whole && ext && !*dot)
+        snprintf(added, sizeof(added), ".%s", ext);
+    const char *tail = !whole ? ".part" : *dot ? dot : added;
+    if (head)
+        error = take_free_name(&writer->file, writer->temporary, head, tail, whole, &name);
+    if (!error)
+        settle(writer, name);
+    tc_free(head);
+    return error;
+}
+
+static int keep_here(struct tc_writer *writer, bool whole, const char *ext)
+{
+    int error = tc_disk_flush(writer->file);
+    if (error)
         return error;
+    error = name_kept(writer, tc_base_name(writer->path), whole, ext);
+    if (error == ENAMETOOLONG)
+        error = name_kept(writer, "picture", whole, ext);
+    return error;
+}
+
+int tc_writer_keep(struct tc_writer *writer, int error, const char *ext)
+{
+    bool whole = error != 0;
+    if (tc_disk_refused(error) && !writer->error)
+        (void)tc_writer_move(writer, error, NULL, 0);
+    int problem = keep_here(writer, whole, ext);
+    if (!problem)
+        return 0;
+    bool here = tc_disk_is_name_of(writer->temporary, writer->file) && !tc_disk_refused(problem);
+    if (!here && !tc_writer_move(writer, error, NULL, 0) && !keep_here(writer, whole, ext))
+        return 0;
+    if (tc_disk_is_name_of(writer->temporary, writer->file)) {
+        settle(writer, writer->temporary);
+        return 0;
     }
-    tc_free(writer->temporary);
-    writer->temporary = NULL;
-    return 0;
+    tc_writer_abort(writer);
+    return problem;
 }
 
 void tc_writer_abort(struct tc_writer *writer)
 {
-    if (writer->file)
-        (void)fclose(writer->file); /* what is in it does not matter any more */
-    if (writer->temporary)
-        remove(writer->temporary);
+    if (writer->temporary) {
+        tc_disk_close(writer->file);
+        tc_disk_remove(writer->temporary);
+    }
     tc_free(writer->temporary);
-    *writer = (struct tc_writer){NULL, NULL};
+    tc_free(writer->path);
+    *writer = (struct tc_writer){0};
+}
+
+const char *tc_writer_reason(int error)
+{
+    switch (error) {
+    case ENXIO:
+        return "nobody reads from it";
+    case ETIMEDOUT:
+        return "its reader does not read on";
+    default:
+        return strerror(error);
+    }
 }

@@ -500,12 +500,15 @@ describe("save", function()
         assert.same({ directory .. "/dusk.png" }, paths)
     end)
 
-    it("leaves no half picture, and keeps whole ones", function()
+    it("gives no half picture the name of a whole one", function()
         local _, err = generate({ save = directory .. "/dusk" },
             { body = '{"data":[' .. item(400000) .. ',{"b64_json":"' .. base64(300000) })
         assert.equal("bad_response", err.kind)
-        assert.same({ "dusk.png" }, command.names(directory))
+        assert.same({ "dusk-2.png.part", "dusk.png" }, command.names(directory))
         assert.equal(directory .. "/dusk.png", err.data[1].path)
+        assert.equal(directory .. "/dusk-2.png.part", err.data[2].path)
+        assert.is_false(err.data[2].complete)
+        assert.equal(err.data[2].size, #command.read(err.data[2].path))
     end)
 
     it("leaves nothing when a function of the caller's raises", function()

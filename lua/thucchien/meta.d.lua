@@ -123,16 +123,26 @@ local thucchien = {}
 ---@field on_progress? fun(received: integer, total?: integer) bytes of the answer, at most every 50 ms, and at the end
 ---@field sink? thucchien.sink takes the pictures' bytes as they come; then images have no `bytes`
 ---@field save? string writes pictures to files as they come; then images have a `path` and no `bytes`
+---@field if_exists? thucchien.if_exists with `save`
+---@field fsync? boolean with `save`; false: does not wait until the disk has the file
 ---@field extra_body? table<string, any> merged into the body verbatim
 ---@field extra_headers? table<string, string> merged into the headers verbatim
 ---@field timeout? number instead of the client's
 ---@field max_retries? integer instead of the client's
 ---@field retry? thucchien.retry instead of the client's
 
+--- What is done where a file has the name: it is replaced (the default), the picture gets the next
+--- number that nobody has, or it is an error.
+---@alias thucchien.if_exists "replace"|"number"|"error"
+
+---@class thucchien.save_options
+---@field if_exists? thucchien.if_exists
+---@field fsync? boolean false: does not wait until the disk has the file
+
 ---@class thucchien.image
 ---@field bytes? string the decoded picture, unless `sink` or `save` took it
 ---@field size integer length of the picture in bytes
----@field path? string where `save` of the params put it
+---@field path? string where `save` of the params put it, also after a failure
 ---@field mime? string read from the bytes: "image/png", "image/jpeg", "image/webp" or "image/gif"
 ---@field ext? string "png", "jpg", "webp" or "gif"
 ---@field width? integer pixels
@@ -145,9 +155,10 @@ local image = {}
 --- Writes the picture. A path without an extension gets the true one. Readers of the path see the
 --- whole picture or none.
 ---@param path string
+---@param options? thucchien.save_options
 ---@return string? path where it is
----@return thucchien.error? err
-function image:save(path) end
+---@return thucchien.error? err its `code` is "exists" where `if_exists = "error"` found a file
+function image:save(path, options) end
 
 ---@class thucchien.timing seconds
 ---@field queued? number
