@@ -254,6 +254,57 @@ describe("thucchien", function()
             assert.are.same({ "ordinary.png", "piped.png" }, files())
         end)
 
+        it("waits for the reader of a pipe, and outlives it", function()
+            if support.execute("mkfifo " .. quote(directory .. "/pipe")) ~= 0 then
+                return pending "no mkfifo"
+            end
+            local status, out = run("generate x -o pipe", { around = "{ sleep 0.3; cat pipe >got; } & %s; wait" })
+            assert.are.equal(0, status)
+            assert.are.equal("pipe", out:match "^%S+")
+            assert.are.same({ 1024, 1024 }, { png_dimensions(picture "got") })
+            local _, lines, err = run("generate x -o pipe", { around = "head -c 1 pipe >got & %s" })
+            assert_one_line(err, "cannot write 'pipe': Broken pipe; saved as picture%-rescued%-1%.png")
+            assert.is_truthy(lines:find("picture-rescued-1.png  1024x1024", 1, true))
+        end)
+
+        it("adds to what standard output has", function()
+            run("generate x -o /dev/stdout", { around = "{ echo before; %s; } >file" })
+            assert.are.equal("before\n\137PNG", picture("file"):sub(1, 11))
+            run("generate x -o /dev/stdout", { around = "%s >>file" })
+            assert.are.equal("before\n\137PNG", picture("file"):sub(1, 11))
+            assert.is_truthy(picture("file"):find("\137PNG", 20, true))
+        end)
+
+        it("says so when the name says another format, and keeps the name", function()
+            local status, out, err = run "generate x -o photo.JPG"
+            assert.are.equal(0, status)
+            assert.are.equal("photo.JPG", out:match "^%S+")
+            assert_one_line(err, "photo%.JPG: the picture is a PNG file, whatever its name says")
+            assert.are.same({ "photo.JPG" }, files())
+            out, err = select(2, run "generate x -o photo.jpeg --json")
+            assert.is_truthy(cjson.decode(out).warnings[1]:find("PNG", 1, true))
+            assert_one_line(err, "photo%.jpeg: ")
+            for _, name in ipairs { "a.png", "b.PNG", "c.dat", "v1.5" } do
+                assert.are.equal("", (select(3, run("generate x -o " .. name))))
+            end
+        end)
+
+        it("takes a name of its own though others want the same at once", function()
+            local count = 8
+            local all = ("for i in %s; do %%s >.out-$i & done; wait"):format(("x "):rep(count):gsub("x", "$((n=n+1))"))
+            local _, _, err = run("generate fog --model emulate/drip/100000", { around = "n=0; " .. all })
+            assert.are.equal("", err)
+            local said, expected = {}, { "fog.png" }
+            for index = 1, count do
+                said[index] = read(directory .. "/.out-" .. index):match "^%S+"
+                expected[index] = index == 1 and "fog.png" or ("fog-%d.png"):format(index)
+            end
+            table.sort(said)
+            table.sort(expected)
+            assert.are.same(expected, said)
+            assert.are.same(expected, files())
+        end)
+
         it("gives a name that ends with a dot its extension", function()
             assert.are.equal(0, (run "generate x -o dot."))
             assert.are.same({ "dot.png" }, files())

@@ -199,11 +199,13 @@ local function numbered(path, index, asked)
     return ("%s%s-%d%s"):format(directory, stem, index, extension)
 end
 
+--- The name of a picture's file: with the true extension where it has none. What is not the whole
+--- picture does not look like one.
 local function full_name(image, path)
-    if has_extension(path) or not image.ext then
-        return path
+    if not has_extension(path) and image.ext then
+        path = path .. "." .. image.ext
     end
-    return path .. "." .. image.ext
+    return image.complete == false and path .. ".part" or path
 end
 
 --- Why nothing may be written at `path`; nil when it may.
@@ -326,7 +328,7 @@ local function rescue(image, path)
     local temporary = os.getenv("TMPDIR") or os.getenv("TEMP") or "/tmp"
     for _, start in ipairs({ directory .. stem, "picture", temporary .. "/picture" }) do
         local name = free_name(start .. "-rescued" .. extension, 1)
-        local saved = name and image:save(name)
+        local saved = name and image:save(name, { if_exists = "number" })
         if saved then
             return saved
         end
@@ -334,21 +336,23 @@ local function rescue(image, path)
 end
 
 local function write_device(image, path)
-    local file, message = io.open(path, "wb")
-    if not file then
-        return nil, message
+    -- Like a shell, a command waits for a pipe's reader; image:save does not.
+    local pipe = not is_stream(path) and test("-p", path) and io.open(path, "wb")
+    local saved, err = image:save(path)
+    if pipe then
+        pipe:close()
     end
-    local written, problem = file:write(image.bytes)
-    local closed, late_problem = file:close()
-    if written and closed then
-        return path
-    end
-    return nil, path .. ": " .. (problem or late_problem)
+    return saved, err
 end
 
-local function write_file(image, path)
-    local saved, err = image:save(path)
-    return saved, err and err.message
+--- Is the file at `path` this very picture?
+local function holds(path, image)
+    local file = io.open(path, "rb")
+    local bytes = file and file:read("*a")
+    if file then
+        file:close()
+    end
+    return bytes == image.bytes
 end
 
 --- Saves pictures as they come. `keep` takes each once; `places` tells where a picture is, false if
@@ -359,35 +363,55 @@ local function new_keeper(target, options)
     local asked, force = options.n or 1, options.force
     local begun = {} -- names; an interrupt while a picture is written lets it be written again
 
+    --- The name is taken in one step: several commands may want it at the same time.
     local function write(image, name)
-        local problem = not (target.device or begun[image]) and obstacle(name, force)
-        if problem then
-            return nil, problem
+        if target.device then
+            return write_device(image, name)
         end
+        local again = begun[image] == name
         begun[image] = name
-        return (target.device and write_device or write_file)(image, name)
+        local saved, err = image:save(name, { if_exists = force and "replace" or "error" })
+        if not saved and err.code == "exists" and again and holds(name, image) then
+            return name
+        end
+        return saved, err
+    end
+
+    --- Somebody may take the name that was chosen; where it is ours to choose, there are others.
+    local function save(image, index)
+        local name
+        local other = begun[image] or choose_name(target, image, index, asked, force)
+        repeat
+            name = other
+            local place, err = write(image, name)
+            if place or err.code ~= "exists" or not target.derived then
+                return place, err, name
+            end
+            other = choose_name(target, image, index, asked, force)
+        until other == name
+        return nil, failure("io", "too many files of that name"), name
     end
 
     function keeper.keep(image, index)
         if keeper.places[image] ~= nil then
             return
         end
-        local name = begun[image] or choose_name(target, image, index, asked, force)
-        local place, problem = write(image, name)
+        local place, err, name = save(image, index)
         if not place then
+            local problem = err.code == "exists" and name .. ": already exists (--force overwrites it)" or err.message
             place = rescue(image, target.device and full_name(image, "picture") or name)
-            problem = problem .. (place and "; saved as " .. place or "; the picture is lost")
+            keeper.problems[#keeper.problems + 1] = problem
+                .. (place and "; saved as " .. place or "; the picture is lost")
         end
         keeper.places[image] = place or false
-        keeper.problems[#keeper.problems + 1] = problem
     end
 
     --- What came is paid for, and much of it may be seen. A name with another ending keeps it from
     --- being taken for the picture.
     function keeper.keep_part(image)
         if not image.path and image.bytes then
-            local name = full_name(image, target.device and "picture" or target.path) .. ".part"
-            image.path = image:save(obstacle(name) and free_name(name, 2) or name) or rescue(image, name)
+            local name = full_name(image, target.device and "picture" or target.path)
+            image.path = image:save(name, { if_exists = "number" }) or rescue(image, name)
         end
         keeper.parts[#keeper.parts + 1] = image.path and image or nil
     end
@@ -552,6 +576,36 @@ local function records_of(list, record)
     return records
 end
 
+--- Extensions of picture files, with the one that the module uses for the format.
+local FORMATS = {
+    png = "png", apng = "png", jpg = "jpg", jpeg = "jpg", jpe = "jpg", jfif = "jpg", webp = "webp", gif = "gif",
+    avif = "avif", bmp = "bmp", heic = "heic", svg = "svg", tif = "tiff", tiff = "tiff",
+}
+
+--- What is odd about a file, a line; nil where nothing is.
+local function oddity(image, place)
+    if not image.mime then
+        return place .. ": not a picture the module knows"
+    end
+    local named = FORMATS[select(3, split_path(place)):sub(2):lower()]
+    if named and named ~= image.ext then
+        return ("%s: the picture is a %s file, whatever its name says; without an extension in -o it gets the true one")
+            :format(place, image.ext:upper())
+    end
+end
+
+--- The warnings of the response, and what is odd about files.
+local function warnings_of(response, images, places)
+    local warnings = {}
+    for index, warning in ipairs(response.warnings or {}) do
+        warnings[index] = warning
+    end
+    for _, image in ipairs(images) do
+        warnings[#warnings + 1] = places[image] and oddity(image, places[image]) or nil
+    end
+    return warnings
+end
+
 local function report_record(response, images, keeper, problem)
     local records = {}
     for index, image in ipairs(images) do
@@ -570,7 +624,7 @@ local function report_record(response, images, keeper, problem)
         parts = records_of(keeper.parts, function(image)
             return image_record(image, image.path)
         end),
-        warnings = records_of(response.warnings),
+        warnings = records_of(warnings_of(response, images, keeper.places)),
         errors = records_of(response.errors, error_record),
         error = problem and error_record(problem) or nil,
     }
@@ -582,9 +636,6 @@ local function warn_of(response, images, keeper, err, asked, warned)
     for _, image in ipairs(images) do
         local place = keeper.places[image]
         places[#places + 1] = place or nil
-        if place and not image.mime then
-            warn(place .. ": not a picture the module knows")
-        end
     end
     for _, problem in ipairs(keeper.problems) do
         warn(problem)
@@ -595,7 +646,7 @@ local function warn_of(response, images, keeper, err, asked, warned)
     for _, failed in ipairs(response.errors or {}) do
         warn(complaint(failed, {}))
     end
-    for index, warning in ipairs(response.warnings or {}) do
+    for index, warning in ipairs(warnings_of(response, images, keeper.places)) do
         if index > warned then
             warn(warning)
         end

@@ -233,34 +233,14 @@ local function find_folder(buffer)
     return { path = path, prefix = prefix }
 end
 
--- Makes an empty file of a name that nobody has, even if somebody else looks for one just now.
-local function new_file(directory, name, extension)
-    for number = 1, 9999 do
-        local file = (number == 1 and name or name .. "-" .. number) .. extension
-        local handle, message, code = uv.fs_open(directory .. "/" .. file, "wx", 420) -- rw-r--r--
-        if handle then
-            uv.fs_close(handle)
-            return file
-        elseif code ~= "EEXIST" then
-            return nil, message
-        end
-    end
-    return nil, "too many files named " .. name
-end
-
--- What is not the whole picture gets an ending that says so.
+-- Saves under a name that nobody has, even if somebody else looks for one just now. What is not the
+-- whole picture gets an ending that says so.
 local function save(image, directory, name)
-    local ending = (image.ext and "." .. image.ext or "") .. (image.complete == false and ".part" or "")
-    local file, message = new_file(directory, name, ending)
-    if not file then
-        return nil, message
+    if image.complete == false then
+        name = name .. (image.ext and "." .. image.ext or "") .. ".part"
     end
-    local path, err = image:save(directory .. "/" .. file)
-    if not path then
-        uv.fs_unlink(directory .. "/" .. file)
-        return nil, tostring(err)
-    end
-    return file
+    local path, err = image:save(directory .. "/" .. name, { if_exists = "number" })
+    return path and fn.fnamemodify(path, ":t"), err and err.message
 end
 
 -- Saves a picture of a job, among Neovim's data if the folder does not take it any more.
