@@ -1,11 +1,12 @@
 /*
- * frames BASE CONCURRENT IMAGES ROUNDS [sink]: a game's loop, and what the module takes of its
- * frames.
+ * frames BASE CONCURRENT IMAGES ROUNDS [sink | PATH]: a game's loop, and what the module takes of
+ * its frames.
  *
  * A round is CONCURRENT requests of IMAGES pictures at once. The loop makes 60 frames a second, and
  * in each one call of client:poll(0), until all have ended. Prints for each poll the microseconds
  * of this thread's CPU and of the wall's clock. Lua's own work (the strings of the pictures, the
- * callbacks, the collector) is part of that. With `sink` the pictures are handed out in pieces.
+ * callbacks, the collector) is part of that. With `sink` the pictures are handed out in pieces,
+ * with a PATH they are saved there, under a number each.
  *
  * frames BASE idle COUNT: one request that the server holds back, and COUNT polls; prints
  * nanoseconds of CPU for a poll when nothing is in flight, and for one that waits for that request.
@@ -30,15 +31,17 @@ int luaopen_thucchien(lua_State *L);
 static const long FRAME = 1000000000 / 60; /* nanoseconds */
 
 static const char script[] =
-    "local base, sink = ...\n"
+    "local base, taker = ...\n"
     "client = assert(require('thucchien').new {\n"
     "    base_url = base, api_key = 'sk-bench', max_concurrency = 1000,\n"
     "})\n"
-    "images = 0\n"
+    "images, count = 0, 0\n"
     "function submit(n)\n"
+    "    count = count + 1\n"
     "    assert(client:submit({ prompt = 'x', n = n, model = 'bench',\n"
     "        on_image = function() images = images + 1 end,\n"
-    "        sink = sink and function() return true end or nil,\n"
+    "        sink = taker == 'sink' and function() return true end or nil,\n"
+    "        save = taker ~= 'sink' and taker and taker .. count or nil,\n"
     "    }, function(response, err) if err then error(tostring(err), 0) end end))\n"
     "end\n"
     "function poll() return client:poll(0) end\n"
@@ -153,8 +156,9 @@ static void measure_burst(lua_State *L, int count)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: frames BASE CONCURRENT IMAGES ROUNDS [sink] | idle COUNT | string "
-                        "BYTES | burst COUNT\n");
+        fprintf(stderr,
+                "usage: frames BASE CONCURRENT IMAGES ROUNDS [sink | PATH] | idle COUNT | string "
+                "BYTES | burst COUNT\n");
         return 2;
     }
     lua_State *L = luaL_newstate();
@@ -162,7 +166,7 @@ int main(int argc, char **argv)
     preload(L);
     luaL_loadstring(L, script);
     lua_pushstring(L, argv[1]);
-    lua_pushboolean(L, argc > 5);
+    lua_pushstring(L, argc > 5 ? argv[5] : NULL);
     if (lua_pcall(L, 2, 0, 0))
         fail(L);
     if (!strcmp(argv[2], "idle"))
