@@ -423,6 +423,8 @@ static void read_document(lua_State *L, struct reading *r, int document)
     add_items(L, r, true);
     lua_getfield(L, document, "images");
     add_items(L, r, true);
+    lua_getfield(L, document, "image");
+    add_item(L, r, true);
     push_either(L, document, "promptFeedback", "prompt_feedback");
     push_either(L, lua_gettop(L), "blockReasonMessage", "block_reason_message");
     take_excuse(L, r, 1);

@@ -449,11 +449,15 @@ static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct
         lua_pushstring(L, text);
         keep(L, state, "faults", number);
     }
-    tc_push_image(L, image, envelope->streaming);
+    bool untouched = image->bytes.size == image->size; /* it may have been held back */
+    tc_push_image(L, image, envelope->streaming && !untouched);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "complete");
     tc_save_cut(L, part, index);
-    keep(L, state, "cuts", number);
+    if (image->size)
+        keep(L, state, "cuts", number);
+    else
+        lua_pop(L, 1); /* nothing came of it at all */
     tc_envelope_drop_image(envelope, index);
     part->sample = 0;
 }

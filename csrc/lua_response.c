@@ -62,6 +62,12 @@ bool tc_push_answer(lua_State *L, const struct tc_request *request)
 
 #define TC_MORE_TOKENS "allow more tokens (max_tokens in extra_body), or ask for less"
 
+/* Is it why a model stops that has done all? "stop", "STOP", "completed" */
+static bool is_ordinary(const char *reason)
+{
+    return ((*reason | 0x20) == 's' && strlen(reason) == 4) || !strcmp(reason, "completed");
+}
+
 /* Makes the failure for an answer without a picture, of a model that did not refuse. `said` and
  * `reason` (why it stopped) may be NULL. */
 static void no_image(struct tc_failure *failure, const struct tc_part *part, const char *said,
@@ -82,6 +88,9 @@ static void no_image(struct tc_failure *failure, const struct tc_part *part, con
     } else if (said) {
         tc_failure_set(failure, TC_NO_IMAGE, "the model answered in words alone: %s", said);
         failure->advice = "ask for a picture in plain words, or another model";
+    } else if (reason && !is_ordinary(reason)) {
+        tc_failure_set(failure, TC_NO_IMAGE, "the answer has no image: the model stopped (%s)",
+                       reason);
     } else {
         tc_failure_set(failure, TC_NO_IMAGE,
                        "the answer has no image: the model made none, or a filter held all back");

@@ -306,10 +306,11 @@ describe("a picture that is cut", function()
                         there = sunk[1]
                         assert.is_nil(image.bytes)
                     elseif way == "save" then
-                        there = image.path and command.read(image.path)
+                        there = command.read(image.path)
+                        assert.matches("%.part$", image.path)
                         assert.is_nil(command.read(saved .. "/picture." .. type))
                     end
-                    assert.is_true(there == bytes or way == "save" and not image.path)
+                    assert.is_true(there == bytes)
                 end
             end
         end)
@@ -418,6 +419,13 @@ describe("a picture that is damaged", function()
         end
     end)
 
+    it("is no picture in err.data where nothing came of it", function()
+        for _, way in ipairs(WAYS) do
+            local _, err, _, told = take(way, "images", json { data = { { b64_json = "!!!!" } } })
+            assert.same({ "bad_response", {}, nil }, { err.kind, told, err.data })
+        end
+    end)
+
     it("is not retried, whatever the caller allows", function()
         local _, err = generate("images", { id = "damaged", body = json({ data = { { b64_json = damaged(80) } } }).body }, { retry = "all" })
         assert.equal(1, err.attempts)
@@ -487,6 +495,30 @@ describe("an answer that breaks off", function()
         end
     end)
 
+    it("leaves them in every shape", function()
+        for _, shape in ipairs(SHAPES) do
+            local body = shape[3](encode(PNG)).body
+            local start = body:find("iVBOR", 1, true)
+            local head = "HTTP/1.1 200 OK\r\ncontent-length: " .. #body .. "\r\n\r\n"
+            for _, way in ipairs { "plain", "save" } do
+                local _, err, _, told = take(way, shape[2], { pieces = { head .. body:sub(1, start + 71) } })
+                assert.same({ "bad_response", 1, {} }, { err.kind, err.data and #err.data, told }, shape[1])
+                local image = err.data[1]
+                assert.is_true(image.size >= 48 and image.size <= 54)
+                assert.is_true((image.bytes or command.read(image.path)) == PNG:sub(1, image.size), shape[1])
+            end
+        end
+    end)
+
+    it("leaves them when it is larger than it may be", function()
+        local own = assert(thucchien.new { base_url = mirror.url, api_key = "sk-x", max_response_bytes = 5000 })
+        local body = json({ data = { { b64_json = encode(PNG .. ("x"):rep(10000)) } } }).body
+        local _, err = own:generate { prompt = "x", extra_body = { mirror = in_pieces({ body = body }, 4000) } }
+        assert.same({ "response_too_large", 1, false }, { err.kind, #err.data, err.data[1].complete })
+        assert.is_true(err.data[1].bytes == (PNG .. ("x"):rep(10000)):sub(1, err.data[1].size))
+        own:close()
+    end)
+
     it("leaves them when the time is up", function()
         local answer = broken()
         answer.pause = 5
@@ -512,6 +544,7 @@ describe("an answer that breaks off", function()
             local _, err, _, told, sunk = take(way, "gemini", answer)
             assert.same({ "bad_response", {}, 1, false, #PNG }, { err.kind, told, #err.data, err.data[1].complete, err.data[1].size })
             assert.is_nil(next(sunk))
+            assert.is_true(err.data[1].bytes == PNG) -- which nobody else has
         end
     end)
 
@@ -704,6 +737,17 @@ describe("a refusal", function()
         end
     end)
 
+    it("is none where the model stopped for another reason, which is told", function()
+        for _, reason in ipairs { "NO_IMAGE", "OTHER", "MALFORMED_FUNCTION_CALL", "tool_calls" } do
+            local _, err = generate("chat", chat({}, { finish_reason = reason }))
+            assert.same({ "no_image", "the answer has no image: the model stopped (" .. reason .. ")" }, { err.kind, err.message })
+        end
+        for _, reason in ipairs { "stop", "STOP", "completed" } do
+            local _, err = generate("chat", chat({}, { finish_reason = reason }))
+            assert.matches("the model made none", err.message)
+        end
+    end)
+
     it("is none where the model broke off, which is told", function()
         local _, err = generate("chat", chat({ content = "" }, { finish_reason = "error" }))
         assert.same({ "server_error", true, 1 }, { err.kind, err.maybe_billed, err.attempts })
@@ -717,6 +761,34 @@ describe("a refusal", function()
 end)
 
 -- ---- pictures that words point to ----------------------------------------------------------------
+
+describe("an address", function()
+    it("is fetched from wherever an image is", function()
+        local number = 0
+        for _, shape in ipairs {
+            function(address) return { data = { { url = address } } } end, function(address) return { data = { address } } end,
+            function(address) return { data = { url = address } } end, function(address) return { data = address } end,
+            function(address) return { data = { { b64_json = address } } } end, function(address) return { data = { { b64_json = "", url = address } } } end,
+            function(address) return { images = { { url = address, content_type = "image/png", width = 1 } } } end,
+            function(address) return { images = { address } } end, function(address) return { image = { url = address } } end,
+            function(address) return { image = address } end, function(address) return { output = { address } } end,
+            function(address) return { choices = { { message = { images = { { image_url = address } } } } } } end,
+            function(address) return { choices = { { message = { images = { { url = address } } } } } } end,
+            function(address) return { choices = { { message = { content = { { type = "image_url", image_url = { url = address } } } } } } } end,
+            function(address) return { { choices = { { delta = { images = { { image_url = { url = address } } } } } } }, { choices = {} } } end,
+        } do
+            number = number + 1
+            command.write(directory .. "/picture", PNG)
+            local address = mirrors.address(mirror, { id = "anywhere" .. number, file = directory .. "/picture" })
+            for _, via in ipairs { "images", "chat", "gemini" } do
+                local response, err = generate(via, json(shape(address)))
+                assert(response, number .. tostring(err))
+                assert.same({ 1, PNG, address, 2 }, { #response.data, response.data[1].bytes, response.data[1].url, response.data[1].width })
+            end
+            assert.equal(3, mirrors.count(mirror, "anywhere" .. number))
+        end
+    end)
+end)
 
 describe("an address in what a chat says", function()
     local function picture(bytes, id)
