@@ -375,10 +375,12 @@ describe("an address that cannot be fetched", function()
         assert.same({ "3 images were asked for, 2 came" }, response.warnings)
     end)
 
-    it("leaves no half file", function()
+    it("leaves a half file that says so", function()
         local response = assert(generate({ large(300000, { length = 900000, close = true }), address(5) }, { save = directory .. "/dusk", max_retries = 0 }))
         assert.equal(1, #response.data)
-        assert.same({ "dusk-2.png" }, command.names(directory))
+        assert.same({ "dusk-2.png", "dusk.png.part" }, command.names(directory))
+        local half = response.errors[1].data[1]
+        assert.same({ directory .. "/dusk.png.part", false, 300000 }, { half.path, half.complete, half.size })
     end)
 end)
 
