@@ -769,6 +769,7 @@ void tc_client_release(struct tc_client *client)
     if (--client->references)
         return;
     tc_buffer_free(&client->spare);
+    tc_free(client->rules);
     tc_loop_free(&client->loop);
     tc_free(client->starts);
     curl_slist_free_all(client->headers);

@@ -59,6 +59,7 @@ struct tc_client {
     size_t turn_left;       /* bytes that this turn may still take in, or hand out */
     unsigned starts_left;   /* attempts that it may still begin */
     struct tc_buffer spare; /* a picture's buffer that the next one can use */
+    struct tc_rule *rules;  /* of answers with pictures; NULL: no request wanted any yet */
     struct tc_request_list queued, sending, retrying;
     struct tc_request *first_ready, *last_ready;
 };

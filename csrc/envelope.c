@@ -83,11 +83,38 @@ static bool keep_char(struct tc_envelope *e, char character)
     return true;
 }
 
+/* Most answers have nothing to capture, and while a request waits it has no answer: room for what
+ * is captured is made when there is something. */
+static const struct tc_buffer no_texts[TC_PATH_RULES];
+
+static bool make_texts(struct tc_envelope *e)
+{
+    struct tc_buffer *texts = tc_calloc(TC_PATH_RULES * sizeof(*texts));
+    if (texts)
+        e->texts = texts;
+    return texts != NULL;
+}
+
+static void forget_texts(struct tc_envelope *e)
+{
+    e->texts = (struct tc_buffer *)(uintptr_t)no_texts; /* which nobody writes to */
+}
+
+static void free_texts(struct tc_envelope *e)
+{
+    for (unsigned i = 0; i < TC_PATH_RULES; i++)
+        tc_buffer_free(&e->texts[i]);
+    tc_free(e->texts);
+    forget_texts(e);
+}
+
 /* Adds to the captured text of the value under way, if it is captured at all. */
 static bool capture(struct tc_envelope *e, const char *bytes, size_t size)
 {
     if (e->text_rule < 0)
         return true;
+    if (e->texts == no_texts && !make_texts(e))
+        return fail(e, TC_ENVELOPE_NO_MEMORY);
     struct tc_buffer *text = &e->texts[e->text_rule];
     size_t room = TC_ENVELOPE_TEXT - text->size;
     return tc_buffer_append(text, bytes, size < room ? size : room) ||
@@ -127,7 +154,9 @@ static bool open_image(struct tc_envelope *e)
 {
     if (e->image_count == TC_ENVELOPE_IMAGES)
         return fail(e, TC_ENVELOPE_TOO_MANY_IMAGES);
-    struct tc_image *image = tc_calloc(sizeof(*image));
+    if (!e->images)
+        e->images = tc_calloc(TC_ENVELOPE_IMAGES * sizeof(struct tc_image *));
+    struct tc_image *image = e->images ? tc_calloc(sizeof(*image)) : NULL;
     if (!image)
         return fail(e, TC_ENVELOPE_NO_MEMORY);
     bool in_scope = e->scope.depth && e->path.depth - e->scope.depth <= 1;
@@ -1097,6 +1126,7 @@ static bool feed_run(struct tc_envelope *e, const struct tc_run *run, size_t *do
 void tc_envelope_init(struct tc_envelope *e, const struct tc_rule *rules, unsigned count)
 {
     memset(e, 0, sizeof(*e));
+    forget_texts(e);
     e->path.rules = rules;
     e->path.rule_count = count;
     begin_document(e);
@@ -1202,9 +1232,11 @@ void tc_envelope_drop_image(struct tc_envelope *e, unsigned index)
 void tc_envelope_free(struct tc_envelope *e)
 {
     tc_buffer_free(&e->text);
-    for (unsigned i = 0; i < TC_PATH_RULES; i++)
-        tc_buffer_free(&e->texts[i]);
+    if (e->texts != no_texts)
+        free_texts(e);
     for (unsigned i = 0; i < e->image_count; i++)
         free_image(e, i);
     e->image_count = 0;
+    tc_free(e->images);
+    e->images = NULL;
 }

@@ -68,9 +68,9 @@ struct tc_draft_scope {
 };
 
 struct tc_envelope {
-    struct tc_buffer text;                       /* the envelope so far: JSON */
-    struct tc_buffer texts[TC_PATH_RULES];       /* of TC_CAPTURE_TEXT, by rule; joined with "; " */
-    struct tc_image *images[TC_ENVELOPE_IMAGES]; /* by number less one; NULL: dropped */
+    struct tc_buffer text;    /* the envelope so far: JSON */
+    struct tc_buffer *texts;  /* of TC_CAPTURE_TEXT, by rule; joined with "; " */
+    struct tc_image **images; /* by number less one; NULL: dropped */
     unsigned image_count;
     unsigned dropped_drafts; /* pictures that were dropped and no more than drafts */
     enum tc_envelope_error error;

@@ -55,7 +55,7 @@ static void set_answer(lua_State *L, const struct tc_failure *failure,
     lua_pushboolean(L, failure->maybe_billed);
     lua_setfield(L, -2, "maybe_billed");
     set_text(L, "request_id", request->request_id);
-    tc_redact_body(body, sizeof(body), request->head, request->key);
+    tc_redact_body(body, sizeof(body), tc_request_head(request), request->key);
     set_text(L, "body", body);
 }
 

@@ -131,6 +131,25 @@ static char *make_url(const struct tc_client *client, const struct tc_request_op
     return url;
 }
 
+/* The rules of a request's answers: those of failures, then its own. Requests with the same ones
+ * share them. NULL when memory is short. */
+static const struct tc_rule *rules_for(struct tc_client *client,
+                                       const struct tc_request_options *options)
+{
+    if (!options->rule_count)
+        return tc_failure_rules;
+    if (client->rules)
+        return client->rules;
+    struct tc_rule *rules =
+        tc_calloc((TC_FAILURE_RULES + options->rule_count) * sizeof(*options->rules));
+    if (!rules)
+        return NULL;
+    memcpy(rules, tc_failure_rules, TC_FAILURE_RULES * sizeof(*rules));
+    memcpy(rules + TC_FAILURE_RULES, options->rules, options->rule_count * sizeof(*rules));
+    client->rules = rules;
+    return rules;
+}
+
 struct tc_request *tc_request_new(struct tc_client *client,
                                   const struct tc_request_options *options)
 {
@@ -150,12 +169,9 @@ struct tc_request *tc_request_new(struct tc_client *client,
     request->picture = options->picture;
     request->may_be_empty = options->may_be_empty;
     request->trusted = options->trusted;
-    memcpy(request->rules, tc_failure_rules, TC_FAILURE_RULES * sizeof(*tc_failure_rules));
-    if (options->rule_count)
-        memcpy(request->rules + TC_FAILURE_RULES, options->rules,
-               options->rule_count * sizeof(*options->rules));
+    const struct tc_rule *rules = rules_for(client, options);
     request->rule_count = TC_FAILURE_RULES + options->rule_count;
-    tc_envelope_init(&request->envelope, request->rules, request->rule_count);
+    tc_envelope_init(&request->envelope, rules, request->rule_count);
     request->envelope.spare = &client->spare;
     request->envelope.streaming = options->streaming;
 
@@ -165,7 +181,7 @@ struct tc_request *tc_request_new(struct tc_client *client,
     if (request->body)
         request->body->references++;
     request->key = tc_strndup(options->api_key, strlen(options->api_key));
-    if (request->method && request->url && request->key && set_headers(request, options))
+    if (rules && request->method && request->url && request->key && set_headers(request, options))
         return request;
     tc_request_release(request);
     return NULL;
@@ -199,6 +215,7 @@ void tc_request_release(struct tc_request *request)
     tc_request_forget_key(request);
     tc_free(request->key);
     tc_body_release(request->body);
+    tc_free(request->head);
     tc_free(request->url);
     tc_free(request->method);
     tc_client_release(request->client);
@@ -675,6 +692,30 @@ static void packed_too_tightly(struct tc_failure *failure)
     failure->advice = "check what stands before the gateway";
 }
 
+const char *tc_request_head(const struct tc_request *request)
+{
+    return request->head ? request->head : "";
+}
+
+/* Keeps the beginning of the body. */
+static bool keep_head(struct tc_request *request, const char *bytes, size_t size)
+{
+    size_t room = TC_HEAD_SIZE - request->head_size;
+    if (!request->head)
+        request->head = tc_calloc(TC_HEAD_SIZE + 1);
+    if (!request->head) {
+        struct tc_failure failure;
+        tc_failure_set(&failure, TC_NO_MEMORY, "not enough memory");
+        abort_with(request, &failure);
+        return false;
+    }
+    size = size < room ? size : room;
+    memcpy(request->head + request->head_size, bytes, size);
+    request->head_size += size;
+    request->head[request->head_size] = '\0';
+    return true;
+}
+
 static size_t on_body(char *bytes, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
@@ -685,11 +726,8 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
     tc_client_use_turn(client, size);
     if (request->received == 0)
         begin_body(request);
-    size_t head = TC_HEAD_SIZE - request->head_size;
-    head = size < head ? size : head;
-    memcpy(request->head + request->head_size, bytes, head);
-    request->head_size += head;
-    request->head[request->head_size] = '\0';
+    if (!keep_head(request, bytes, size))
+        return 0; /* not as much as it gave: libcurl ends the transfer */
     request->received += size;
 
     if (!is_success(request)) {
@@ -872,7 +910,9 @@ static void begin_attempt(struct tc_request *request)
     request->status = 0;
     request->received = request->expected = 0;
     request->head_size = request->header_size = 0;
-    request->head[0] = request->request_id[0] = '\0';
+    request->request_id[0] = '\0';
+    if (request->head)
+        request->head[0] = '\0';
     request->cost = -1;
     request->aborted = request->paused = request->uncounted = request->kept_away = false;
     request->progress_told = 0;
@@ -924,7 +964,7 @@ static struct tc_answer answer_of(const struct tc_request *request)
         .reset = limit_reset(request),
         .content_type = request->content_type,
         .redirect = request->redirect,
-        .head = request->head,
+        .head = tc_request_head(request),
         .document = &request->envelope.text,
         .key = request->key,
     };

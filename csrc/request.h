@@ -52,7 +52,8 @@ struct tc_request_options {
     struct tc_body *body; /* JSON, or NULL; what it points to stays until the request has ended */
     const char *api_key;
     const char *const *headers;  /* "Name: value", NULL at the end */
-    const struct tc_rule *rules; /* where the pictures are; stay where they are */
+    const struct tc_rule *rules; /* where the pictures are; the same for all of a client's that have
+                                  * some */
     unsigned rule_count;
     double timeout;         /* seconds from the first byte sent to the last received */
     double connect_timeout; /* seconds to a connection */
@@ -99,11 +100,11 @@ struct tc_request {
     struct tc_timing timing;
     unsigned attempts;
     long status;
-    uint64_t received;           /* bytes of body, decompressed */
-    uint64_t expected;           /* bytes of body there will be, 0 where unknown */
-    double cost;                 /* x-litellm-response-cost, below 0 where it is absent */
-    char request_id[128];        /* x-litellm-call-id or x-request-id, or "" */
-    char head[TC_HEAD_SIZE + 1]; /* the beginning of the body, NUL-terminated */
+    uint64_t received;    /* bytes of body, decompressed */
+    uint64_t expected;    /* bytes of body there will be, 0 where unknown */
+    double cost;          /* x-litellm-response-cost, below 0 where it is absent */
+    char request_id[128]; /* x-litellm-call-id or x-request-id, or "" */
+    char *head;           /* the beginning of the body, NUL-terminated; NULL: nothing has come */
     size_t head_size;
 
     /* The engine's own: */
@@ -120,7 +121,6 @@ struct tc_request {
     bool proxied;            /* a proxy stands between, in this attempt */
     bool at_private_address; /* the server that it was sent to */
     bool kept_away;          /* from a server, because that is at a private address */
-    struct tc_rule rules[TC_RULES];
     unsigned rule_count;
     bool was_maybe_billed; /* an attempt before this one */
     double timeout, connect_timeout;
@@ -151,6 +151,9 @@ void tc_request_release(struct tc_request *request);
 
 /* For the client: it has ended, and needs no headers any more. One of them has the key. */
 void tc_request_forget_headers(struct tc_request *request);
+
+/* The beginning of the body, "" if nothing has come. */
+const char *tc_request_head(const struct tc_request *request);
 
 /* Nothing more will be read of it that the key has to be kept out of. */
 void tc_request_forget_key(struct tc_request *request);
