@@ -118,7 +118,7 @@ void tc_client_tell(struct tc_client *client, struct tc_request *request)
 size_t tc_client_next_size(const struct tc_client *client)
 {
     const struct tc_request *request = client->first_ready;
-    return request && !request->envelope.streaming ? tc_request_held(request) : 0;
+    return request && !request->streaming ? tc_request_held(request) : 0;
 }
 
 struct tc_request *tc_client_take_ready(struct tc_client *client)
@@ -158,8 +158,8 @@ void tc_client_end(struct tc_client *client, struct tc_request *request)
     request->state = TC_DONE;
     tc_request_forget_headers(request);
     request->timing.ended = tc_clock_now();
-    if (request->unbilled)
-        request->failure.maybe_billed = false;
+    if (request->unbilled && request->exchange)
+        request->failure->maybe_billed = false;
     client->active--;
     tc_client_tell(client, request);
 }
@@ -167,7 +167,7 @@ void tc_client_end(struct tc_client *client, struct tc_request *request)
 /* The attempt's failure, or its success, is known: ends the request or plans another attempt. */
 static void attempt_ended(struct tc_client *client, struct tc_request *request)
 {
-    double wait = request->failure.kind ? tc_request_retry_wait(request) : -1;
+    double wait = request->failure->kind ? tc_request_retry_wait(request) : -1;
     if (wait < 0) {
         tc_client_end(client, request);
         return;
@@ -177,12 +177,6 @@ static void attempt_ended(struct tc_client *client, struct tc_request *request)
     request->state = TC_RETRYING;
     request->wake = tc_clock_now() + wait;
     link_request(client, request);
-}
-
-static void out_of_memory(struct tc_client *client, struct tc_request *request)
-{
-    tc_failure_set(&request->failure, TC_NO_MEMORY, "not enough memory");
-    tc_client_end(client, request);
 }
 
 /* Sockets that one attempt may need at once: two families of addresses, the resolver's two. */
@@ -210,7 +204,7 @@ static void start_attempt(struct tc_client *client, struct tc_request *request)
         return;
     }
     tc_request_drop_attempt(request);
-    out_of_memory(client, request);
+    tc_request_fail(request, TC_NO_MEMORY, "not enough memory");
 }
 
 /* ---- pace ---- */
@@ -281,12 +275,12 @@ static void stop_overdue(struct tc_client *client)
             attempt_ended(client, request);
             continue;
         }
-        tc_failure_set(&request->failure, TC_TIMEOUT, "no whole answer within %g seconds",
+        tc_failure_set(request->failure, TC_TIMEOUT, "no whole answer within %g seconds",
                        request->timeout);
-        request->failure.status = request->status;
-        request->failure.attempts = request->attempts;
-        request->failure.maybe_billed = true;
-        request->failure.repeat = TC_REPEAT_RISKY;
+        request->failure->status = request->status;
+        request->failure->attempts = request->attempts;
+        request->failure->maybe_billed = true;
+        request->failure->repeat = TC_REPEAT_RISKY;
         attempt_ended(client, request);
     }
 }

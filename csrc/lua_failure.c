@@ -54,7 +54,7 @@ static void set_answer(lua_State *L, const struct tc_failure *failure,
     char body[TC_HEAD_SIZE + 1];
     lua_pushboolean(L, failure->maybe_billed);
     lua_setfield(L, -2, "maybe_billed");
-    set_text(L, "request_id", request->request_id);
+    set_text(L, "request_id", tc_request_gateway_id(request));
     tc_redact_body(body, sizeof(body), tc_request_head(request), request->key);
     set_text(L, "body", body);
 }

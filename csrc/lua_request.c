@@ -155,7 +155,7 @@ struct tc_part *tc_request_part(const struct tc_request_box *box, const struct t
 /* Is what the answer has at `index` a draft? */
 static bool is_draft(const struct tc_part *part, unsigned index)
 {
-    const struct tc_envelope *envelope = &part->request->envelope;
+    const struct tc_envelope *envelope = part->request->envelope;
     return index < envelope->image_count && envelope->images[index] &&
            envelope->images[index]->draft;
 }
@@ -180,7 +180,7 @@ unsigned tc_request_number(struct tc_request_box *box, struct tc_part *part, uns
 static bool is_over(const struct tc_part *part)
 {
     const struct tc_request *request = part->request;
-    bool fruitless = part->of || request->failure.kind || !request->client->multi;
+    bool fruitless = part->of || request->failure->kind || !request->client->multi;
     return part->noted || (request->state == TC_DONE && fruitless);
 }
 
@@ -293,7 +293,7 @@ void tc_request_stop(struct tc_request_box *box, struct tc_part *part, enum tc_k
 /* May functions of the user's be called for a part? One of them may have ended it. */
 static bool goes_on(const struct tc_request_box *box, const struct tc_part *part)
 {
-    return !box->stopped && part->request->failure.kind != TC_CANCELLED;
+    return !box->stopped && part->request->failure->kind != TC_CANCELLED;
 }
 
 /* Ends the request, for what it brought could not be put away. */
@@ -328,7 +328,7 @@ enum { CHUNK = 64 * 1024, MOST_CHUNKS = 16 };
 static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                          unsigned index)
 {
-    struct tc_image *image = part->request->envelope.images[index];
+    struct tc_image *image = part->request->envelope->images[index];
     unsigned number = tc_request_number(box, part, index);
     const char *bytes = (const char *)image->bytes.data;
     size_t size = image->bytes.size, chunk = size / MOST_CHUNKS > CHUNK ? size : CHUNK;
@@ -356,7 +356,7 @@ static void sample_bytes(struct tc_part *part, const struct tc_image *image)
 static void take_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                        unsigned index)
 {
-    sample_bytes(part, part->request->envelope.images[index]);
+    sample_bytes(part, part->request->envelope->images[index]);
     lua_getfield(L, state, "save");
     bool save = !lua_isnil(L, -1);
     lua_pop(L, 1);
@@ -369,7 +369,7 @@ static void take_bytes(lua_State *L, int state, struct tc_request_box *box, stru
 /* Keeps what was seen of the bytes of the picture on top, if they went elsewhere. */
 static void keep_sample(lua_State *L, int state, struct tc_part *part)
 {
-    if (!part->request->envelope.streaming)
+    if (!part->request->envelope->streaming)
         return;
     lua_getfield(L, state, "samples");
     lua_pushvalue(L, -2);
@@ -403,7 +403,7 @@ static void tell_image(lua_State *L, int state, struct tc_request_box *box, stru
 static void take_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                        unsigned index)
 {
-    struct tc_envelope *envelope = &part->request->envelope;
+    struct tc_envelope *envelope = part->request->envelope;
     unsigned number = tc_request_number(box, part, index);
     lua_getfield(L, state, "save");
     bool save = !lua_isnil(L, -1);
@@ -425,7 +425,7 @@ static void take_image(lua_State *L, int state, struct tc_request_box *box, stru
 static void take_draft(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                        unsigned index)
 {
-    struct tc_envelope *envelope = &part->request->envelope;
+    struct tc_envelope *envelope = part->request->envelope;
     struct tc_image *image = envelope->images[index];
     (void)tc_request_number(box, part, index); /* as long as it can be told from a picture */
     if (!envelope->streaming && !image->fault) {
@@ -440,7 +440,7 @@ static void take_draft(lua_State *L, int state, struct tc_request_box *box, stru
 static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                      unsigned index)
 {
-    struct tc_envelope *envelope = &part->request->envelope;
+    struct tc_envelope *envelope = part->request->envelope;
     struct tc_image *image = envelope->images[index];
     unsigned number = tc_request_number(box, part, index);
     if (image->ended && image->fault) { /* else the request's failure says why it is not */
@@ -466,7 +466,7 @@ static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct
 static void take_ended(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                        unsigned index)
 {
-    const struct tc_image *image = part->request->envelope.images[index];
+    const struct tc_image *image = part->request->envelope->images[index];
     if (image->draft)
         take_draft(L, state, box, part, index);
     else if (image->fault)
@@ -481,13 +481,13 @@ static bool has_bytes(const struct tc_request *request, const struct tc_image *i
 {
     const struct tc_signature *signature = &image->signature;
     bool known = signature->mime || signature->settled; /* else the request has failed */
-    return request->envelope.streaming && image->bytes.size && known;
+    return request->envelope->streaming && image->bytes.size && known;
 }
 
 /* The first picture that has something to give, or `image_count`. */
 static unsigned next_image(const struct tc_request *request)
 {
-    const struct tc_envelope *envelope = &request->envelope;
+    const struct tc_envelope *envelope = request->envelope;
     for (unsigned i = 0; i < envelope->image_count; i++) {
         const struct tc_image *image = envelope->images[i];
         if (image && !image->held && (image->ended || has_bytes(request, image)))
@@ -553,7 +553,7 @@ static int give_all(lua_State *L)
 {
     struct tc_request_box *box = tc_request_box(L, 1);
     struct tc_part *part = lua_touserdata(L, 3);
-    struct tc_envelope *envelope = &part->request->envelope;
+    struct tc_envelope *envelope = part->request->envelope;
     unsigned i;
     tc_checkstack(L, 20 + MOST_CHUNKS);
     while (goes_on(box, part) && (i = next_image(part->request)) < envelope->image_count) {
@@ -631,7 +631,7 @@ static void name_address(lua_State *L, const char *url)
 /* The same for a part that was to fetch, unless it was ended from here. */
 static void add_address(lua_State *L, int state, const struct tc_part *part)
 {
-    enum tc_kind kind = part->request->failure.kind;
+    enum tc_kind kind = part->request->failure->kind;
     lua_getfield(L, state, "urls");
     lua_rawgeti(L, -1, (int)part->position);
     lua_pushvalue(L, -3);
@@ -646,7 +646,7 @@ static void add_address(lua_State *L, int state, const struct tc_part *part)
  * want it any more, and not where it may be none. */
 static bool is_worth_keeping(const struct tc_request *request, const struct tc_image *image)
 {
-    enum tc_kind kind = request->failure.kind;
+    enum tc_kind kind = request->failure->kind;
     bool unwanted = kind == TC_CANCELLED || kind == TC_IO;
     return !unwanted && image->size && (image->signature.mime || !request->picture);
 }
@@ -655,7 +655,7 @@ static bool is_worth_keeping(const struct tc_request *request, const struct tc_i
  * what came of the one under way. */
 static void take_rest(lua_State *L, struct tc_request_box *box, struct tc_part *part, int state)
 {
-    struct tc_envelope *envelope = &part->request->envelope;
+    struct tc_envelope *envelope = part->request->envelope;
     for (unsigned i = 0; i < envelope->image_count; i++) {
         struct tc_image *image = envelope->images[i];
         bool over = image && image->ended && !image->held;
@@ -789,7 +789,7 @@ static void take_places(lua_State *L, int index, int state, struct tc_part *part
 static bool read_answer(lua_State *L, int index, int state, struct tc_part *part)
 {
     struct tc_request_box *box = tc_request_box(L, index);
-    unsigned images = part->request->envelope.image_count;
+    unsigned images = part->request->envelope->image_count;
     if (!tc_push_answer(L, part->request))
         return false;
     int document = lua_gettop(L), answer = document + 1, places = document + 2;
@@ -851,11 +851,11 @@ static void note_end(lua_State *L, int index, int state, struct tc_part *part)
     part->noted = true;
     take_rest(L, box, part, state);
     tc_writer_abort(&part->writer); /* of a picture that nobody wants any more */
-    bool well = !request->failure.kind;
+    bool well = !request->failure->kind;
     if (part->of && tc_push_fault(L, part, state)) /* it knows the picture's number */
         well = false;
     else if (!well)
-        tc_push_failure(L, &request->failure, request);
+        tc_push_failure(L, request->failure, request);
     else if (box->json)
         well = read_json(L, state, part);
     else if (!part->of)
@@ -870,7 +870,7 @@ static void note_end(lua_State *L, int index, int state, struct tc_part *part)
         append(L, state, "losses");
     }
     lua_settop(L, top);
-    tc_envelope_free(&part->request->envelope); /* Lua has what was worth keeping */
+    tc_request_free_answer(part->request); /* Lua has what was worth keeping */
 }
 
 /* ---- the result ---- */

@@ -44,7 +44,7 @@ static void push_failed_success(lua_State *L, const struct tc_request *request,
 
 bool tc_push_answer(lua_State *L, const struct tc_request *request)
 {
-    const struct tc_buffer *text = &request->envelope.text;
+    const struct tc_buffer *text = &request->envelope->text;
     tc_push_json(L, "decode");
     lua_pushlstring(L, (const char *)text->data, text->size);
     lua_call(L, 1, 2);
@@ -477,8 +477,8 @@ static void set_known(lua_State *L, const struct tc_request_box *box, int respon
         if (part->of)
             continue;
         attempts += request->attempts;
-        if (!request_id && *request->request_id)
-            request_id = request->request_id;
+        if (!request_id && *tc_request_gateway_id(request))
+            request_id = tc_request_gateway_id(request);
     }
     set_string(L, response, "request_id", request_id);
     if (cost >= 0)
@@ -665,7 +665,7 @@ static bool is_lost(lua_State *L, const struct tc_request_box *box, int state, i
 static bool may_be_billed(const struct tc_request_box *box)
 {
     for (const struct tc_part *part = box->parts; part; part = part->next) {
-        const struct tc_failure *failure = &part->request->failure;
+        const struct tc_failure *failure = part->request->failure;
         if (!part->of && (!failure->kind || failure->maybe_billed))
             return true;
     }
@@ -685,7 +685,7 @@ static void push_cause(lua_State *L, const struct tc_request_box *box, int state
     }
     if (lua_isnil(L, -1)) { /* it was ended while its answer was read */
         lua_pop(L, 1);
-        tc_push_failure(L, &cause->request->failure, cause->request);
+        tc_push_failure(L, cause->request->failure, cause->request);
     }
     if (may_be_billed(box)) {
         lua_pushboolean(L, 1);

@@ -224,7 +224,7 @@ static void set_path(lua_State *L, struct tc_writer *writer)
 
 void tc_save_cut(lua_State *L, struct tc_part *part, unsigned index)
 {
-    const struct tc_image *image = part->request->envelope.images[index];
+    const struct tc_image *image = part->request->envelope->images[index];
     struct tc_writer *writer = &part->writer;
     if (!writer->temporary || part->saving != index)
         return;
@@ -242,7 +242,7 @@ void tc_save_cut(lua_State *L, struct tc_part *part, unsigned index)
 static void keep_cut(lua_State *L, int state, struct tc_part *part, unsigned index, unsigned number)
 {
     lua_getfield(L, state, "cuts");
-    tc_push_image(L, part->request->envelope.images[index], true);
+    tc_push_image(L, part->request->envelope->images[index], true);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "complete");
     tc_save_cut(L, part, index);
@@ -253,7 +253,7 @@ static void keep_cut(lua_State *L, int state, struct tc_part *part, unsigned ind
 void tc_save_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                    unsigned index, unsigned number)
 {
-    struct tc_image *image = part->request->envelope.images[index];
+    struct tc_image *image = part->request->envelope->images[index];
     struct tc_writer *writer = &part->writer;
     const void *bytes = image->bytes.data;
     size_t size = image->bytes.size;
@@ -277,7 +277,7 @@ void tc_save_bytes(lua_State *L, int state, struct tc_request_box *box, struct t
 void tc_save_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                    unsigned index, unsigned number)
 {
-    const char *ext = part->request->envelope.images[index]->signature.ext;
+    const char *ext = part->request->envelope->images[index]->signature.ext;
     struct tc_writer *writer = &part->writer;
     int error = 0, image = lua_gettop(L);
     struct way way = push_way(L, state);

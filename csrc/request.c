@@ -115,6 +115,13 @@ static bool set_headers(struct tc_request *request, const struct tc_request_opti
 
 /* ---- life ---- */
 
+/* What one has that was not tried yet. Nobody writes to them. */
+static const struct tc_failure no_failure,
+    cancelled = {.kind = TC_CANCELLED, .retry_after = -1, .message = "the request was cancelled"};
+static const struct tc_failure out_of_memory = {
+    .kind = TC_NO_MEMORY, .retry_after = -1, .message = "not enough memory"};
+static const struct tc_envelope no_envelope;
+
 /* The URL of a request. NULL when memory is short. */
 static char *make_url(const struct tc_client *client, const struct tc_request_options *options)
 {
@@ -169,11 +176,11 @@ struct tc_request *tc_request_new(struct tc_client *client,
     request->picture = options->picture;
     request->may_be_empty = options->may_be_empty;
     request->trusted = options->trusted;
-    const struct tc_rule *rules = rules_for(client, options);
+    request->failure = (struct tc_failure *)(uintptr_t)&no_failure;
+    request->envelope = (struct tc_envelope *)(uintptr_t)&no_envelope;
+    request->streaming = options->streaming;
+    request->rules = rules_for(client, options);
     request->rule_count = TC_FAILURE_RULES + options->rule_count;
-    tc_envelope_init(&request->envelope, rules, request->rule_count);
-    request->envelope.spare = &client->spare;
-    request->envelope.streaming = options->streaming;
 
     request->method = tc_strndup(options->method, strlen(options->method));
     request->url = make_url(client, options);
@@ -181,7 +188,8 @@ struct tc_request *tc_request_new(struct tc_client *client,
     if (request->body)
         request->body->references++;
     request->key = tc_strndup(options->api_key, strlen(options->api_key));
-    if (rules && request->method && request->url && request->key && set_headers(request, options))
+    if (request->rules && request->method && request->url && request->key &&
+        set_headers(request, options))
         return request;
     tc_request_release(request);
     return NULL;
@@ -192,6 +200,22 @@ static void free_headers(struct curl_slist *headers)
     for (struct curl_slist *header = headers; header; header = header->next)
         tc_wipe(header->data, strlen(header->data)); /* one of them has the key */
     curl_slist_free_all(headers);
+}
+
+const char *tc_request_head(const struct tc_request *request)
+{
+    return request->exchange ? request->exchange->head : "";
+}
+
+const char *tc_request_gateway_id(const struct tc_request *request)
+{
+    return request->exchange ? request->exchange->request_id : "";
+}
+
+void tc_request_free_answer(struct tc_request *request)
+{
+    if (request->exchange)
+        tc_envelope_free(&request->exchange->envelope);
 }
 
 void tc_request_forget_headers(struct tc_request *request)
@@ -210,25 +234,56 @@ void tc_request_release(struct tc_request *request)
 {
     if (!request || --request->references)
         return;
-    tc_envelope_free(&request->envelope);
+    tc_request_free_answer(request);
+    tc_free(request->exchange);
     free_headers(request->headers);
     tc_request_forget_key(request);
     tc_free(request->key);
     tc_body_release(request->body);
-    tc_free(request->head);
     tc_free(request->url);
     tc_free(request->method);
     tc_client_release(request->client);
     tc_free(request);
 }
 
+/* Makes room for what an attempt brings. False when memory is short. */
+static bool make_exchange(struct tc_request *request)
+{
+    if (request->exchange)
+        return true;
+    struct tc_exchange *exchange = tc_calloc(sizeof(*exchange));
+    if (!exchange)
+        return false;
+    tc_envelope_init(&exchange->envelope, request->rules, request->rule_count);
+    exchange->envelope.spare = &request->client->spare;
+    exchange->envelope.streaming = request->streaming;
+    request->exchange = exchange;
+    request->failure = &exchange->failure;
+    request->envelope = &exchange->envelope;
+    return true;
+}
+
+/* Ends one that was never tried. There may be a hundred thousand of those, and no memory. */
+static void fail_untried(struct tc_request *request, enum tc_kind kind)
+{
+    const struct tc_failure *failure = kind == TC_CANCELLED ? &cancelled : &out_of_memory;
+    request->failure = (struct tc_failure *)(uintptr_t)failure;
+    if (request->state != TC_DONE)
+        tc_client_end(request->client, request);
+}
+
 void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *message)
 {
     bool sent = request->timing.sent > 0 && request->state != TC_RETRYING;
-    tc_failure_set(&request->failure, kind, "%s", message);
-    request->failure.status = request->status;
-    request->failure.maybe_billed = sent || request->was_maybe_billed;
-    request->failure.attempts = request->attempts;
+    bool untried = !request->exchange && kind == TC_CANCELLED;
+    if (untried || !make_exchange(request)) {
+        fail_untried(request, kind);
+        return;
+    }
+    tc_failure_set(request->failure, kind, "%s", message);
+    request->failure->status = request->status;
+    request->failure->maybe_billed = sent || request->was_maybe_billed;
+    request->failure->attempts = request->attempts;
     if (request->state != TC_DONE)
         tc_client_end(request->client, request);
 }
@@ -246,9 +301,9 @@ bool tc_request_cancel(struct tc_request *request)
 /* Ends the transfer from inside: the next return value tells libcurl so. */
 static void abort_with(struct tc_request *request, const struct tc_failure *failure)
 {
-    request->failure = *failure;
-    request->failure.status = request->status;
-    request->failure.maybe_billed = true;
+    *request->failure = *failure;
+    request->failure->status = request->status;
+    request->failure->maybe_billed = true;
     request->aborted = true;
 }
 
@@ -297,7 +352,7 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
         return 1; /* CURL_PREREQFUNC_ABORT */
     }
     if (is_stale(request, local_port)) {
-        tc_failure_set(&request->failure, TC_CONNECTION, "the kept connection had ended");
+        tc_failure_set(request->failure, TC_CONNECTION, "the kept connection had ended");
         request->uncounted = request->aborted = true;
         return 1;
     }
@@ -358,7 +413,8 @@ static void begin_answer(struct tc_request *request)
     curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &request->status);
     forget_waits(request);
     request->encoded = false;
-    request->content_type[0] = request->redirect[0] = request->request_id[0] = '\0';
+    request->exchange->content_type[0] = request->exchange->redirect[0] =
+        request->exchange->request_id[0] = '\0';
     request->cost = -1;
     if (request->status >= 200) {
         request->state = TC_RECEIVING;
@@ -466,7 +522,7 @@ static void note_redirect(struct tc_request *request, char *url)
     char *host = strstr(url, "://");
     if (host)
         host[3 + strcspn(host + 3, "/?#")] = '\0';
-    tc_redact(request->redirect, sizeof(request->redirect), url, request->key);
+    tc_redact(request->exchange->redirect, sizeof(request->exchange->redirect), url, request->key);
 }
 
 /* Money, below 0 for what cannot be an amount of it. */
@@ -479,16 +535,17 @@ static double cost_of(const char *value)
 static void note_header(struct tc_request *request, const char *line, size_t size)
 {
     char value[256];
-    if (header_is(line, size, "content-type", value, sizeof(request->content_type)))
-        memcpy(request->content_type, value, strlen(value) + 1);
+    if (header_is(line, size, "content-type", value, sizeof(request->exchange->content_type)))
+        memcpy(request->exchange->content_type, value, strlen(value) + 1);
     else if (header_is(line, size, "location", value, sizeof(value)))
         note_redirect(request, value);
     else if (header_is(line, size, "content-encoding", value, sizeof(value)))
         request->encoded = true;
     else if (header_is(line, size, "x-litellm-call-id", value, sizeof(value)) ||
-             (!request->request_id[0] &&
+             (!request->exchange->request_id[0] &&
               header_is(line, size, "x-request-id", value, sizeof(value))))
-        tc_redact(request->request_id, sizeof(request->request_id), value, request->key);
+        tc_redact(request->exchange->request_id, sizeof(request->exchange->request_id), value,
+                  request->key);
     else if (header_is(line, size, "x-litellm-response-cost", value, sizeof(value)))
         request->cost = cost_of(value);
     else
@@ -529,11 +586,11 @@ static void input_failed(struct tc_request *request)
     };
     char text[160] = "what is there is no picture (PNG, JPEG, WebP or GIF)";
     struct tc_failure failure;
-    enum tc_kind kind = kinds[request->envelope.error];
-    if (request->envelope.error)
-        tc_envelope_describe(&request->envelope, text, sizeof(text));
-    else if (request->envelope.image_count)
-        request->envelope.images[0]->bytes.size = 0; /* to reach nobody */
+    enum tc_kind kind = kinds[request->envelope->error];
+    if (request->envelope->error)
+        tc_envelope_describe(request->envelope, text, sizeof(text));
+    else if (request->envelope->image_count)
+        request->envelope->images[0]->bytes.size = 0; /* to reach nobody */
     tc_failure_set(&failure, kind ? kind : TC_BAD_RESPONSE, "%s", text);
     abort_with(request, &failure);
 }
@@ -551,29 +608,29 @@ static bool is_image_type(const char *content_type)
 /* Is the picture itself the answer to a request for pictures? */
 static bool has_image(const struct tc_request *request)
 {
-    return request->envelope.for_pictures && is_image_type(request->content_type);
+    return request->envelope->for_pictures && is_image_type(request->exchange->content_type);
 }
 
 static void begin_body(struct tc_request *request)
 {
     curl_off_t length = 0;
     if (!is_success(request)) { /* a refusal has no pictures, and every word of it counts */
-        request->envelope.path.rule_count = TC_FAILURE_RULES;
-        request->envelope.for_pictures = false;
+        request->envelope->path.rule_count = TC_FAILURE_RULES;
+        request->envelope->for_pictures = false;
     }
     if (!request->encoded)
         curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     request->expected = length > 0 ? (uint64_t)length : 0;
-    request->envelope.expected = request->expected;
-    request->envelope.raw = is_success(request) && (request->picture || has_image(request));
+    request->envelope->expected = request->expected;
+    request->envelope->raw = is_success(request) && (request->picture || has_image(request));
     if (is_success(request) && length > KEPT)
-        tc_keep_pages(request->envelope.streaming ? KEPT : (size_t)length);
+        tc_keep_pages(request->envelope->streaming ? KEPT : (size_t)length);
 }
 
 /* Has it brought what should be taken away before more comes? */
 static bool has_to_give(const struct tc_request *request)
 {
-    const struct tc_envelope *envelope = &request->envelope;
+    const struct tc_envelope *envelope = request->envelope;
     if (!is_success(request))
         return false;
     for (unsigned i = 0; i < envelope->image_count; i++) {
@@ -587,7 +644,7 @@ static bool has_to_give(const struct tc_request *request)
 
 size_t tc_request_held(const struct tc_request *request)
 {
-    const struct tc_envelope *envelope = &request->envelope;
+    const struct tc_envelope *envelope = request->envelope;
     size_t held = 0;
     for (unsigned i = 0; i < envelope->image_count; i++) {
         const struct tc_image *image = envelope->images[i];
@@ -652,8 +709,8 @@ static void pause_transfer(struct tc_request *request)
 /* Has it much more to give than it should, though it is paused? */
 static bool holds_much(const struct tc_request *request)
 {
-    const struct tc_image *open = tc_envelope_open_image(&request->envelope);
-    return request->envelope.streaming && open && open->bytes.size >= 4 * (size_t)STREAMED;
+    const struct tc_image *open = tc_envelope_open_image(request->envelope);
+    return request->envelope->streaming && open && open->bytes.size >= 4 * (size_t)STREAMED;
 }
 
 bool tc_request_can_resume(const struct tc_request *request)
@@ -671,10 +728,10 @@ int tc_request_resume(struct tc_request *request)
  * HTML is to reach nobody. */
 static bool is_no_picture(const struct tc_request *request)
 {
-    const struct tc_envelope *envelope = &request->envelope;
+    const struct tc_envelope *envelope = request->envelope;
     const struct tc_image *image = envelope->image_count ? envelope->images[0] : NULL;
     bool foreign = image && tc_signature_end(&image->signature) == TC_END_UNKNOWN;
-    return request->picture && foreign && !is_image_type(request->content_type);
+    return request->picture && foreign && !is_image_type(request->exchange->content_type);
 }
 
 static void too_large(const struct tc_request *request, struct tc_failure *failure)
@@ -692,28 +749,14 @@ static void packed_too_tightly(struct tc_failure *failure)
     failure->advice = "check what stands before the gateway";
 }
 
-const char *tc_request_head(const struct tc_request *request)
-{
-    return request->head ? request->head : "";
-}
-
 /* Keeps the beginning of the body. */
-static bool keep_head(struct tc_request *request, const char *bytes, size_t size)
+static void keep_head(struct tc_exchange *exchange, const char *bytes, size_t size)
 {
-    size_t room = TC_HEAD_SIZE - request->head_size;
-    if (!request->head)
-        request->head = tc_calloc(TC_HEAD_SIZE + 1);
-    if (!request->head) {
-        struct tc_failure failure;
-        tc_failure_set(&failure, TC_NO_MEMORY, "not enough memory");
-        abort_with(request, &failure);
-        return false;
-    }
+    size_t room = TC_HEAD_SIZE - exchange->head_size;
     size = size < room ? size : room;
-    memcpy(request->head + request->head_size, bytes, size);
-    request->head_size += size;
-    request->head[request->head_size] = '\0';
-    return true;
+    memcpy(exchange->head + exchange->head_size, bytes, size);
+    exchange->head_size += size;
+    exchange->head[exchange->head_size] = '\0';
 }
 
 static size_t on_body(char *bytes, size_t one, size_t size, void *user)
@@ -726,12 +769,11 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
     tc_client_use_turn(client, size);
     if (request->received == 0)
         begin_body(request);
-    if (!keep_head(request, bytes, size))
-        return 0; /* not as much as it gave: libcurl ends the transfer */
+    keep_head(request->exchange, bytes, size);
     request->received += size;
 
     if (!is_success(request)) {
-        (void)tc_envelope_feed(&request->envelope, bytes, size); /* it may be no JSON at all */
+        (void)tc_envelope_feed(request->envelope, bytes, size); /* it may be no JSON at all */
         return request->received <= REFUSAL_SIZE ? size : 0;
     }
     if (request->received > client->max_response_bytes) {
@@ -746,9 +788,9 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
         abort_with(request, &failure);
         return 0;
     }
-    uint64_t steps = request->envelope.steps;
-    bool taken = tc_envelope_feed(&request->envelope, bytes, size) && !is_no_picture(request);
-    tc_client_use_turn(client, (size_t)(request->envelope.steps - steps) * STEP_COST);
+    uint64_t steps = request->envelope->steps;
+    bool taken = tc_envelope_feed(request->envelope, bytes, size) && !is_no_picture(request);
+    tc_client_use_turn(client, (size_t)(request->envelope->steps - steps) * STEP_COST);
     tell_news(request);
     if (!taken)
         input_failed(request);
@@ -889,7 +931,7 @@ static void set_no_body(CURL *easy, const struct tc_request *request)
 static void set_callbacks(CURL *easy, struct tc_request *request)
 {
     curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error_text);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->exchange->error_text);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -901,23 +943,23 @@ static void set_callbacks(CURL *easy, struct tc_request *request)
 /* Forgets the last attempt's answer. */
 static void begin_attempt(struct tc_request *request)
 {
-    request->envelope.path.rule_count = request->rule_count;
-    request->envelope.for_pictures = request->rule_count > TC_FAILURE_RULES;
-    tc_envelope_reset(&request->envelope);
-    request->was_maybe_billed = request->was_maybe_billed || request->failure.maybe_billed;
-    memset(&request->failure, 0, sizeof(request->failure));
+    request->envelope->path.rule_count = request->rule_count;
+    request->envelope->for_pictures = request->rule_count > TC_FAILURE_RULES;
+    tc_envelope_reset(request->envelope);
+    request->was_maybe_billed = request->was_maybe_billed || request->failure->maybe_billed;
+    memset(request->failure, 0, sizeof(*request->failure));
     request->attempts++;
     request->status = 0;
     request->received = request->expected = 0;
-    request->head_size = request->header_size = 0;
-    request->request_id[0] = '\0';
-    if (request->head)
-        request->head[0] = '\0';
+    request->exchange->head_size = request->header_size = 0;
+    request->exchange->request_id[0] = '\0';
+    request->exchange->head[0] = '\0';
     request->cost = -1;
     request->aborted = request->paused = request->uncounted = request->kept_away = false;
     request->progress_told = 0;
     forget_waits(request);
-    request->error_text[0] = request->content_type[0] = request->redirect[0] = '\0';
+    request->exchange->error_text[0] = request->exchange->content_type[0] =
+        request->exchange->redirect[0] = '\0';
     request->timing.started = tc_clock_now();
     request->timing.sent = request->timing.answered = 0;
 }
@@ -925,6 +967,8 @@ static void begin_attempt(struct tc_request *request)
 bool tc_request_prepare(struct tc_request *request)
 {
     const struct tc_client *client = request->client;
+    if (!make_exchange(request))
+        return false;
     begin_attempt(request);
     CURL *easy = curl_easy_init();
     if (!easy)
@@ -962,10 +1006,10 @@ static struct tc_answer answer_of(const struct tc_request *request)
         .status = request->status,
         .retry_after = request->retry_after,
         .reset = limit_reset(request),
-        .content_type = request->content_type,
-        .redirect = request->redirect,
-        .head = tc_request_head(request),
-        .document = &request->envelope.text,
+        .content_type = request->exchange->content_type,
+        .redirect = request->exchange->redirect,
+        .head = request->exchange->head,
+        .document = &request->envelope->text,
         .key = request->key,
     };
 }
@@ -973,7 +1017,7 @@ static struct tc_answer answer_of(const struct tc_request *request)
 static void judge_answer(struct tc_request *request)
 {
     const struct tc_answer answer = answer_of(request);
-    tc_failure_from_answer(&request->failure, &answer);
+    tc_failure_from_answer(request->failure, &answer);
 }
 
 /* Are there pictures that are more than steps on the way to one? */
@@ -992,21 +1036,21 @@ static bool has_picture(const struct tc_envelope *envelope)
  * tell an address before all is there. */
 static void judge_picture(struct tc_request *request)
 {
-    const struct tc_image *image = request->envelope.images[0];
+    const struct tc_image *image = request->envelope->images[0];
     char text[160];
     if (!image || !image->fault)
         return;
     tc_image_describe(image, 1, text, sizeof(text));
-    tc_failure_set(&request->failure, TC_BAD_RESPONSE, "%s", text);
-    request->failure.status = request->status;
-    request->failure.repeat = TC_REPEAT_RISKY;
+    tc_failure_set(request->failure, TC_BAD_RESPONSE, "%s", text);
+    request->failure->status = request->status;
+    request->failure->repeat = TC_REPEAT_RISKY;
 }
 
 /* A success has the whole document. A document that speaks of an error and has no picture is none.
  */
 static void judge_success(struct tc_request *request)
 {
-    struct tc_envelope *envelope = &request->envelope;
+    struct tc_envelope *envelope = request->envelope;
     if (request->may_be_empty && request->status == 204 && !request->received)
         (void)tc_envelope_feed(envelope, "{}", 2);
     if (!tc_envelope_finish(envelope) || is_no_picture(request)) {
@@ -1019,7 +1063,7 @@ static void judge_success(struct tc_request *request)
     }
     const struct tc_answer answer = answer_of(request);
     if (!has_picture(envelope))
-        tc_failure_in_success(&request->failure, &answer, request->rule_count > TC_FAILURE_RULES);
+        tc_failure_in_success(request->failure, &answer, request->rule_count > TC_FAILURE_RULES);
 }
 
 /* Where libcurl cannot tell when a request leaves (before 7.80), it knows afterwards that it did.
@@ -1040,35 +1084,35 @@ static void judge_transfer(struct tc_request *request, int code)
     note_sending(request);
     /* libcurl says so of a header line beyond 100 KiB too (of late CURLE_TOO_LARGE). */
     bool long_line = code == CURLE_OUT_OF_MEMORY && request->timing.sent > 0 &&
-                     request->received == 0 && request->envelope.error != TC_ENVELOPE_NO_MEMORY;
+                     request->received == 0 && request->envelope->error != TC_ENVELOPE_NO_MEMORY;
     /* And of more than 64 MiB that it unpacked while it was paused. */
     bool stashed = code == CURLE_OUT_OF_MEMORY && request->encoded && request->received > 0;
     bool no_memory = (code == CURLE_OUT_OF_MEMORY && !long_line && !stashed) ||
-                     request->envelope.error == TC_ENVELOPE_NO_MEMORY;
+                     request->envelope->error == TC_ENVELOPE_NO_MEMORY;
     if (no_memory)
-        tc_failure_set(&request->failure, TC_NO_MEMORY, "not enough memory");
+        tc_failure_set(request->failure, TC_NO_MEMORY, "not enough memory");
     else if (stashed) {
-        packed_too_tightly(&request->failure);
-        request->failure.status = status;
-        request->failure.maybe_billed = true;
+        packed_too_tightly(request->failure);
+        request->failure->status = status;
+        request->failure->maybe_billed = true;
     } else if (long_line || code == 100) { /* CURLE_TOO_LARGE, 8.6 */
-        tc_failure_set(&request->failure, TC_RESPONSE_TOO_LARGE,
+        tc_failure_set(request->failure, TC_RESPONSE_TOO_LARGE,
                        "the answer has a header line that is too long (or memory is short)");
-        request->failure.status = status;
-        request->failure.maybe_billed = true;
+        request->failure->status = status;
+        request->failure->maybe_billed = true;
     } else if (request->kept_away && code == CURLE_COULDNT_CONNECT)
-        tc_failure_set(&request->failure, TC_CONNECTION, "it is at a private address");
+        tc_failure_set(request->failure, TC_CONNECTION, "it is at a private address");
     else if (status >= 300)
         judge_answer(request);
     else if (code == CURLE_FILESIZE_EXCEEDED) { /* it says so beforehand */
-        too_large(request, &request->failure);
-        request->failure.status = status;
-        request->failure.maybe_billed = true;
+        too_large(request, request->failure);
+        request->failure->status = status;
+        request->failure->maybe_billed = true;
     } else if (code != CURLE_OK)
-        tc_failure_from_transfer(&request->failure, code, request->error_text, request->key,
-                                 request->timing.sent > 0, status);
+        tc_failure_from_transfer(request->failure, code, request->exchange->error_text,
+                                 request->key, request->timing.sent > 0, status);
     else if (!status)
-        tc_failure_set(&request->failure, TC_BAD_RESPONSE,
+        tc_failure_set(request->failure, TC_BAD_RESPONSE,
                        "the server asks for another protocol (HTTP status %ld)", request->status);
     else
         judge_success(request);
@@ -1076,9 +1120,10 @@ static void judge_transfer(struct tc_request *request, int code)
 
 static void refuse_redirect(struct tc_request *request, const char *why)
 {
-    tc_failure_set(&request->failure, TC_BAD_RESPONSE, "the server points elsewhere (%s): %s",
-                   *request->redirect ? request->redirect : "it does not say where", why);
-    request->failure.status = request->status;
+    tc_failure_set(
+        request->failure, TC_BAD_RESPONSE, "the server points elsewhere (%s): %s",
+        *request->exchange->redirect ? request->exchange->redirect : "it does not say where", why);
+    request->failure->status = request->status;
 }
 
 /* Goes where a picture's server points to, if that is a place for a picture. */
@@ -1096,7 +1141,7 @@ static void follow_redirect(struct tc_request *request)
     }
     char *copy = tc_strndup(url, strlen(url));
     if (!copy) {
-        tc_failure_set(&request->failure, TC_NO_MEMORY, "not enough memory");
+        tc_failure_set(request->failure, TC_NO_MEMORY, "not enough memory");
         return;
     }
     tc_free(request->url);
@@ -1113,9 +1158,9 @@ void tc_request_judge(struct tc_request *request, int code)
     bool led_on = request->status >= 300 && request->status < 400;
     if (request->picture && led_on && !request->aborted && code == CURLE_OK)
         follow_redirect(request);
-    request->failure.attempts = request->attempts;
-    if (request->failure.kind && request->was_maybe_billed)
-        request->failure.maybe_billed = true;
+    request->failure->attempts = request->attempts;
+    if (request->failure->kind && request->was_maybe_billed)
+        request->failure->maybe_billed = true;
 }
 
 /* From 0 to 1, another one for each of the requests that end at the same moment. */
@@ -1143,7 +1188,7 @@ static double brief_wait(const struct tc_request *request)
 
 double tc_request_retry_wait(struct tc_request *request)
 {
-    const struct tc_failure *failure = &request->failure;
+    const struct tc_failure *failure = request->failure;
     if (request->uncounted) {
         request->attempts--; /* each kept connection ends only once, and redirects are counted */
         return 0;
@@ -1154,7 +1199,7 @@ double tc_request_retry_wait(struct tc_request *request)
                    (failure->repeat == TC_REPEAT_RISKY && risky_allowed);
     /* Bytes that were paid for, or that somebody has already. */
     bool has_some =
-        request->envelope.image_count && !(request->unbilled && !request->envelope.streaming);
+        request->envelope->image_count && !(request->unbilled && !request->envelope->streaming);
     if (!allowed || request->attempts > request->max_retries || has_some)
         return -1;
     if (failure->brief)

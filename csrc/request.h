@@ -91,24 +91,35 @@ enum {
     TC_RULES = TC_PATH_RULES
 };
 
+/* What is known of an answer, the latest attempt's. */
+struct tc_exchange {
+    struct tc_failure failure;
+    struct tc_envelope envelope;
+    char request_id[128];        /* x-litellm-call-id or x-request-id, or "" */
+    char head[TC_HEAD_SIZE + 1]; /* the beginning of the body, NUL-terminated */
+    size_t head_size;
+    char content_type[96];
+    char redirect[256];
+    char error_text[256]; /* libcurl's, CURL_ERROR_SIZE */
+};
+
 struct tc_request {
     unsigned references;
     unsigned id; /* of its client's, from 1 */
     enum tc_state state;
-    struct tc_failure failure; /* kind is TC_NONE for a success */
-    struct tc_envelope envelope;
+    struct tc_failure *failure;   /* never NULL; kind is TC_NONE for a success */
+    struct tc_envelope *envelope; /* never NULL; of the last attempt */
     struct tc_timing timing;
     unsigned attempts;
     long status;
-    uint64_t received;    /* bytes of body, decompressed */
-    uint64_t expected;    /* bytes of body there will be, 0 where unknown */
-    double cost;          /* x-litellm-response-cost, below 0 where it is absent */
-    char request_id[128]; /* x-litellm-call-id or x-request-id, or "" */
-    char *head;           /* the beginning of the body, NUL-terminated; NULL: nothing has come */
-    size_t head_size;
+    uint64_t received; /* bytes of body, decompressed */
+    uint64_t expected; /* bytes of body there will be, 0 where unknown */
+    double cost;       /* x-litellm-response-cost, below 0 where it is absent */
 
     /* The engine's own: */
-    struct tc_client *client;           /* counted: it is there as long as the request */
+    struct tc_exchange *exchange; /* from the first attempt on; before there is none, and `failure`
+                                   * and `envelope` are those of nothing at all */
+    struct tc_client *client;     /* counted: it is there as long as the request */
     struct tc_request *next, *previous; /* in the client's list for its state */
     struct tc_request *next_ready;
     bool is_ready;
@@ -121,7 +132,9 @@ struct tc_request {
     bool proxied;            /* a proxy stands between, in this attempt */
     bool at_private_address; /* the server that it was sent to */
     bool kept_away;          /* from a server, because that is at a private address */
+    const struct tc_rule *rules;
     unsigned rule_count;
+    bool streaming;
     bool was_maybe_billed; /* an attempt before this one */
     double timeout, connect_timeout;
     unsigned max_retries;
@@ -137,9 +150,6 @@ struct tc_request {
     struct tc_limit limits[TC_LIMITS];
     size_t header_size;
     bool encoded; /* the body is compressed, so its length says nothing */
-    char content_type[96];
-    char redirect[256];
-    char error_text[256]; /* libcurl's, CURL_ERROR_SIZE */
 };
 
 /* A request of `client` that is in no list yet, with one reference; NULL when memory is short. */
@@ -152,8 +162,12 @@ void tc_request_release(struct tc_request *request);
 /* For the client: it has ended, and needs no headers any more. One of them has the key. */
 void tc_request_forget_headers(struct tc_request *request);
 
-/* The beginning of the body, "" if nothing has come. */
+/* The beginning of the body, and what the gateway calls the request; "" if nothing has come. */
 const char *tc_request_head(const struct tc_request *request);
+const char *tc_request_gateway_id(const struct tc_request *request);
+
+/* Frees the answer, pictures too, once it was read. */
+void tc_request_free_answer(struct tc_request *request);
 
 /* Nothing more will be read of it that the key has to be kept out of. */
 void tc_request_forget_key(struct tc_request *request);
