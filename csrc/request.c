@@ -86,29 +86,42 @@ static bool same_name(const char *a, const char *b)
     return curl_strnequal(a, b, size) && (b[size] == ':' || b[size] == ';');
 }
 
-static bool is_among(const char *const *lines, const char *line)
+static bool is_among(const struct curl_slist *lines, const char *line)
 {
-    while (*lines && !same_name(*lines, line))
-        lines++;
-    return *lines != NULL;
+    while (lines && !same_name(lines->data, line))
+        lines = lines->next;
+    return lines != NULL;
 }
 
-/* The module's headers, the request's own, and the client's where the request has none of its own.
- * A picture's server is told nothing: it is a stranger, and other headers may be secrets too. */
-static bool set_headers(struct tc_request *request, const struct tc_request_options *options)
+/* Keeps the headers that the request has of its own. A picture's server is told nothing: it is a
+ * stranger, and headers may be secrets. */
+static bool keep_own_headers(struct tc_request *request, const char *const *lines)
 {
     struct curl_slist *headers = NULL;
-    const struct curl_slist *common = request->client->headers;
-    const char *const *own = options->headers;
-    bool added = add_credentials(&headers, options->credentials, request->key) &&
+    bool kept = true;
+    for (; kept && *lines && !request->picture; lines++)
+        kept = add_header(&headers, *lines);
+    request->own_headers = headers;
+    return kept;
+}
+
+/* Makes the headers of all attempts, if there are none yet: the module's, the request's own, and
+ * the client's where the request has none of its own. */
+static bool make_headers(struct tc_request *request)
+{
+    struct curl_slist *headers = NULL;
+    const struct curl_slist *own = request->own_headers, *common = request->client->headers;
+    if (request->headers)
+        return true;
+    bool added = add_credentials(&headers, request->credentials, request->key) &&
                  add_header(&headers, "Expect:"); /* no wait for a 100 before the body */
     if (added) /* without a value libcurl sends none, not even one of its own */
         added = add_header(&headers,
                            request->body ? "Content-Type: application/json" : "Content-Type:");
-    for (const char *const *line = own; added && *line && !request->picture; line++)
-        added = add_header(&headers, *line);
+    for (; added && own; own = own->next)
+        added = add_header(&headers, own->data);
     for (; added && common && !request->picture; common = common->next)
-        added = is_among(own, common->data) || add_header(&headers, common->data);
+        added = is_among(request->own_headers, common->data) || add_header(&headers, common->data);
     request->headers = headers;
     return added;
 }
@@ -182,14 +195,15 @@ struct tc_request *tc_request_new(struct tc_client *client,
     request->rules = rules_for(client, options);
     request->rule_count = TC_FAILURE_RULES + options->rule_count;
 
-    request->method = tc_strndup(options->method, strlen(options->method));
+    request->method = options->method;
+    request->credentials = options->credentials;
     request->url = make_url(client, options);
     request->body = options->body;
     if (request->body)
         request->body->references++;
     request->key = tc_strndup(options->api_key, strlen(options->api_key));
-    if (request->rules && request->method && request->url && request->key &&
-        set_headers(request, options))
+    if (request->rules && request->url && request->key &&
+        keep_own_headers(request, options->headers))
         return request;
     tc_request_release(request);
     return NULL;
@@ -221,7 +235,8 @@ void tc_request_free_answer(struct tc_request *request)
 void tc_request_forget_headers(struct tc_request *request)
 {
     free_headers(request->headers);
-    request->headers = NULL;
+    free_headers(request->own_headers);
+    request->headers = request->own_headers = NULL;
 }
 
 void tc_request_forget_key(struct tc_request *request)
@@ -236,12 +251,11 @@ void tc_request_release(struct tc_request *request)
         return;
     tc_request_free_answer(request);
     tc_free(request->exchange);
-    free_headers(request->headers);
+    tc_request_forget_headers(request);
     tc_request_forget_key(request);
     tc_free(request->key);
     tc_body_release(request->body);
     tc_free(request->url);
-    tc_free(request->method);
     tc_client_release(request->client);
     tc_free(request);
 }
@@ -970,6 +984,8 @@ bool tc_request_prepare(struct tc_request *request)
     if (!make_exchange(request))
         return false;
     begin_attempt(request);
+    if (!make_headers(request))
+        return false;
     CURL *easy = curl_easy_init();
     if (!easy)
         return false;

@@ -41,7 +41,7 @@ enum tc_credentials { TC_BEARER, TC_GOOGLE_KEY, TC_NO_CREDENTIALS };
 /* What to send and how. All strings are copied, the body gets one holder more; none is NULL but
  * where it says so. */
 struct tc_request_options {
-    const char *method; /* "POST" */
+    const char *method; /* "POST"; not copied, so one of those that stay */
     enum tc_base base;
     const char *place; /* "/images/generations" */
     enum tc_credentials credentials;
@@ -123,9 +123,12 @@ struct tc_request {
     struct tc_request *next, *previous; /* in the client's list for its state */
     struct tc_request *next_ready;
     bool is_ready;
-    void *easy;    /* CURL, while an attempt is under way */
-    void *headers; /* struct curl_slist, for all attempts */
-    char *method, *url, *key;
+    void *easy;        /* CURL, while an attempt is under way */
+    void *headers;     /* struct curl_slist, for all attempts; NULL before the first one */
+    void *own_headers; /* struct curl_slist, what the caller adds to them */
+    const char *method;
+    char *url, *key;
+    enum tc_credentials credentials;
     struct tc_body *body;
     uint64_t body_position; /* of it, what libcurl has taken in this attempt */
     bool unbilled, picture, trusted, may_be_empty;
