@@ -448,6 +448,9 @@ void tc_save_image(lua_State *L, int state, struct tc_request_box *box, struct t
 /* The same for a picture of which not all came: its file gets a name that says so. */
 void tc_save_cut(lua_State *L, struct tc_part *part, unsigned index);
 
+/* Does the name say a format of pictures, and not the one that has the extension `ext`? */
+bool tc_is_misnamed(const char *path, const char *ext);
+
 /* image:save(path [, options]) */
 int tc_image_save(lua_State *L);
 

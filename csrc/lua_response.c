@@ -604,6 +604,19 @@ static void warn_of_repetition(lua_State *L, int list, int state, int data, int 
     append(L, list);
 }
 
+/* Warns of picture `number`, at `image`, if its file's name says another format. */
+static void warn_of_name(lua_State *L, int list, int image, int number)
+{
+    lua_getfield(L, image, "path");
+    lua_getfield(L, image, "ext");
+    const char *path = lua_tostring(L, -2), *ext = lua_tostring(L, -1);
+    if (path && ext && tc_is_misnamed(path, ext)) {
+        lua_pushfstring(L, "image %d is a %s file, whatever its name says: %s", number, ext, path);
+        append(L, list);
+    }
+    lua_settop(L, image);
+}
+
 /* Sets the list of what was asked for and is visibly not there; the images are at `data`. */
 static void set_warnings(lua_State *L, const struct tc_request_box *box, int state, int response,
                          int data)
@@ -621,6 +634,7 @@ static void set_warnings(lua_State *L, const struct tc_request_box *box, int sta
     for (int i = 1; i <= count; i++) {
         lua_rawgeti(L, data, i);
         warn_of_shape(L, box, list, list + 1, i, shape);
+        warn_of_name(L, list, list + 1, i);
         lua_settop(L, list);
         if (box->count > 1)
             warn_of_repetition(L, list, state, data, i);

@@ -9,6 +9,7 @@
 
 #include "device.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -53,6 +54,29 @@ static const char *push_name(lua_State *L, const char *path, const char *ext, un
         lua_pushfstring(L, ".%s", ext);
     lua_concat(L, 3);
     return lua_tostring(L, -1);
+}
+
+/* Do two extensions say the same, their case aside? */
+static bool same_extension(const char *a, const char *b)
+{
+    while (*a && tolower((unsigned char)*a) == tolower((unsigned char)*b))
+        a++, b++;
+    return !*a && !*b;
+}
+
+bool tc_is_misnamed(const char *path, const char *ext)
+{
+    static const struct {
+        const char *said, *meant;
+    } formats[] = {{"png", "png"},   {"jpg", "jpg"},   {"jpeg", "jpg"}, {"jpe", "jpg"},
+                   {"jfif", "jpg"},  {"webp", "webp"}, {"gif", "gif"},  {"avif", "avif"},
+                   {"bmp", "bmp"},   {"heic", "heic"}, {"svg", "svg"},  {"tif", "tiff"},
+                   {"tiff", "tiff"}, {"apng", "png"}};
+    const char *said = find_extension(path);
+    for (size_t i = 0; *said && i < sizeof(formats) / sizeof(formats[0]); i++)
+        if (same_extension(said + 1, formats[i].said))
+            return strcmp(ext, formats[i].meant) != 0;
+    return false;
 }
 
 static bool is_name(const char *path, size_t size)

@@ -52,7 +52,7 @@ local SCRIPT = [[
 
 -- A PNG of no pixels, with `size` bytes of a comment.
 local function png(size)
-    local length = ("\0%c%c%c"):format(math.floor(size / 65536), math.floor(size / 256) % 256, size % 256)
+    local length = string.char(0, math.floor(size / 65536), math.floor(size / 256) % 256, size % 256)
     return "\137PNG\r\n\26\n\0\0\0\13IHDR\0\0\0\2\0\0\0\3\8\2\0\0\0\54\136\73\214"
         .. length .. "tEXt" .. ("x"):rep(size) .. "\0\0\0\0" .. "\0\0\0\0IEND\174\66\96\130"
 end

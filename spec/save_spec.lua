@@ -157,6 +157,16 @@ describe("names", function()
         assert.equal(directory .. "/c\\.png", image(HEADS.png):save(directory .. "/c\\"))
     end)
 
+    it("that say another format are warned of, and kept", function()
+        for name, misnamed in pairs { ["a.jpg"] = true, ["a.JPEG"] = true, ["a.gif"] = true, ["a.PNG"] = false, ["a.dat"] = false,
+            ["a.v1"] = false, a = false } do
+            local _, response = refusal(directory .. "/" .. name)
+            assert.equal(misnamed and 1 or 0, #response.warnings, name)
+            assert.matches(misnamed and "^image 1 is a png file, whatever its name says: .*a%." or "", response.warnings[1] or "")
+        end
+        assert.is_truthy(command.read(directory .. "/a.jpg"))
+    end)
+
     it("are relative to the directory of the moment", function()
         local here = lfs.currentdir()
         finally(function()
