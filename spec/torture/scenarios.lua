@@ -15,6 +15,11 @@ local CHAT = '{"choices":[{"message":{"content":"![a](data:image/png;base64,QUJD
 local GIF = "GIF89a\2\0\3\0\0\0\0;"
 local WHOLE, CUT = "R0lGODlhAgADAAAAADs=", "R0lGODlhAgADAAAA"
 
+-- Where pictures go that are saved.
+local FILES = os.tmpname()
+os.remove(FILES)
+os.execute("mkdir " .. FILES)
+
 local function new()
     return assert(thucchien.new { base_url = mirror.url, api_key = "sk-torture-0123456789", headers = { ["X-A"] = "b" } })
 end
@@ -69,6 +74,38 @@ local scenarios = {
                 on_image = function() end,
                 on_progress = function() end,
             })))
+            client:close()
+        end,
+    },
+    {
+        name = "pictures that become files",
+        run = function()
+            local client = new()
+            local body = '{"data":[{"b64_json":"' .. WHOLE .. '"},{"b64_json":"' .. CUT .. '"},{"b64_json":"' .. WHOLE .. '"}]}'
+            local params = request({ body = body }, { save = FILES .. "/a", if_exists = "number" })
+            expect("bad_response", client:generate(params))
+            local response, err = client:generate(request { body = '{"data":[{"b64_json":"' .. WHOLE .. '"}]}' })
+            expect(nil, response, err)
+            expect(nil, response.data[1]:save(FILES .. "/b", { if_exists = "number" }))
+            expect("io", response.data[1]:save(FILES .. "/none/b"))
+            client:close()
+        end,
+    },
+    {
+        name = "a picture that cannot be where it should be",
+        run = function()
+            local client = new()
+            local body = '{"data":[{"b64_json":"' .. WHOLE .. '"}]}'
+            os.remove(FILES .. "/c.gif")
+            local pending, err = client:submit(request({ body = body }, { n = 1, save = FILES .. "/c", if_exists = "error" }))
+            if not pending then
+                raise(err)
+            end
+            local file = io.open(FILES .. "/c.gif", "w")
+            if file then
+                file:close()
+            end
+            expect("io", pending:wait())
             client:close()
         end,
     },
@@ -189,4 +226,8 @@ local scenarios = {
     },
 }
 
-return scenarios
+return setmetatable(scenarios, {
+    __gc = function()
+        os.execute("rm -r " .. FILES)
+    end,
+})
