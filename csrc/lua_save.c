@@ -118,9 +118,12 @@ static struct way push_way(lua_State *L, int index)
     unsigned i = 0;
     while (word && i < UNKNOWN && strcmp(word, words[i]) != 0)
         i++;
+    const char *path = lua_tostring(L, -3);
+    if (path && tc_device_is(path)) /* which has no other name */
+        i = i == UNKNOWN ? i : REPLACE;
     bool quick = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
     unsigned options = (i == REPLACE ? TC_WRITER_REPLACE : 0) | (quick ? TC_WRITER_NO_FLUSH : 0);
-    return (struct way){lua_tostring(L, -3), (enum if_exists)i, options};
+    return (struct way){path, (enum if_exists)i, options};
 }
 
 /* ---- before anything is sent ---- */

@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum {
-    SLOTS = 16,     /* fixed names of temporary files */
+    SLOTS = 32,     /* fixed names of temporary files */
     TRIES = 100,    /* those and others */
     NUMBERS = 9999, /* of files that are kept */
     ROOM = 48,      /* for what a name has behind its directory, or gains */
@@ -106,6 +106,11 @@ static void name_leftover(const char *name)
     tc_free(head);
 }
 
+static void name_slot(char *name, size_t room, int slot)
+{
+    snprintf(name, room, ".thucchien-%02d.part", slot);
+}
+
 /* Opens a new file in `directory`, which ends with its separator or is empty. */
 static int open_temporary(struct tc_writer *writer, const char *directory, int mode)
 {
@@ -114,14 +119,15 @@ static int open_temporary(struct tc_writer *writer, const char *directory, int m
     int error = EEXIST;
     if (!name)
         return ENOMEM;
+    for (int i = 0; i < SLOTS; i++) {
+        name_slot(name + size, ROOM, i);
+        name_leftover(name);
+    }
     for (int i = 0; i < TRIES && error == EEXIST; i++) {
         unsigned long number = (unsigned long)((uint64_t)(tc_clock_now() * 1e6) % 1000000000);
-        if (i < SLOTS)
-            snprintf(name + size, ROOM, ".thucchien-%02d.part", i);
-        else
+        name_slot(name + size, ROOM, i);
+        if (i >= SLOTS)
             snprintf(name + size, ROOM, ".thucchien-%09lu-%02d.part", number, i);
-        if (i < SLOTS)
-            name_leftover(name);
         error = tc_disk_create(name, mode, &writer->file);
     }
     if (error)
@@ -129,6 +135,12 @@ static int open_temporary(struct tc_writer *writer, const char *directory, int m
     else
         writer->temporary = name;
     return error;
+}
+
+/* Is it written to as it is? What must not be replaced is no such thing: its name is taken. */
+static bool is_device(const char *path, unsigned options)
+{
+    return (options & TC_WRITER_REPLACE) && tc_device_is(path);
 }
 
 /* The directory of a file that is to be `path`, for tc_free. */
@@ -168,7 +180,7 @@ int tc_writer_open_elsewhere(struct tc_writer *writer, const char *path, int err
     int problem = ENOENT;
     for (unsigned i = 0; problem && (place = tc_disk_temporary_directory(i)); i++) {
         char *directory = join(place, strlen(place), "", 0, "/");
-        *writer = (struct tc_writer){.error = error};
+        *writer = (struct tc_writer){.error = error, .options = TC_WRITER_REPLACE};
         problem = directory ? begin(writer, path, directory, TC_DISK_PRIVATE) : ENOMEM;
         tc_free(directory);
     }
@@ -178,7 +190,7 @@ int tc_writer_open_elsewhere(struct tc_writer *writer, const char *path, int err
 int tc_writer_open(struct tc_writer *writer, const char *path, unsigned options)
 {
     int error;
-    if (tc_device_is(path))
+    if (is_device(path, options))
         return tc_writer_open_elsewhere(writer, path, 0);
     *writer = (struct tc_writer){.options = options};
     char *directory = find_directory(path, options, &error);
@@ -190,7 +202,7 @@ int tc_writer_open(struct tc_writer *writer, const char *path, unsigned options)
 
 int tc_writer_check_name(const char *path, unsigned options)
 {
-    if (tc_device_is(path))
+    if (is_device(path, options))
         return tc_device_check(path);
     if (tc_disk_is_directory(path))
         return EISDIR;
@@ -350,8 +362,8 @@ int tc_writer_commit(struct tc_writer *writer, const char *path, double patience
     char *name = tc_strndup(path, strlen(path));
     if (!name)
         return ENOMEM;
-    int error =
-        tc_device_is(path) ? give_to_device(writer, path, patience) : give_name(writer, path);
+    int error = is_device(path, writer->options) ? give_to_device(writer, path, patience)
+                                                 : give_name(writer, path);
     if (error)
         tc_free(name);
     else
@@ -373,8 +385,10 @@ static int name_kept(struct tc_writer *writer, const char *base, bool whole, con
     const char *tail = !whole ? ".part" : *dot ? dot : added;
     if (head)
         error = take_free_name(&writer->file, writer->temporary, head, tail, whole, &name);
-    if (!error)
+    if (!error) {
+        tc_disk_flush_directory(name, directory_size(name));
         settle(writer, name);
+    }
     tc_free(head);
     return error;
 }

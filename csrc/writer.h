@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 enum tc_writer_option {
-    TC_WRITER_REPLACE = 1,  /* a file of that name is to be replaced */
+    TC_WRITER_REPLACE = 1,  /* a file of that name is replaced, a device is written to */
     TC_WRITER_NO_FLUSH = 2, /* do not wait until the disk has it */
 };
 

@@ -366,6 +366,16 @@ describe("thucchien", function()
                 assert_refused("generate x -o new/", "new/: there is no such directory")
             end)
 
+            it("finds a pipe where a file should be, without waiting for it", function()
+                if support.execute("mkfifo " .. quote(directory .. "/fog.png")) ~= 0 then
+                    return pending "no mkfifo"
+                end
+                assert_refused("generate x -o fog", "fog%.png: is a pipe")
+                assert_refused("generate x --force -o fog", "fog%.png: is a pipe")
+                local _, out = run "generate fog"
+                assert.are.equal("fog-2.png", out:match "^%S+")
+            end)
+
             it("finds a link to nothing", function()
                 os.execute("ln -s nowhere " .. quote(directory .. "/link.png"))
                 assert_refused("generate x -o link.png", "link%.png: is a link to nothing")

@@ -256,6 +256,7 @@ local sections = {
         end } }),
         answered("`request:wait(0.05)` is not long enough", { body = PICTURE, hold = 0.3 }, { wait = 0.05 }),
         answered("The directory of `save` does not exist", { body = PICTURE }, { params = { save = "/nowhere/picture" } }),
+        answered("A file takes the name of `save` meanwhile, with `if_exists = \"error\"`", { body = PICTURE }, { taken_meanwhile = true }),
         answered("The path of `save` is a directory", { body = PICTURE }, { save_to_directory = true }),
         answered("The path of `image:save` is a directory", { body = PICTURE }, { save_image_to_directory = true }),
     },
@@ -330,6 +331,9 @@ local function begin(case, number, servers)
         client:close()
     end
     local params = params_of(case, number, servers)
+    if case.taken_meanwhile then
+        params.save, params.if_exists = servers.directory .. "/new.png", "error"
+    end
     if case.twice then
         assert(client:generate(params))
     end
@@ -341,6 +345,9 @@ local function begin(case, number, servers)
             case.err = err or "no error"
         end
     end)
+    if case.taken_meanwhile then
+        assert(io.open(servers.directory .. "/new.png", "w")):close()
+    end
     case.err = case.err or refusal
     case.client, case.request = client, request
     if request and case.wait then

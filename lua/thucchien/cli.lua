@@ -210,6 +210,9 @@ end
 
 --- Why nothing may be written at `path`; nil when it may.
 local function obstacle(path, force)
+    if os.rename(path, path) and test("-p", path) then -- to open a pipe may wait
+        return path .. ": is a pipe"
+    end
     local file, message, code = io.open(path, "rb")
     if not file and code == ENOENT then
         -- What is not there can have no name; a link to nothing has one. To rename it so changes nothing.

@@ -451,6 +451,19 @@ static void test_taken_name(void **state)
     assert_int_equal(count_entries(), 2);
 }
 
+/* A pipe of that name is no pipe to be written to, then. */
+static void test_name_taken_by_a_pipe(void **state)
+{
+    struct tc_writer writer;
+    (void)state;
+    assert_int_equal(mkfifo(in("a.png"), 0600), 0);
+    assert_int_equal(tc_writer_check(in("a.png"), 0), EEXIST);
+    begin(&writer, in("a.png"), 0, "new");
+    assert_int_equal(tc_writer_commit(&writer, in("a.png"), 1), EEXIST);
+    end(&writer, in("a-2.png"));
+    assert_int_equal(count_entries(), 2);
+}
+
 static void test_name_taken_by_a_link(void **state)
 {
     struct tc_writer writer;
@@ -748,14 +761,15 @@ static void test_moved(void **state)
 
 /* ---- files that a process left ---- */
 
-/* Runs a process that writes a file of three bytes, or of none, and is killed. */
+/* Runs a process that writes two files, one of them empty, and is killed. */
 static void leave_behind(const char *text)
 {
     int status;
     pid_t child = fork();
     if (!child) {
-        struct tc_writer writer;
-        if (tc_writer_open(&writer, in("a.png"), TC_WRITER_REPLACE) ||
+        struct tc_writer writer, other;
+        if (tc_writer_open(&other, in("b.png"), TC_WRITER_REPLACE) ||
+            tc_writer_open(&writer, in("a.png"), TC_WRITER_REPLACE) ||
             tc_writer_write(&writer, text, strlen(text)))
             _exit(1);
         kill(getpid(), SIGKILL);
@@ -768,7 +782,8 @@ static void test_leftovers(void **state)
 {
     (void)state;
     leave_behind("one");
-    expect_file(in(".thucchien-00.part"), "one");
+    expect_file(in(".thucchien-00.part"), "");
+    expect_file(in(".thucchien-01.part"), "one");
     leave_behind("two");
     expect_file(in("unfinished-1.part"), "one");
     leave_behind("");
@@ -915,6 +930,7 @@ int main(void)
         TEST(test_two_writers_at_once),
         TEST(test_many_writers_at_once),
         TEST(test_taken_name),
+        TEST(test_name_taken_by_a_pipe),
         TEST(test_name_taken_by_a_link),
         TEST(test_race_for_a_name),
         TEST(test_check),
