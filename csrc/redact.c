@@ -18,6 +18,9 @@ enum {
     SHORT_BASE64 = 10 /* of a key in base64: fewer characters are nobody's secret */
 };
 
+/* Kinds of spellings, as bits: the key, and from ENCODED on its three forms in base64. */
+enum { KEY = 1, ENCODED = 2 };
+
 /* ---- spellings ---- */
 
 static int hex_digit(char character)
@@ -100,13 +103,15 @@ static void encode_key(char *out, size_t room, const char *key, size_t before)
     out[last - first] = '\0';
 }
 
-/* The key in base64 at the text's place; the alphabet for URLs is another spelling. */
-static size_t encoded_length(const struct tc_redaction *r)
+/* The key in base64 at the text's place, where one of `kinds` may begin; the alphabet for URLs is
+ * another spelling. */
+static size_t encoded_length(const struct tc_redaction *r, unsigned kinds)
 {
     for (size_t i = 0; i < 3; i++) {
         const char *secret = r->encoded[i], *text = r->at;
         size_t matched = 0, length;
-        for (; secret[matched] && text < r->end; matched++, text += length) {
+        for (; (kinds & ENCODED << i) && secret[matched] && text < r->end;
+             matched++, text += length) {
             int character = spelled(text, r->end, &length);
             character = character == '-' ? '+' : character == '_' ? '/' : character;
             if (character != (unsigned char)secret[matched])
@@ -175,25 +180,28 @@ static size_t foreign_length(struct tc_redaction *r)
     return size;
 }
 
-/* The request's own key, in any spelling. */
-static size_t own_length(struct tc_redaction *r)
+/* The request's own key, in any spelling of the `kinds` that may begin here. */
+static size_t own_length(struct tc_redaction *r, unsigned kinds)
 {
     bool whole = false, any_case = r->key_size >= SHORT_KEY;
-    size_t size = secret_length(r->at, r->end, r->key, any_case, &whole);
+    size_t size = kinds & KEY ? secret_length(r->at, r->end, r->key, any_case, &whole) : 0;
     if (size) {
         snprintf(r->stand_in, sizeof(r->stand_in), "%s...%s",
                  strncmp(r->key, "sk-", 3) ? "" : "sk-",
                  whole && r->key_size >= 12 ? r->key + r->key_size - 4 : "");
         return size;
     }
-    snprintf(r->stand_in, sizeof(r->stand_in), "...");
-    return encoded_length(r);
+    size = encoded_length(r, kinds);
+    if (size)
+        snprintf(r->stand_in, sizeof(r->stand_in), "...");
+    return size;
 }
 
 /* The length of a secret at the text's place, or 0; `stand_in` is what is shown for it. */
 static size_t secret_here(struct tc_redaction *r)
 {
-    size_t size = r->may_begin[(unsigned char)*r->at] ? own_length(r) : 0;
+    unsigned kinds = r->may_begin[(unsigned char)*r->at];
+    size_t size = kinds ? own_length(r, kinds) : 0;
     return size || r->form == TC_REDACT_VERBATIM ? size : foreign_length(r);
 }
 
@@ -268,23 +276,25 @@ static const char *show_layout(struct tc_redaction *r, size_t *size)
     return " ";
 }
 
-static void may_begin(struct tc_redaction *r, int character)
+static void may_begin(struct tc_redaction *r, int character, unsigned kinds)
 {
-    r->may_begin[tolower(character)] = r->may_begin[toupper(character)] = true;
+    r->may_begin[character] |= (unsigned char)kinds;
 }
 
 /* Notes the characters with which the key may begin, in all its spellings. */
 static void note_beginnings(struct tc_redaction *r)
 {
-    may_begin(r, (unsigned char)r->key[0]);
-    may_begin(r, '\\');
-    may_begin(r, '%');
+    unsigned all = KEY | ENCODED | ENCODED << 1 | ENCODED << 2;
+    may_begin(r, tolower((unsigned char)r->key[0]), KEY);
+    may_begin(r, toupper((unsigned char)r->key[0]), KEY);
+    may_begin(r, '\\', all);
+    may_begin(r, '%', all);
     for (size_t i = 0; i < 3; i++) {
         char first = r->encoded[i][0];
         if (first)
-            may_begin(r, (unsigned char)first);
+            may_begin(r, (unsigned char)first, ENCODED << i);
         if (first == '+' || first == '/')
-            may_begin(r, first == '+' ? '-' : '_');
+            may_begin(r, first == '+' ? '-' : '_', ENCODED << i);
     }
 }
 

@@ -29,7 +29,7 @@ struct tc_redaction {
     enum tc_redact_form form;
     char last; /* the character before, of a line */
     char stand_in[24];
-    bool may_begin[256];  /* a character that a spelling of the key begins with */
+    unsigned char may_begin[256]; /* by character: bits of what begins with it, KEY and ENCODED */
     char encoded[3][512]; /* the key as base64, behind 0, 1 and 2 other bytes; "" for none */
 };
 
