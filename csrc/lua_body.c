@@ -434,7 +434,7 @@ struct body_box {
 
 static int body_gc(lua_State *L)
 {
-    struct body_box *box = luaL_checkudata(L, 1, BODY);
+    struct body_box *box = tc_check_class(L, 1, BODY);
     tc_body_release(box->body);
     box->body = NULL;
     return 0;
@@ -446,8 +446,7 @@ struct tc_body *tc_push_body(lua_State *L, int pieces)
     size_t count = tc_rawlen(L, pieces);
     struct body_box *box = lua_newuserdata(L, sizeof(*box));
     box->body = NULL;
-    luaL_getmetatable(L, BODY);
-    lua_setmetatable(L, -2);
+    tc_set_class(L, BODY);
     lua_newtable(L);
     lua_pushvalue(L, pieces); /* its pictures stay as long as the body */
     lua_setfield(L, -2, "pieces");

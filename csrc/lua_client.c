@@ -15,9 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAIT             "thucchien.wait"
-#define SYNC             "thucchien.sync"
-#define DEFAULT_CLIENT   "thucchien.default_client"
+/* Kept by tc_own_keep. */
+#define WAIT           "wait"
+#define SYNC           "sync"
+#define DEFAULT_CLIENT "default_client"
+
 #define DEFAULT_BASE_URL "https://api.thucchien.ai"
 #define DEFAULT_MODEL    "imagen-4"
 
@@ -36,7 +38,7 @@ struct client_box {
 
 static struct client_box *check_client(lua_State *L, int index)
 {
-    return luaL_checkudata(L, index, TC_CLIENT);
+    return tc_check_class(L, index, TC_CLIENT);
 }
 
 /* ---- options; all push an error table when false ---- */
@@ -268,8 +270,7 @@ static struct client_box *push_client(lua_State *L)
     struct client_box *box = lua_newuserdata(L, sizeof(*box));
     memset(box, 0, sizeof(*box));
     box->timer = -1;
-    luaL_getmetatable(L, TC_CLIENT);
-    lua_setmetatable(L, -2);
+    tc_set_class(L, TC_CLIENT);
     lua_newtable(L);
     tc_setuservalue(L, -2);
     return box;
@@ -704,7 +705,7 @@ int tc_client_wait(lua_State *L, int client, int request, double until)
     client = tc_absindex(L, client);
     request = tc_absindex(L, request);
     tc_request_set_waited(L, request, true);
-    lua_getfield(L, LUA_REGISTRYINDEX, WAIT);
+    tc_own_push(L, WAIT);
     lua_pushvalue(L, client);
     lua_pushvalue(L, request);
     lua_pushnumber(L, until);
@@ -820,7 +821,7 @@ static int sync_client(lua_State *L)
 static int go_on(lua_State *L)
 {
     int request = lua_gettop(L);
-    lua_getfield(L, LUA_REGISTRYINDEX, SYNC);
+    tc_own_push(L, SYNC);
     lua_pushvalue(L, 1);
     if (lua_pcall(L, 1, 0, 0)) { /* a driver's timer begins it all */
         tc_request_abandon(L, request);
@@ -951,7 +952,7 @@ static int client_tostring(lua_State *L)
 /* Pushes the client that thucchien.generate uses, made at the first call. */
 static bool push_default_client(lua_State *L)
 {
-    lua_getfield(L, LUA_REGISTRYINDEX, DEFAULT_CLIENT);
+    tc_own_push(L, DEFAULT_CLIENT);
     if (!lua_isnil(L, -1))
         return true;
     lua_newtable(L); /* no options: all from the environment */
@@ -959,7 +960,7 @@ static bool push_default_client(lua_State *L)
     if (!open_client(L, options, push_client(L)))
         return false;
     lua_pushvalue(L, -1);
-    lua_setfield(L, LUA_REGISTRYINDEX, DEFAULT_CLIENT);
+    tc_own_keep(L, DEFAULT_CLIENT);
     return true;
 }
 
@@ -995,8 +996,6 @@ void tc_register_client(lua_State *L)
         {NULL, NULL},
     };
     tc_register_class(L, TC_CLIENT, metamethods, methods);
-    lua_pushcfunction(L, wait_for); /* made now: later there may be no memory for it */
-    lua_setfield(L, LUA_REGISTRYINDEX, WAIT);
-    lua_pushcfunction(L, sync_client);
-    lua_setfield(L, LUA_REGISTRYINDEX, SYNC);
+    tc_own_function(L, WAIT, wait_for);
+    tc_own_function(L, SYNC, sync_client);
 }

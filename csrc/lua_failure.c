@@ -62,8 +62,7 @@ static void set_answer(lua_State *L, const struct tc_failure *failure,
 static void begin_error(lua_State *L, enum tc_kind kind)
 {
     lua_newtable(L);
-    luaL_getmetatable(L, TC_ERROR);
-    lua_setmetatable(L, -2);
+    tc_set_class(L, TC_ERROR);
     lua_pushstring(L, tc_kind_name(kind));
     lua_setfield(L, -2, "kind");
 }

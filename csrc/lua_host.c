@@ -16,7 +16,7 @@
 #include <dlfcn.h>
 #endif
 
-#define JSON "thucchien.json"
+#define JSON "json"
 
 /* ---- the process ---- */
 
@@ -223,7 +223,7 @@ void tc_host_open_json(lua_State *L)
     set_json(L, "encode_escape_forward_slash", 0, 0);
     set_json(L, "decode_max_depth", TC_PATH_DEPTH + 1, 1);
     lua_pushvalue(L, -1);
-    lua_setfield(L, LUA_REGISTRYINDEX, JSON);
+    tc_own_keep(L, JSON);
     measure_json(L);
     lua_pop(L, 1);
 }
@@ -253,7 +253,7 @@ static bool knows_point(lua_State *L, bool reads)
 void tc_push_json(lua_State *L, const char *name)
 {
     bool reads = *name == 'd';
-    lua_getfield(L, LUA_REGISTRYINDEX, JSON);
+    tc_own_push(L, JSON);
     enter(L, name);
     if (lua_isfunction(L, -1) && knows_point(L, reads))
         return;
@@ -263,7 +263,7 @@ void tc_push_json(lua_State *L, const char *name)
 
 double tc_json_exact(lua_State *L)
 {
-    lua_getfield(L, LUA_REGISTRYINDEX, JSON);
+    tc_own_push(L, JSON);
     enter(L, "exact");
     double exact = lua_tonumber(L, -1);
     lua_pop(L, 1);

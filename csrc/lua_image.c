@@ -67,8 +67,7 @@ void tc_push_image(lua_State *L, struct tc_image *image, bool streamed)
     set_string(L, "ext", image->signature.ext);
     set_pixels(L, "width", image->signature.width);
     set_pixels(L, "height", image->signature.height);
-    luaL_getmetatable(L, TC_IMAGE);
-    lua_setmetatable(L, -2);
+    tc_set_class(L, TC_IMAGE);
 }
 
 void tc_register_image(lua_State *L)

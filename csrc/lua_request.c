@@ -39,7 +39,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BOX "thucchien.request.box"
+#define BOX   "thucchien.request.box"
+#define AWAIT "=thucchien.await" /* the name of await's code, whichever copy has loaded it */
 
 static const char *const kept[] = {"on_image",  "on_progress", "sink",    "save",
                                    "if_exists", "fsync",       "model",   "prompt",
@@ -58,7 +59,7 @@ struct tc_request_box *tc_request_box(lua_State *L, int index)
 
 static struct tc_request_box *check_request(lua_State *L, int index)
 {
-    struct place *place = luaL_checkudata(L, index, TC_REQUEST);
+    struct place *place = tc_check_class(L, index, TC_REQUEST);
     luaL_argcheck(L, place->box && place->box->parts, index,
                   "a request that was submitted expected");
     return place->box;
@@ -75,13 +76,11 @@ struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int
 {
     struct place *place = lua_newuserdata(L, sizeof(*place));
     place->box = NULL;
-    luaL_getmetatable(L, TC_REQUEST);
-    lua_setmetatable(L, -2);
+    tc_set_class(L, TC_REQUEST);
     lua_createtable(L, 0, 16);
     struct tc_request_box *box = lua_newuserdata(L, sizeof(*box));
     memset(box, 0, sizeof(*box));
-    luaL_getmetatable(L, BOX);
-    lua_setmetatable(L, -2);
+    tc_set_class(L, BOX);
     lua_setfield(L, -2, "box");
     set_table(L, "images");
     set_table(L, "cuts");
@@ -997,24 +996,18 @@ bool tc_request_has_waiter(lua_State *L, int index)
 
 /* Is the coroutine suspended by await, and not in a yield of its own? It may have called await
  * where it could not yield, inside table.sort say, and have gone on with the error. */
-static bool is_in_await(lua_State *L, lua_State *thread)
+static bool is_in_await(lua_State *thread)
 {
     enum { FRAMES = 4 }; /* await's is right under those of yield, which may be a scheduler's own */
-    bool found = false;
     lua_Debug frame;
-    if (lua_status(thread) != LUA_YIELD || !lua_checkstack(thread, 1))
-        return false;
-    luaL_getmetatable(L, TC_REQUEST);
-    lua_getfield(L, -1, "__index");
-    lua_getfield(L, -1, "await");
-    for (int level = 0; level < FRAMES && !found && lua_getstack(thread, level, &frame); level++) {
-        lua_getinfo(thread, "f", &frame);
-        lua_xmove(thread, L, 1);
-        found = lua_rawequal(L, -1, -2);
-        lua_pop(L, 1);
+    for (int level = 0;
+         lua_status(thread) == LUA_YIELD && level < FRAMES && lua_getstack(thread, level, &frame);
+         level++) {
+        lua_getinfo(thread, "S", &frame);
+        if (!strcmp(frame.source, AWAIT))
+            return true;
     }
-    lua_pop(L, 3);
-    return found;
+    return false;
 }
 
 int tc_request_resume_waiter(lua_State *L)
@@ -1034,7 +1027,7 @@ int tc_request_resume_waiter(lua_State *L)
         return 0;
     }
     lua_State *thread = lua_tothread(L, 4);
-    if (!thread || !is_in_await(L, thread)) /* somebody else resumed it meanwhile */
+    if (!thread || !is_in_await(thread)) /* somebody else resumed it meanwhile */
         return 0;
     int status = tc_resume(thread, L, 0, &results);
     if (status == LUA_YIELD || status == 0) {
@@ -1274,13 +1267,13 @@ static int request_warnings(lua_State *L)
 
 static int box_gc(lua_State *L)
 {
-    free_parts(luaL_checkudata(L, 1, BOX));
+    free_parts(tc_check_class(L, 1, BOX));
     return 0;
 }
 
 static int request_tostring(lua_State *L)
 {
-    lua_pushfstring(L, TC_REQUEST ": %p", luaL_checkudata(L, 1, TC_REQUEST));
+    lua_pushfstring(L, TC_REQUEST ": %p", tc_check_class(L, 1, TC_REQUEST));
     return 1;
 }
 
@@ -1300,14 +1293,14 @@ static const char await_code[] = "local running, yield, waiter, attach, result, 
 
 static void register_await(lua_State *L)
 {
-    luaL_getmetatable(L, TC_REQUEST);
+    tc_own_push(L, TC_REQUEST);
     lua_getfield(L, -1, "__index");
     tc_push_field_of_global(L, "coroutine", NULL); /* a scheduler may have put its own there */
     if (!lua_istable(L, -1)) {
         lua_pop(L, 1);
         tc_push_loaded(L, "coroutine");
     }
-    if (!lua_istable(L, -1) || luaL_loadbuffer(L, await_code, sizeof(await_code) - 1, "=await"))
+    if (!lua_istable(L, -1) || luaL_loadbuffer(L, await_code, sizeof(await_code) - 1, AWAIT))
         luaL_error(L, "thucchien needs Lua's coroutine library");
     lua_getfield(L, -2, "running");
     lua_getfield(L, -3, "yield");

@@ -376,8 +376,7 @@ static struct tc_writer *push_writer(lua_State *L)
 {
     struct tc_writer *writer = lua_newuserdata(L, sizeof(*writer));
     memset(writer, 0, sizeof(*writer));
-    luaL_getmetatable(L, WRITER);
-    lua_setmetatable(L, -2);
+    tc_set_class(L, WRITER);
     return writer;
 }
 
@@ -447,7 +446,7 @@ int tc_image_save(lua_State *L)
 
 static int writer_gc(lua_State *L)
 {
-    tc_writer_abort(luaL_checkudata(L, 1, WRITER));
+    tc_writer_abort(tc_check_class(L, 1, WRITER));
     return 0;
 }
 

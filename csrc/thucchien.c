@@ -14,31 +14,6 @@
 
 TC_EXPORT int luaopen_thucchien(lua_State *L);
 
-/* ---- classes ---- */
-
-static void set_functions(lua_State *L, const luaL_Reg *functions)
-{
-    for (; functions->name; functions++) {
-        lua_pushcfunction(L, functions->func);
-        lua_setfield(L, -2, functions->name);
-    }
-}
-
-void tc_register_class(lua_State *L, const char *name, const luaL_Reg *metamethods,
-                       const luaL_Reg *methods)
-{
-    luaL_newmetatable(L, name);
-    set_functions(L, metamethods);
-    lua_pushstring(L, name);
-    lua_setfield(L, -2, "__name");
-    if (methods) {
-        lua_newtable(L);
-        set_functions(L, methods);
-        lua_setfield(L, -2, "__index");
-    }
-    lua_pop(L, 1);
-}
-
 /* ---- the library ---- */
 
 int luaopen_thucchien(lua_State *L)
@@ -51,6 +26,7 @@ int luaopen_thucchien(lua_State *L)
     char libcurl[256];
     tc_host_check_lua(L); /* before anything that this Lua may not have */
     tc_host_pin();
+    tc_own_open(L);
     tc_host_open_json(L);
     tc_register_failure(L);
     tc_register_image(L);
@@ -59,7 +35,7 @@ int luaopen_thucchien(lua_State *L)
     tc_register_request(L);
     tc_register_client(L);
     lua_newtable(L);
-    set_functions(L, functions);
+    tc_set_functions(L, functions);
     lua_pushliteral(L, "thucchien " TC_VERSION);
     lua_setfield(L, -2, "_VERSION");
     tc_client_libcurl_version(libcurl, sizeof(libcurl));
