@@ -40,12 +40,13 @@ void tc_push_loaded(lua_State *L, const char *name);
 /* Tells whoever runs the program, on standard error: for what no function's result can tell. */
 void tc_host_warn(const char *message);
 
-/* Finds the JSON that tc_push_json hands out: lua-cjson, where it is there and its calls do not go
+/* Finds the JSON that tc_json_convert uses: lua-cjson, where it is there and its calls do not go
  * astray; else our own. */
 void tc_host_open_json(lua_State *L);
 
-/* Pushes "encode" or "decode": a function that returns nil and a message where it fails. */
-void tc_push_json(lua_State *L, const char *name);
+/* Replaces the value on top by what "encode" or "decode" makes of it. False: by a message that says
+ * why it cannot be done. Raises whatever else is raised meanwhile. */
+bool tc_json_convert(lua_State *L, const char *name);
 
 /* The largest whole number that is written with all its digits. */
 double tc_json_exact(lua_State *L);
@@ -83,6 +84,17 @@ void tc_set_class(lua_State *L, const char *name);
 
 /* The userdata at `index`; raises, as luaL_checkudata does, unless it has the metatable `name`. */
 void *tc_check_class(lua_State *L, int index, const char *name);
+
+/* ---- lua_hooks.c ---- */
+
+void tc_register_hooks(lua_State *L);
+
+/* Calls a function, any function, so that a hook that was set meanwhile is run: Ctrl-C's, say. */
+void tc_hooks_run(lua_State *L);
+
+/* lua_pcall, but what a hook raises is raised on: it is meant for whatever runs. So is whatever
+ * else was not the function's own error. */
+int tc_hooks_pcall(lua_State *L, int arguments, int results);
 
 /* ---- lua_failure.c ---- */
 

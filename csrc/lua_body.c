@@ -307,13 +307,8 @@ static void append_text(lua_State *L, int pieces, const char *format, const char
 bool tc_push_encoded(lua_State *L, int index)
 {
     lua_pushvalue(L, index);
-    tc_push_json(L, "encode");
-    lua_insert(L, -2);
-    lua_call(L, 1, 2);
-    if (lua_isstring(L, -2)) {
-        lua_pop(L, 1);
+    if (tc_json_convert(L, "encode"))
         return true;
-    }
     tc_push_error(L, TC_INVALID_REQUEST, NULL, "these params cannot be sent as JSON: %s",
                   lua_tostring(L, -1));
     return false;

@@ -208,11 +208,12 @@ static bool read_key(lua_State *L, int index, struct client_box *box, int lent)
     return true;
 }
 
-/* Calls the user's function for the key, whose result stays on the stack. */
+/* Calls the user's function for the key, whose result stays on the stack. Its own error means that
+ * there is none; an interrupt is raised. */
 static bool call_for_key(lua_State *L, const char **key)
 {
     size_t size;
-    if (lua_pcall(L, 0, 1, 0)) {
+    if (tc_hooks_pcall(L, 0, 1)) {
         const char *text = lua_tostring(L, -1);
         tc_push_error(L, TC_AUTHENTICATION, "api_key", "the function for the API key failed: %s",
                       text ? text : "(no message)");
@@ -636,27 +637,14 @@ static void raise_kept(lua_State *L, int lent)
     lua_error(L);
 }
 
-static int do_nothing(lua_State *L)
-{
-    (void)L;
-    return 0;
-}
-
-/* Calls a function, any function, so that a hook that was set meanwhile is run: Ctrl-C's, say. */
-static void run_hooks(lua_State *L)
-{
-    lua_pushcfunction(L, do_nothing);
-    lua_call(L, 0, 0);
-}
-
 /* Waits for the client at most `seconds`, and not for long, and hands out its news. Returns whether
  * a request has ended. */
 static bool wait_slice(lua_State *L, struct client_box *box, int lent, double seconds)
 {
     if (box->client)
         tc_client_poll(box->client, seconds < SLICE ? seconds : SLICE);
-    sync_driver(L, box, lent); /* a hook may end the wait */
-    run_hooks(L);
+    sync_driver(L, box, lent);
+    tc_hooks_run(L); /* one may end the wait */
     return deliver(L, box, lent, false);
 }
 

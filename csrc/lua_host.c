@@ -198,11 +198,69 @@ static bool push_cjson(lua_State *L)
     return false;
 }
 
+/*
+ * Is the error on top one of JSON's? lua-cjson's safe functions catch whatever is raised meanwhile:
+ * by a hook or a finalizer, for want of memory, or because Lua's stack is full.
+ */
+static bool is_of_json(lua_State *L)
+{
+    static const char *const beginnings[] = {
+        "Expected ",        "Found too many nested", "JSON parser does not support",
+        "Cannot serialise", "no JSON at byte",       "JSON has no place for"};
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
+        if (!strncmp(text, beginnings[i], strlen(beginnings[i])))
+            return true;
+    return false;
+}
+
+/* Calls the function that is below the value on top. False: it failed, and its message is on top.
+ */
+static bool convert(lua_State *L)
+{
+    lua_call(L, 1, 2);
+    bool well = !lua_isnil(L, -2);
+    if (!well && !is_of_json(L))
+        lua_error(L);
+    lua_remove(L, well ? -1 : -2);
+    return well;
+}
+
+/* Does the function on top, of lua-cjson's, know the point of the locale that there is now? It
+ * keeps that of the moment when somebody in this process made an instance. */
+static bool knows_point(lua_State *L, bool reads)
+{
+    static const char half[] = "0.5";
+    lua_pushvalue(L, -1);
+    if (reads)
+        lua_pushstring(L, half);
+    else
+        lua_pushnumber(L, 0.5);
+    bool well = convert(L), is_number = well && reads && lua_type(L, -1) == LUA_TNUMBER;
+    bool knows = reads
+                     ? is_number && lua_tonumber(L, -1) == 0.5
+                     : well && lua_type(L, -1) == LUA_TSTRING && !strcmp(lua_tostring(L, -1), half);
+    lua_pop(L, 1);
+    return knows;
+}
+
+/* Pushes "encode" or "decode": a function that returns nil and a message where it fails. */
+static void push_json(lua_State *L, const char *name)
+{
+    bool reads = *name == 'd';
+    tc_own_push(L, JSON);
+    enter(L, name);
+    if (lua_isfunction(L, -1) && knows_point(L, reads))
+        return;
+    lua_pop(L, 1);
+    lua_pushcfunction(L, reads ? tc_json_decode : tc_json_encode);
+}
+
 /* How far whole numbers come through: releases of lua-cjson write 14 digits or all. */
 static void measure_json(lua_State *L)
 {
     static const char all_digits[] = "9007199254740991"; /* 2^53 - 1 */
-    tc_push_json(L, "encode");
+    push_json(L, "encode");
     lua_pushnumber(L, 9007199254740991.0);
     lua_call(L, 1, 1);
     const char *text = lua_tostring(L, -1);
@@ -228,39 +286,6 @@ void tc_host_open_json(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* Does the function on top, of lua-cjson's, know the point of the locale that there is now? It
- * keeps that of the moment when somebody in this process made an instance. Another error is a
- * hook's, or says that memory is short. */
-static bool knows_point(lua_State *L, bool reads)
-{
-    static const char half[] = "0.5";
-    lua_pushvalue(L, -1);
-    if (reads)
-        lua_pushstring(L, half);
-    else
-        lua_pushnumber(L, 0.5);
-    lua_call(L, 1, 2);
-    const char *error = lua_isnil(L, -2) ? lua_tostring(L, -1) : NULL;
-    if (lua_isnil(L, -2) && !(reads && error && !strncmp(error, "Expected ", 9)))
-        lua_error(L);
-    lua_pop(L, 1);
-    bool knows = reads ? lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == 0.5
-                       : lua_type(L, -1) == LUA_TSTRING && !strcmp(lua_tostring(L, -1), half);
-    lua_pop(L, 1);
-    return knows;
-}
-
-void tc_push_json(lua_State *L, const char *name)
-{
-    bool reads = *name == 'd';
-    tc_own_push(L, JSON);
-    enter(L, name);
-    if (lua_isfunction(L, -1) && knows_point(L, reads))
-        return;
-    lua_pop(L, 1);
-    lua_pushcfunction(L, reads ? tc_json_decode : tc_json_encode);
-}
-
 double tc_json_exact(lua_State *L)
 {
     tc_own_push(L, JSON);
@@ -268,4 +293,11 @@ double tc_json_exact(lua_State *L)
     double exact = lua_tonumber(L, -1);
     lua_pop(L, 1);
     return exact;
+}
+
+bool tc_json_convert(lua_State *L, const char *name)
+{
+    push_json(L, name);
+    lua_insert(L, -2);
+    return convert(L);
 }

@@ -45,19 +45,15 @@ static void push_failed_success(lua_State *L, const struct tc_request *request,
 bool tc_push_answer(lua_State *L, const struct tc_request *request)
 {
     const struct tc_buffer *text = &request->envelope->text;
-    tc_push_json(L, "decode");
     lua_pushlstring(L, (const char *)text->data, text->size);
-    lua_call(L, 1, 2);
-    if (!lua_istable(L, -2)) {
-        struct tc_failure failure;
-        tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer is not a JSON object%s%s",
-                       lua_isstring(L, -1) ? ": " : "",
-                       lua_isstring(L, -1) ? lua_tostring(L, -1) : "");
-        push_failed_success(L, request, &failure);
-        return false;
-    }
-    lua_pop(L, 1);
-    return true;
+    bool well = tc_json_convert(L, "decode");
+    if (well && lua_istable(L, -1))
+        return true;
+    struct tc_failure failure;
+    tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer is not a JSON object%s%s",
+                   well ? "" : ": ", well ? "" : lua_tostring(L, -1));
+    push_failed_success(L, request, &failure);
+    return false;
 }
 
 #define TC_MORE_TOKENS "allow more tokens (max_tokens in extra_body), or ask for less"

@@ -28,6 +28,7 @@ int luaopen_thucchien(lua_State *L)
     tc_host_pin();
     tc_own_open(L);
     tc_host_open_json(L);
+    tc_register_hooks(L);
     tc_register_failure(L);
     tc_register_image(L);
     tc_register_save(L);
