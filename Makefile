@@ -85,7 +85,7 @@ fuzz_libs = $(if $(filter whole,$(1)),-I/usr/include/lua5.4 -llua5.4)
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build build-all install uninstall demo test test-all test-in lint asan torture soak tsan failures neon fuzz hosts nvim test-nvim asan-nvim bench bench-peers \
+.PHONY: build build-all install uninstall demo test test-all test-in test-oldest lint asan torture soak tsan failures neon fuzz hosts nvim test-nvim asan-nvim bench bench-peers \
         bench-instructions rockspec host clean help \
         c-tests deps deps-all
 
@@ -191,6 +191,13 @@ build-all: deps-test-all ## the module for every Lua
 
 test-all: build-all c-tests ## C unit tests once, specs on every Lua
 	@BUILD='$(BUILD)' SPEC='$(SPEC)' .ci/test.sh $(C_TESTS) -- $(LUAS)
+
+# The libcurl that it runs with is the one that is here.
+OLDEST_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,libcurl transport failure money stream))
+test-oldest: deps-test ## some specs with the module built as if for libcurl 7.62, the oldest
+	@$(MAKE) --no-print-directory VARIANT=oldest- \
+	  CFLAGS='$(CFLAGS) -DTC_LIBCURL=0x073e00 -DCURL_DISABLE_DEPRECATION' build
+	@BUILD='$(BUILD)' VARIANT=oldest- SPEC='$(or $(SPEC),$(OLDEST_SPECS))' .ci/test.sh -- $(LUA)
 
 # SUITE is what the mirror calls it. Only root can make one; elsewhere, and without a mirror, it skips.
 SUITE ?= trixie

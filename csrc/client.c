@@ -261,26 +261,15 @@ static void start_due(struct tc_client *client)
 
 /* ---- ends ---- */
 
-/* `timeout` bounds one attempt from the first byte sent; connecting has a limit of its own. */
 static void stop_overdue(struct tc_client *client)
 {
     double now = client->sending.first ? tc_clock_now() : 0;
     struct tc_request *next;
     for (struct tc_request *request = client->sending.first; request; request = next) {
         next = request->next;
-        if (request->timing.sent == 0 || now - request->timing.sent < request->timeout)
+        if (now < tc_request_deadline(request))
             continue;
-        if (request->status >= 300) { /* a refusal that does not end is one */
-            tc_request_judge(request, CURLE_OPERATION_TIMEDOUT);
-            attempt_ended(client, request);
-            continue;
-        }
-        tc_failure_set(request->failure, TC_TIMEOUT, "no whole answer within %g seconds",
-                       request->timeout);
-        request->failure->status = request->status;
-        request->failure->attempts = request->attempts;
-        request->failure->maybe_billed = true;
-        request->failure->repeat = TC_REPEAT_RISKY;
+        tc_request_judge_overdue(request);
         attempt_ended(client, request);
     }
 }
@@ -419,8 +408,8 @@ static double next_moment(const struct tc_client *client, double until)
             until = wake;
     }
     for (struct tc_request *request = client->sending.first; request; request = request->next)
-        if (request->timing.sent > 0 && request->timing.sent + request->timeout < until)
-            until = request->timing.sent + request->timeout;
+        if (tc_request_deadline(request) < until)
+            until = tc_request_deadline(request);
     return until;
 }
 

@@ -1183,17 +1183,24 @@ static int request_result(lua_State *L)
     return tc_request_push_result(L, 1);
 }
 
-/* Cancels it as a whole: what has come goes along with the error. */
+/* Cancels it as a whole: what has come goes along with the error. One that has ended, but is not
+ * noted yet, is cancelled too where there is no other: when an answer ends is a matter of timing.
+ */
 static void cancel_parts(struct tc_request_box *box)
 {
-    struct tc_part *part = box->parts;
-    while (part && part->noted)
-        part = part->next;
-    if (!box->cause)
-        box->cause = part;
+    struct tc_part *whole = NULL;
     box->stopped = true;
-    for (; part; part = part->next)
-        tc_request_cancel(part->request);
+    for (struct tc_part *part = box->parts; part; part = part->next) {
+        bool cancelled = !part->noted && tc_request_cancel(part->request);
+        if (cancelled && !box->cause)
+            box->cause = part;
+        if (!cancelled && !part->noted && part->request->failure->kind == TC_NONE)
+            whole = part;
+    }
+    if (box->cause || !whole)
+        return;
+    tc_request_fail(whole->request, TC_CANCELLED, "the request was cancelled");
+    box->cause = whole;
 }
 
 /* request:cancel() -> did that end it? */

@@ -21,6 +21,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The libcurl whose headers are there; the specs build for an older one, too. */
+#ifndef TC_LIBCURL
+#define TC_LIBCURL LIBCURL_VERSION_NUM
+#endif
+
 enum {
     UPLOAD_BUFFER =
         512 * 1024, /* by measurement: bench/README.md; libcurl's own if the body fits */
@@ -29,6 +34,7 @@ enum {
     KEEPALIVE_IDLE = 30,        /* seconds before the first probe: models draw for a minute */
     KEEPALIVE_INTERVAL = 15,
     REDIRECTS = 3,         /* of one picture */
+    HEADERS = 4000,        /* lines of them; libcurl's own limit, 5000, is new */
     LONGEST_WAIT = 60,     /* seconds; a server that wants more gets no second attempt */
     STREAMED = 256 * 1024, /* bytes of a streamed picture that are held at most */
     STEP_COST = 32,        /* bytes of a turn that a step of the scanner is worth */
@@ -250,6 +256,8 @@ void tc_request_release(struct tc_request *request)
     if (!request || --request->references)
         return;
     tc_request_free_answer(request);
+    if (request->exchange)
+        tc_free(request->exchange->location);
     tc_free(request->exchange);
     tc_request_forget_headers(request);
     tc_request_forget_key(request);
@@ -286,8 +294,26 @@ static void fail_untried(struct tc_request *request, enum tc_kind kind)
         tc_client_end(request->client, request);
 }
 
+/*
+ * Where on_connected did not say that a request leaves (before 7.80), libcurl can be asked
+ * whether it did. Either sign alone is wrong: since 8.21 a time is set without any connection, too,
+ * and what was said to a proxy counts as sent.
+ */
+static void look_whether_sent(struct tc_request *request)
+{
+    curl_off_t microseconds = 0;
+    long bytes = 0;
+    if (request->timing.sent > 0 || request->watched || !request->easy)
+        return;
+    curl_easy_getinfo(request->easy, CURLINFO_PRETRANSFER_TIME_T, &microseconds);
+    curl_easy_getinfo(request->easy, CURLINFO_REQUEST_SIZE, &bytes);
+    if (microseconds > 0 && bytes > 0)
+        request->timing.sent = tc_clock_now();
+}
+
 void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *message)
 {
+    look_whether_sent(request);
     bool sent = request->timing.sent > 0 && request->state != TC_RETRYING;
     bool untried = !request->exchange && kind == TC_CANCELLED;
     if (untried || !make_exchange(request)) {
@@ -321,6 +347,13 @@ static void abort_with(struct tc_request *request, const struct tc_failure *fail
     request->aborted = true;
 }
 
+static void abort_for_memory(struct tc_request *request)
+{
+    struct tc_failure failure;
+    tc_failure_set(&failure, TC_NO_MEMORY, "not enough memory");
+    abort_with(request, &failure);
+}
+
 /*
  * Has the kept connection that it is about to leave on ended? libcurl looks for the end of the TCP
  * connection only: it takes one for alive where the server's farewell in TLS waits to be read, as
@@ -340,6 +373,24 @@ static bool is_stale(const struct tc_request *request, int local_port)
     return false;
 }
 
+/* The request leaves for the server at `ip`. */
+static void note_leaving(struct tc_request *request, const char *ip)
+{
+    request->timing.sent = tc_clock_now();
+    request->at_private_address = /* a proxy's is not the server's */
+        !request->proxied && ip && tc_address_text_is_private(ip);
+}
+
+/* The same where no on_connected says so: it has left when its body is asked for, or answered. */
+static void note_left(struct tc_request *request)
+{
+    char *ip = NULL;
+    if (request->timing.sent > 0)
+        return;
+    curl_easy_getinfo(request->easy, CURLINFO_PRIMARY_IP, &ip);
+    note_leaving(request, ip);
+}
+
 /*
  * A connection is there and the request is about to leave. That happens twice when libcurl found a
  * kept-alive connection dead after it had sent: by itself it would send the POST again, and the
@@ -354,8 +405,6 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
 {
     struct tc_request *request = user;
     (void)local_ip, (void)port;
-    request->at_private_address =
-        !request->proxied && tc_address_text_is_private(ip); /* a proxy's is not the server's */
     if (request->timing.sent > 0 && !request->unbilled) {
         struct tc_failure failure;
         tc_failure_set(&failure, TC_CONNECTION,
@@ -370,7 +419,7 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
         request->uncounted = request->aborted = true;
         return 1;
     }
-    request->timing.sent = tc_clock_now();
+    note_leaving(request, ip);
     return 0;
 }
 
@@ -379,6 +428,7 @@ static size_t on_send(char *out, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
     (void)one; /* always 1 */
+    note_left(request);
     return tc_body_read(request->body, &request->body_position, out, size);
 }
 
@@ -566,22 +616,86 @@ static void note_header(struct tc_request *request, const char *line, size_t siz
         note_waits(request, line, size);
 }
 
+/* Keeps where a picture's server points to, whole. False when memory is short. */
+static bool note_location(struct tc_request *request, const char *line, size_t size)
+{
+    if (!request->picture || request->status < 300 || request->status >= 400)
+        return true;
+    char *value = tc_realloc(NULL, size + 1);
+    bool is_it = value && header_is(line, size, "location", value, size + 1);
+    tc_free(is_it ? request->exchange->location : value);
+    if (is_it)
+        request->exchange->location = value;
+    return value != NULL;
+}
+
+/* Headers of the final answer may look like one. */
+static bool is_status_line(const struct tc_request *request, const char *line, size_t size)
+{
+    return request->status < 200 && size >= 5 && !memcmp(line, "HTTP/", 5);
+}
+
+/* "HTTP/1.1 200 OK", "HTTP/2 200": of a version that is there, and with three digits. */
+static bool has_status(const char *line, size_t size)
+{
+    static const char *const versions[] = {"HTTP/1.1 ", "HTTP/1.0 ", "HTTP/2 ", "HTTP/3 "};
+    size_t i = 0, digits = 0;
+    for (size_t k = 0; k < sizeof(versions) / sizeof(*versions); k++)
+        if (size > strlen(versions[k]) && !memcmp(line, versions[k], strlen(versions[k])))
+            i = strlen(versions[k]);
+    while (i && i < size && line[i] == ' ')
+        i++;
+    while (i + digits < size && isdigit((unsigned char)line[i + digits]))
+        digits++;
+    i += digits;
+    return digits == 3 && (i == size || isspace((unsigned char)line[i]));
+}
+
+/* Is it a header, more of the one before, or the end of them? */
+static bool is_header(const char *line, size_t size)
+{
+    return memchr(line, ':', size) || isspace((unsigned char)*line);
+}
+
+/*
+ * What is wrong with an answer up to this line of its head: the same whatever libcurl makes of it,
+ * which changes with its releases. False when nothing is.
+ */
+static bool has_bad_head(struct tc_request *request, const char *line, size_t size)
+{
+    struct tc_failure failure;
+    bool well =
+        is_status_line(request, line, size) ? has_status(line, size) : is_header(line, size);
+    if (request->header_size > TC_HEADERS_SIZE || request->header_count > HEADERS)
+        tc_failure_set(&failure, TC_RESPONSE_TOO_LARGE,
+                       "the answer has more than %d KiB or %d lines of headers",
+                       TC_HEADERS_SIZE / 1024, HEADERS);
+    else if (!well || memchr(line, '\0', size))
+        tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer's headers are no HTTP");
+    else
+        return false;
+    abort_with(request, &failure);
+    return true;
+}
+
 static size_t on_header(char *line, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
     (void)one; /* always 1 */
+    note_left(request);
     request->header_size += size;
-    if (request->header_size > TC_HEADERS_SIZE) {
-        struct tc_failure failure;
-        tc_failure_set(&failure, TC_RESPONSE_TOO_LARGE,
-                       "the answer has more than %d KiB of headers", TC_HEADERS_SIZE / 1024);
-        abort_with(request, &failure);
+    request->header_count++;
+    if (has_bad_head(request, line, size))
+        return 0;
+    if (is_status_line(request, line, size)) {
+        begin_answer(request);
+        return size;
+    }
+    note_header(request, line, size);
+    if (!note_location(request, line, size)) {
+        abort_for_memory(request);
         return 0;
     }
-    if (request->status < 200 && size >= 5 && !memcmp(line, "HTTP/", 5))
-        begin_answer(request);
-    else
-        note_header(request, line, size);
     return size;
 }
 
@@ -817,7 +931,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
 
 static void set_protocols(CURL *easy)
 {
-#if LIBCURL_VERSION_NUM >= 0x075500
+#if TC_LIBCURL >= 0x075500
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
@@ -888,7 +1002,7 @@ static bool set_connection(CURL *easy, struct tc_request *request)
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, client->http2 ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's, not an answer's */
-#if LIBCURL_VERSION_NUM >= 0x075700
+#if TC_LIBCURL >= 0x075700
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* not to wait for a name that no one wants */
 #endif
     set_protocols(easy);
@@ -898,25 +1012,16 @@ static bool set_connection(CURL *easy, struct tc_request *request)
     return set_certificates(easy, client);
 }
 
-/* False where the libcurl that is there is older than 7.80. */
+/* False where libcurl is older than 7.80, here or where this was built. */
 static bool watch_sending(CURL *easy, struct tc_request *request)
 {
-#if LIBCURL_VERSION_NUM >= 0x075000
+#if TC_LIBCURL >= 0x075000
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
     return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected) == CURLE_OK;
 #else
-    (void)easy, (void)request;
+    (void)easy, (void)request, (void)on_connected;
     return false;
 #endif
-}
-
-/* Without on_connected: libcurl sends anew on kept connections only, so there are none; and it
- * minds the time itself, from the beginning on. */
-static void send_once(CURL *easy, const struct tc_request *request)
-{
-    double seconds = request->connect_timeout + request->timeout;
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(seconds * 1000) + 1);
 }
 
 static void set_body(CURL *easy, struct tc_request *request)
@@ -950,8 +1055,9 @@ static void set_callbacks(CURL *easy, struct tc_request *request)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
-    if (!watch_sending(easy, request))
-        send_once(easy, request);
+    request->watched = watch_sending(easy, request);
+    if (!request->watched) /* libcurl sends anew on kept connections only, so there are none */
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 }
 
 /* Forgets the last attempt's answer. */
@@ -965,7 +1071,7 @@ static void begin_attempt(struct tc_request *request)
     request->attempts++;
     request->status = 0;
     request->received = request->expected = 0;
-    request->exchange->head_size = request->header_size = 0;
+    request->exchange->head_size = request->header_size = request->header_count = 0;
     request->exchange->request_id[0] = '\0';
     request->exchange->head[0] = '\0';
     request->cost = -1;
@@ -974,6 +1080,8 @@ static void begin_attempt(struct tc_request *request)
     forget_waits(request);
     request->exchange->error_text[0] = request->exchange->content_type[0] =
         request->exchange->redirect[0] = '\0';
+    tc_free(request->exchange->location);
+    request->exchange->location = NULL;
     request->timing.started = tc_clock_now();
     request->timing.sent = request->timing.answered = 0;
 }
@@ -1082,22 +1190,10 @@ static void judge_success(struct tc_request *request)
         tc_failure_in_success(request->failure, &answer, request->rule_count > TC_FAILURE_RULES);
 }
 
-/* Where libcurl cannot tell when a request leaves (before 7.80), it knows afterwards that it did.
- */
-static void note_sending(struct tc_request *request)
-{
-    curl_off_t microseconds = 0;
-    if (request->timing.sent > 0 || !request->easy)
-        return;
-    curl_easy_getinfo(request->easy, CURLINFO_PRETRANSFER_TIME_T, &microseconds);
-    if (microseconds > 0)
-        request->timing.sent = request->timing.started + (double)microseconds * 1e-6;
-}
-
 static void judge_transfer(struct tc_request *request, int code)
 {
     long status = request->status >= 200 ? request->status : 0; /* 103 was no answer yet */
-    note_sending(request);
+    look_whether_sent(request);
     /* libcurl says so of a header line beyond 100 KiB too (of late CURLE_TOO_LARGE). */
     bool long_line = code == CURLE_OUT_OF_MEMORY && request->timing.sent > 0 &&
                      request->received == 0 && request->envelope->error != TC_ENVELOPE_NO_MEMORY;
@@ -1113,7 +1209,8 @@ static void judge_transfer(struct tc_request *request, int code)
         request->failure->maybe_billed = true;
     } else if (long_line || code == 100) { /* CURLE_TOO_LARGE, 8.6 */
         tc_failure_set(request->failure, TC_RESPONSE_TOO_LARGE,
-                       "the answer has a header line that is too long (or memory is short)");
+                       "the answer's headers are too large%s",
+                       long_line ? " (or memory is short)" : "");
         request->failure->status = status;
         request->failure->maybe_billed = true;
     } else if (request->kept_away && code == CURLE_COULDNT_CONNECT)
@@ -1134,6 +1231,25 @@ static void judge_transfer(struct tc_request *request, int code)
         judge_success(request);
 }
 
+/* The URL that a redirect leads to, to be freed with curl_free: as the server has it, where libcurl
+ * of late leaves out user names. NULL when it is none, or when `*no_memory`. */
+static char *redirect_url(const struct tc_request *request, bool *no_memory)
+{
+    char *url = NULL;
+    CURLU *parts = curl_url();
+    CURLUcode code = parts ? CURLUE_OK : CURLUE_OUT_OF_MEMORY;
+    if (code == CURLUE_OK)
+        code = curl_url_set(parts, CURLUPART_URL, request->url, 0);
+    if (code == CURLUE_OK)
+        code = curl_url_set(parts, CURLUPART_URL, request->exchange->location,
+                            CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE);
+    if (code == CURLUE_OK)
+        code = curl_url_get(parts, CURLUPART_URL, &url, 0);
+    curl_url_cleanup(parts);
+    *no_memory = code == CURLUE_OUT_OF_MEMORY;
+    return url;
+}
+
 static void refuse_redirect(struct tc_request *request, const char *why)
 {
     tc_failure_set(
@@ -1142,29 +1258,33 @@ static void refuse_redirect(struct tc_request *request, const char *why)
     request->failure->status = request->status;
 }
 
+/* What speaks against going there, or NULL. */
+static const char *wrong_redirect(const struct tc_request *request, const char *url)
+{
+    if (request->redirects == REDIRECTS)
+        return "that is one redirect too many";
+    return url ? tc_client_check_picture_url(request->client, url, request->trusted) : "not a URL";
+}
+
 /* Goes where a picture's server points to, if that is a place for a picture. */
 static void follow_redirect(struct tc_request *request)
 {
-    char *url = NULL;
-    curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &url);
-    const char *wrong =
-        url ? tc_client_check_picture_url(request->client, url, request->trusted) : "not a URL";
-    if (request->redirects == REDIRECTS)
-        wrong = "that is one redirect too many";
-    if (wrong) {
-        refuse_redirect(request, wrong);
-        return;
-    }
-    char *copy = tc_strndup(url, strlen(url));
-    if (!copy) {
+    bool no_memory = false;
+    char *url = request->exchange->location ? redirect_url(request, &no_memory) : NULL;
+    const char *wrong = wrong_redirect(request, url);
+    char *copy = wrong ? NULL : tc_strndup(url, strlen(url));
+    curl_free(url);
+    if (no_memory || (!wrong && !copy)) {
         tc_failure_set(request->failure, TC_NO_MEMORY, "not enough memory");
-        return;
+    } else if (wrong) {
+        refuse_redirect(request, wrong);
+    } else {
+        tc_free(request->url);
+        request->url = copy;
+        request->redirects++;
+        refuse_redirect(request, "it is followed");
+        request->uncounted = true;
     }
-    tc_free(request->url);
-    request->url = copy;
-    request->redirects++;
-    refuse_redirect(request, "it is followed");
-    request->uncounted = true;
 }
 
 void tc_request_judge(struct tc_request *request, int code)
@@ -1177,6 +1297,39 @@ void tc_request_judge(struct tc_request *request, int code)
     request->failure->attempts = request->attempts;
     if (request->failure->kind && request->was_maybe_billed)
         request->failure->maybe_billed = true;
+}
+
+/* Seconds that libcurl has to say by itself that connecting took too long. */
+static const double GRACE = 1;
+
+/*
+ * `timeout` bounds an attempt from the first byte sent; connecting has a limit of its own. libcurl
+ * minds that one, unless it has lost track of the transfer: nobody should wait for ever then.
+ */
+double tc_request_deadline(struct tc_request *request)
+{
+    look_whether_sent(request);
+    return request->timing.sent > 0 ? request->timing.sent + request->timeout
+                                    : request->timing.started + request->connect_timeout + GRACE;
+}
+
+void tc_request_judge_overdue(struct tc_request *request)
+{
+    struct tc_failure *failure = request->failure;
+    if (request->status >= 300) { /* a refusal that does not end is one */
+        tc_request_judge(request, CURLE_OPERATION_TIMEDOUT);
+        return;
+    }
+    bool sent = request->timing.sent > 0;
+    if (sent)
+        tc_failure_set(failure, TC_TIMEOUT, "no whole answer within %g seconds", request->timeout);
+    else
+        tc_failure_set(failure, TC_TIMEOUT, "no connection within %g seconds",
+                       request->connect_timeout);
+    failure->status = request->status;
+    failure->attempts = request->attempts;
+    failure->maybe_billed = sent || request->was_maybe_billed;
+    failure->repeat = sent ? TC_REPEAT_RISKY : TC_REPEAT_SAFE;
 }
 
 /* From 0 to 1, another one for each of the requests that end at the same moment. */

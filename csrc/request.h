@@ -99,7 +99,8 @@ struct tc_exchange {
     char head[TC_HEAD_SIZE + 1]; /* the beginning of the body, NUL-terminated */
     size_t head_size;
     char content_type[96];
-    char redirect[256];
+    char redirect[256];   /* scheme and host of where the server points to */
+    char *location;       /* all of it, where a picture's server does; or NULL */
     char error_text[256]; /* libcurl's, CURL_ERROR_SIZE */
 };
 
@@ -151,7 +152,8 @@ struct tc_request {
     double progress_told; /* when received bytes were last news */
     double retry_after;   /* from a header, below 0 where none says */
     struct tc_limit limits[TC_LIMITS];
-    size_t header_size;
+    size_t header_size, header_count;
+    bool watched; /* on_connected tells when it leaves */
     bool encoded; /* the body is compressed, so its length says nothing */
 };
 
@@ -201,6 +203,12 @@ void tc_request_drop_attempt(struct tc_request *request);
 /* For the client: an attempt ended with CURLcode `code`; sets `failure`, kind TC_NONE for success.
  */
 void tc_request_judge(struct tc_request *request, int code);
+
+/* For the client: when the attempt has to be over. */
+double tc_request_deadline(struct tc_request *request);
+
+/* For the client: that moment has come, and libcurl has said nothing. Sets `failure`. */
+void tc_request_judge_overdue(struct tc_request *request);
 
 /* For the client: seconds until another attempt, or below 0 when there is to be none. */
 double tc_request_retry_wait(struct tc_request *request);

@@ -77,7 +77,7 @@ struct tc_trust tc_trust_default(void)
     else
         trust.file = built->cainfo;
 #else
-    (void)built;
+    (void)built, (void)looks_up, (void)is_hashed;
 #endif
     return trust;
 }

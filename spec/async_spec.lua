@@ -676,6 +676,22 @@ describe("a driver", function()
         return record
     end
 
+    -- Tells of every socket that is watched: newer libcurls watch one of their own beside the connection's. Returns
+    -- how many requests are under way, or nil where nothing is watched.
+    local function act_on_all(own, record)
+        local sockets, active = {}, nil
+        for socket in pairs(record.watched) do
+            sockets[#sockets + 1] = socket
+        end
+        for _, socket in ipairs(sockets) do
+            local events = record.watched[socket] -- one that was served before may have ended it
+            if events then
+                active = own:action(socket, events:find "r" and "r" or events)
+            end
+        end
+        return active
+    end
+
     it("is told to call back after submit, which does not", function()
         local record = attach_recorder(client)
         local called = false
@@ -698,10 +714,7 @@ describe("a driver", function()
         while active > 0 do
             assert(system.monotime() < deadline)
             active = client:action()
-            local socket, events = next(record.watched)
-            if socket then
-                active = client:action(socket, events:find "r" and "r" or events)
-            end
+            active = act_on_all(client, record) or active
             system.sleep(0.001)
         end
         assert.equal("ABC", response.data[1].bytes)
@@ -814,10 +827,7 @@ describe("a driver", function()
             if record.timer then
                 own:action()
             end
-            local socket, events = next(record.watched)
-            if socket then
-                own:action(socket, events:find "r" and "r" or events)
-            end
+            act_on_all(own, record)
             system.sleep(0.002)
         end
     end
@@ -896,10 +906,7 @@ describe("a driver", function()
             if record.timer then
                 pcall(own.action, own)
             end
-            local socket, events = next(record.watched)
-            if socket then
-                pcall(own.action, own, socket, events:find "r" and "r" or events)
-            end
+            pcall(act_on_all, own, record)
             system.sleep(0.001)
         end
         assert.equal("ABC", result.response and result.response.data[1].bytes)
