@@ -232,8 +232,8 @@ bool tc_disk_adopt(const char *path, int *file, uint64_t *size)
     if (*file < 0)
         return false;
     if (fstat(*file, &about) == 0 && S_ISREG(about.st_mode) && about.st_uid == geteuid() &&
-        about.st_nlink == 1 && is_abandoned(*file, &about) && tc_disk_is_name_of(path, *file)) {
-        *size = (uint64_t)about.st_size;
+        is_abandoned(*file, &about) && tc_disk_is_name_of(path, *file)) {
+        *size = about.st_nlink > 1 ? 0 : (uint64_t)about.st_size;
         return true;
     }
     tc_disk_close(*file);

@@ -37,7 +37,7 @@ int tc_disk_create(const char *path, int mode, int *file);
 
 /*
  * Opens a file that tc_disk_create made, and that is in nobody's use any more; `*size` is how much
- * is in it. False where there is none.
+ * is in it that is under no other name. False where there is none.
  */
 bool tc_disk_adopt(const char *path, int *file, uint64_t *size);
 

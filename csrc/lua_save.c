@@ -128,6 +128,18 @@ static struct way push_way(lua_State *L, int index)
 
 /* ---- before anything is sent ---- */
 
+enum { SHOWN = 160 }; /* bytes of a path that a message shows, of its end */
+
+/* Writes a path as it is shown. */
+static const char *show(char *shown, const char *path)
+{
+    size_t size = strlen(path), skip = size < SHOWN ? 0 : size - SHOWN + 4;
+    while (skip && ((unsigned char)path[skip] & 0xc0) == 0x80) /* not into a character */
+        skip++;
+    snprintf(shown, SHOWN, "%s%s", skip ? "..." : "", path + skip);
+    return shown;
+}
+
 /* Looks at the name that picture `number` gets if it is of type `ext`. Pushes an error table when
  * false. */
 static bool check_file(lua_State *L, const struct way *way, const char *ext, unsigned number)
@@ -138,8 +150,10 @@ static bool check_file(lua_State *L, const struct way *way, const char *ext, uns
     int error = first ? tc_writer_check(name, options) : tc_writer_check_name(name, options);
     if (error == EISDIR && (!first || way->if_exists == NUMBER)) /* it gets another number then */
         error = 0;
+    char shown[SHOWN];
     if (error)
-        tc_push_error(L, TC_IO, "save", "cannot write '%s': %s", name, tc_writer_reason(error));
+        tc_push_error(L, TC_IO, "save", "cannot write '%s': %s", show(shown, name),
+                      tc_writer_reason(error));
     else
         lua_pop(L, 1);
     return !error;
@@ -187,8 +201,9 @@ bool tc_check_save(lua_State *L, int table, unsigned count)
 /* Ends the whole request: the rest of this picture could be put nowhere. */
 static void give_up(struct tc_request_box *box, struct tc_part *part, const char *path, int error)
 {
-    char message[400];
-    snprintf(message, sizeof(message), "cannot write '%.200s': %s", path, tc_writer_reason(error));
+    char message[400], shown[SHOWN];
+    snprintf(message, sizeof(message), "cannot write '%s': %s", show(shown, path),
+             tc_writer_reason(error));
     tc_request_stop(box, part, TC_IO, message);
 }
 
@@ -197,8 +212,9 @@ static void note_misplaced(lua_State *L, int state, struct tc_request_box *box,
                            struct tc_part *part, const char *path, int error)
 {
     struct tc_failure failure;
-    tc_failure_set(&failure, TC_IO, "cannot write '%.150s': %s; the picture is in '%.150s'", path,
-                   tc_writer_reason(error), part->writer.path);
+    char meant[SHOWN], found[SHOWN];
+    tc_failure_set(&failure, TC_IO, "cannot write '%s': %s; the picture is in '%s'",
+                   show(meant, path), tc_writer_reason(error), show(found, part->writer.path));
     failure.maybe_billed = true;
     failure.attempts = part->request->attempts;
     lua_getfield(L, state, "failures");
@@ -325,8 +341,10 @@ void tc_save_image(lua_State *L, int state, struct tc_request_box *box, struct t
 
 static int save_failed(lua_State *L, const char *path, int error)
 {
+    char shown[SHOWN];
     lua_pushnil(L);
-    tc_push_error(L, TC_IO, NULL, "cannot write '%s': %s", path, tc_writer_reason(error));
+    tc_push_error(L, TC_IO, NULL, "cannot write '%s': %s", show(shown, path),
+                  tc_writer_reason(error));
     if (error == EEXIST) {
         lua_pushliteral(L, "exists");
         lua_setfield(L, -2, "code");

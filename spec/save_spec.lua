@@ -148,6 +148,13 @@ describe("names", function()
         end
     end)
 
+    it("may be longer than a message", function()
+        local err = refusal(directory .. ("/đ"):rep(1000) .. "/a")
+        assert.matches("^cannot write '%.%.%.[/đ]+/a%.png': No such file or directory$", err.message)
+        local _, failure = image(HEADS.png):save(directory .. "/" .. ("n"):rep(300))
+        assert.matches("^cannot write '%.%.%.n+%.png': File name too long$", failure.message)
+    end)
+
     it("may have backslashes", function()
         if package.config:sub(1, 1) ~= "/" then
             return pending "a separator here"
