@@ -344,17 +344,17 @@ bool tc_call_read(lua_State *L, int index, int lent, const struct tc_defaults *d
 struct tc_part {
     struct tc_part *next;
     struct tc_request *request;
-    struct tc_writer writer; /* of the picture that is being saved as it comes */
-    unsigned saving;         /* that picture's place in the answer */
-    unsigned position;       /* from 1 */
-    unsigned first, quota;   /* its pictures are the numbers behind `first`, so many */
-    unsigned numbered;       /* its pictures and drafts that have come, addresses too */
-    unsigned numbers[TC_ENVELOPE_IMAGES]; /* of those, 0 of drafts */
-    unsigned given;                       /* numbers that are not 0 */
-    uint32_t sample;                      /* of the bytes of the picture under way, if they go on */
-    const struct tc_part *of;             /* whose answer points to it, or NULL */
-    bool noted;                           /* its end is known to the whole */
-    bool put_off;                         /* it has brought something while a function was called */
+    struct tc_writer writer;  /* of the picture that is being saved as it comes */
+    unsigned saving;          /* that picture's place in the answer */
+    unsigned position;        /* from 1 */
+    unsigned first, quota;    /* its pictures are the numbers behind `first`, so many */
+    unsigned numbered;        /* its pictures and drafts that have come, addresses too */
+    unsigned *numbers;        /* of those, 0 of drafts; NULL: none has come */
+    unsigned given;           /* numbers that are not 0 */
+    uint32_t sample;          /* of the bytes of the picture under way, if they go on */
+    const struct tc_part *of; /* whose answer points to it, or NULL */
+    bool noted;               /* its end is known to the whole */
+    bool put_off;             /* it has brought something while a function was called */
 };
 
 struct tc_request_box {
@@ -363,18 +363,24 @@ struct tc_request_box {
     unsigned last_number;              /* the largest of a picture so far, at least `count` */
     double ratio, own_ratio;           /* as in tc_order */
     enum tc_via via;
-    bool json;                       /* the result is an answer as it is */
-    struct tc_request_options fetch; /* for pictures that an answer points to */
-    uint64_t told;                   /* bytes that on_progress knows of */
-    double told_at;                  /* since when, tc_clock_now's seconds */
-    const struct tc_part *cause;     /* with which the whole was ended from here, or NULL */
-    bool stopped;                    /* no more of the user's functions are called */
-    bool giving;                     /* one of them is being called: what comes has to wait */
-    unsigned early;                  /* how often a coroutine in await was resumed too early */
-    double early_since;              /* the moment from which a thousand of them are counted */
+    bool json;                   /* the result is an answer as it is */
+    uint64_t told;               /* bytes that on_progress knows of */
+    double told_at;              /* since when, tc_clock_now's seconds */
+    const struct tc_part *cause; /* with which the whole was ended from here, or NULL */
+    bool stopped;                /* no more of the user's functions are called */
+    bool giving;                 /* one of them is being called: what comes has to wait */
+    unsigned early;              /* how often a coroutine in await was resumed too early */
+    double early_since;          /* the moment from which a thousand of them are counted */
 };
 
 void tc_register_request(lua_State *L);
+
+/* Pushes what the params of the request whose uservalue is at `state` have as `name`. */
+void tc_push_param(lua_State *L, int state, const char *name);
+
+/* Pops a value and keeps it under a number, or a part's position, in the table `name` of the
+ * uservalue at `state`. */
+void tc_request_keep(lua_State *L, int state, const char *name, unsigned number);
 
 /* What the request userdata at `index` stands for. */
 struct tc_request_box *tc_request_box(lua_State *L, int index);
@@ -423,7 +429,8 @@ bool tc_request_put_off(lua_State *L, int index, struct tc_request *news);
 
 /* The number of the part's picture `index` (from 0), 0 for a draft. One that nobody asked for comes
  * behind all. */
-unsigned tc_request_number(struct tc_request_box *box, struct tc_part *part, unsigned index);
+unsigned tc_request_number(lua_State *L, struct tc_request_box *box, struct tc_part *part,
+                           unsigned index);
 
 /* Ends it because of one of its parts: no more functions are called for it. */
 void tc_request_stop(struct tc_request_box *box, struct tc_part *part, enum tc_kind kind,

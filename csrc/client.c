@@ -733,6 +733,8 @@ void tc_client_close(struct tc_client *client)
     cancel_all(&client->sending);
     cancel_all(&client->retrying);
     clean_up(client);
+    tc_key_release(client->key);
+    client->key = NULL;
     client->loop.timer = -1;
 }
 

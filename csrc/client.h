@@ -60,6 +60,7 @@ struct tc_client {
     unsigned starts_left;   /* attempts that it may still begin */
     struct tc_buffer spare; /* a picture's buffer that the next one can use */
     struct tc_rule *rules;  /* of answers with pictures; NULL: no request wanted any yet */
+    struct tc_key *key;     /* the last request's, or NULL */
     struct tc_request_list queued, sending, retrying;
     struct tc_request *first_ready, *last_ready;
 };

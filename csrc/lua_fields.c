@@ -159,10 +159,13 @@ bool tc_fields_check(lua_State *L, int index, const char *noun, const struct tc_
 /* Replaces the table at `index` by a plain one of the fields that can be had from it. */
 static void make_plain(lua_State *L, int index, const struct tc_field *fields, size_t count)
 {
-    lua_createtable(L, 0, (int)count);
+    lua_newtable(L);
     for (size_t i = 0; i < count; i++) {
         lua_getfield(L, index, fields[i].name);
-        lua_setfield(L, -2, fields[i].name);
+        if (lua_isnil(L, -1)) /* for which some Luas would make room */
+            lua_pop(L, 1);
+        else
+            lua_setfield(L, -2, fields[i].name);
     }
     lua_replace(L, index);
 }

@@ -381,7 +381,10 @@ static void set_warnings(lua_State *L, int params, const struct tc_family *famil
         lua_rawseti(L, list, 1);
     }
     lua_settop(L, list);
-    lua_setfield(L, params, "warnings");
+    if (tc_rawlen(L, list))
+        lua_setfield(L, params, "warnings");
+    else
+        lua_pop(L, 1);
 }
 
 /* Finds out whom to ask for how much. The model's name is left in the params. */

@@ -18,10 +18,8 @@
  *     orders                        numbers as an answer has them, by its part's position
  *     losses                        errors for single pictures: addresses that were not even asked,
  *                                   pictures that are not whole
- *     bodies                        what is sent, with its pictures, until it is over
- *     model, prompt, shape, field   what was asked for
- *     warnings                      what of it is known to come out otherwise
- *     on_image, on_progress, sink, save, if_exists, fsync, done     who takes what
+ *     params                        what was asked for, and who takes what: on_image, sink, save,
+ * ...; under 1 and 2 what is sent, with its pictures, until it is over done who is told of the end
  *     waiters                       coroutines in await, or functions that wake them
  *     waited, raised                somebody is in wait; what a function of the user's raised then
  *     result, failed                the response, or the error when `failed` is true
@@ -40,11 +38,8 @@
 #include <string.h>
 
 #define BOX   "thucchien.request.box"
+#define STATE "thucchien.request.state"
 #define AWAIT "=thucchien.await" /* the name of await's code, whichever copy has loaded it */
-
-static const char *const kept[] = {"on_image",  "on_progress", "sink",    "save",
-                                   "if_exists", "fsync",       "model",   "prompt",
-                                   "shape",     "field",       "warnings"};
 
 /* What the userdata itself is. */
 struct place {
@@ -65,10 +60,44 @@ static struct tc_request_box *check_request(lua_State *L, int index)
     return place->box;
 }
 
-static void set_table(lua_State *L, const char *name)
+/* The tables of a uservalue, which come into being with what is in them: a hundred thousand
+ * requests may wait. One that is not there reads as an empty one. */
+static const char *const tables[] = {"images",  "cuts",     "faults", "items",  "samples", "drafts",
+                                     "answers", "failures", "urls",   "orders", "losses"};
+
+/* Makes the metatable of uservalues. */
+static void register_state(lua_State *L)
 {
     lua_newtable(L);
-    lua_setfield(L, -2, name);
+    lua_newtable(L);
+    lua_newtable(L); /* the empty one: nobody writes to it */
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -3, tables[i]);
+    }
+    lua_pop(L, 1);
+    lua_setfield(L, -2, "__index");
+    tc_own_keep(L, STATE);
+}
+
+void tc_push_param(lua_State *L, int state, const char *name)
+{
+    lua_getfield(L, state, "params");
+    lua_getfield(L, -1, name);
+    lua_remove(L, -2);
+}
+
+/* Pushes the table `name` of the uservalue at `state`, to be written to. */
+static void push_table(lua_State *L, int state, const char *name)
+{
+    lua_pushstring(L, name);
+    lua_rawget(L, state);
+    if (!lua_isnil(L, -1))
+        return;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, state, name);
 }
 
 struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int done,
@@ -77,33 +106,19 @@ struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int
     struct place *place = lua_newuserdata(L, sizeof(*place));
     place->box = NULL;
     tc_set_class(L, TC_REQUEST);
-    lua_createtable(L, 0, 16);
+    lua_createtable(L, 0, 4);
+    tc_set_class(L, STATE);
     struct tc_request_box *box = lua_newuserdata(L, sizeof(*box));
     memset(box, 0, sizeof(*box));
     tc_set_class(L, BOX);
     lua_setfield(L, -2, "box");
-    set_table(L, "images");
-    set_table(L, "cuts");
-    set_table(L, "faults");
-    set_table(L, "items");
-    set_table(L, "samples");
-    set_table(L, "drafts");
-    set_table(L, "answers");
-    set_table(L, "failures");
-    set_table(L, "urls");
-    set_table(L, "orders");
-    set_table(L, "losses");
     lua_pushvalue(L, client);
     lua_setfield(L, -2, "client");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "waited");
-    lua_pushvalue(L, done);
-    lua_setfield(L, -2, "done");
-    lua_pushvalue(L, params); /* which has them under 1 and 2 */
-    lua_setfield(L, -2, "bodies");
-    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-        lua_getfield(L, params, kept[i]);
-        lua_setfield(L, -2, kept[i]);
+    lua_pushvalue(L, params);
+    lua_setfield(L, -2, "params");
+    if (!lua_isnil(L, done)) {
+        lua_pushvalue(L, done);
+        lua_setfield(L, -2, "done");
     }
     tc_setuservalue(L, -2);
     box->count = box->last_number = order->count;
@@ -138,6 +153,7 @@ static void free_parts(struct tc_request_box *box)
         box->parts = part->next;
         tc_writer_abort(&part->writer);
         tc_request_release(part->request);
+        tc_free(part->numbers);
         tc_free(part);
     }
     box->last_part = NULL;
@@ -159,8 +175,13 @@ static bool is_draft(const struct tc_part *part, unsigned index)
            envelope->images[index]->draft;
 }
 
-unsigned tc_request_number(struct tc_request_box *box, struct tc_part *part, unsigned index)
+unsigned tc_request_number(lua_State *L, struct tc_request_box *box, struct tc_part *part,
+                           unsigned index)
 {
+    if (!part->numbers)
+        part->numbers = tc_calloc(TC_ENVELOPE_IMAGES * sizeof(*part->numbers));
+    if (!part->numbers)
+        luaL_error(L, "not enough memory");
     while (part->numbered <= index) {
         unsigned number = 0;
         if (!is_draft(part, part->numbered)) {
@@ -217,20 +238,28 @@ static bool submit_all(struct tc_request_box *box, struct tc_client *client,
     return true;
 }
 
-static struct tc_request_options fetch_options(const struct tc_request_options *options)
+/* What to send for a picture that the answer of `part` points to; its time limits are those of the
+ * request itself. */
+static struct tc_request_options fetch_options(const struct tc_part *part)
 {
     static const char *const no_headers[] = {NULL};
-    struct tc_request_options fetch = *options;
-    fetch.method = "GET";
-    fetch.base = TC_BASE_NONE;
-    fetch.credentials = TC_NO_CREDENTIALS;
-    fetch.api_key = "";
-    fetch.headers = no_headers;
-    fetch.rules = NULL;
-    fetch.rule_count = 0;
-    fetch.body = NULL;
-    fetch.unbilled = fetch.picture = true;
-    return fetch;
+    const struct tc_request *request = part->request;
+    return (struct tc_request_options){
+        .method = "GET",
+        .base = TC_BASE_NONE,
+        .credentials = TC_NO_CREDENTIALS,
+        .unbilled = true,
+        .picture = true,
+        .trusted = request->at_private_address,
+        .api_key = request->key, /* to be kept out of messages: it is not sent */
+        .headers = no_headers,
+        .timeout = request->timeout,
+        .connect_timeout = request->connect_timeout,
+        .max_retries = request->max_retries,
+        .retry = request->retry,
+        .streaming = request->streaming,
+        .progress = request->progress,
+    };
 }
 
 void tc_request_submit(lua_State *L, int index, int client, const struct tc_order *order)
@@ -241,7 +270,6 @@ void tc_request_submit(lua_State *L, int index, int client, const struct tc_orde
     bool alone = order->count <= at_once, added = true;
     tc_getuservalue(L, client);
     int lent = lua_gettop(L);
-    box->fetch = fetch_options(&order->options);
     for (unsigned first = 0; added && (first < order->count || first == 0); first += at_once)
         added = add_part(box, first, alone ? TC_ENVELOPE_IMAGES : at_once) != NULL;
     struct tc_client *engine = tc_client_of(L, client);
@@ -259,9 +287,9 @@ void tc_request_submit(lua_State *L, int index, int client, const struct tc_orde
 /* Keeps the value on top under a number, or a part's position, in the table `name` of the
  * uservalue.
  */
-static void keep(lua_State *L, int state, const char *name, unsigned number)
+void tc_request_keep(lua_State *L, int state, const char *name, unsigned number)
 {
-    lua_getfield(L, state, name);
+    push_table(L, state, name);
     lua_insert(L, -2);
     lua_rawseti(L, -2, (int)number);
     lua_pop(L, 1);
@@ -270,7 +298,7 @@ static void keep(lua_State *L, int state, const char *name, unsigned number)
 /* Appends the value on top to the list `name` of the uservalue. */
 static void append(lua_State *L, int state, const char *name)
 {
-    lua_getfield(L, state, name);
+    push_table(L, state, name);
     lua_insert(L, -2);
     lua_rawseti(L, -2, (int)tc_rawlen(L, -2) + 1);
     lua_pop(L, 1);
@@ -328,10 +356,10 @@ static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, st
                          unsigned index)
 {
     struct tc_image *image = part->request->envelope->images[index];
-    unsigned number = tc_request_number(box, part, index);
+    unsigned number = tc_request_number(L, box, part, index);
     const char *bytes = (const char *)image->bytes.data;
     size_t size = image->bytes.size, chunk = size / MOST_CHUNKS > CHUNK ? size : CHUNK;
-    lua_getfield(L, state, "sink");
+    tc_push_param(L, state, "sink");
     int sink = lua_gettop(L), chunks = 0;
     for (size_t at = 0; at < size; at += chunk, chunks++)
         lua_pushlstring(L, bytes + at, size - at < chunk ? size - at : chunk);
@@ -356,11 +384,11 @@ static void take_bytes(lua_State *L, int state, struct tc_request_box *box, stru
                        unsigned index)
 {
     sample_bytes(part, part->request->envelope->images[index]);
-    lua_getfield(L, state, "save");
+    tc_push_param(L, state, "save");
     bool save = !lua_isnil(L, -1);
     lua_pop(L, 1);
     if (save)
-        tc_save_bytes(L, state, box, part, index, tc_request_number(box, part, index));
+        tc_save_bytes(L, state, box, part, index, tc_request_number(L, box, part, index));
     else
         take_to_sink(L, state, box, part, index);
 }
@@ -382,13 +410,13 @@ static void keep_sample(lua_State *L, int state, struct tc_part *part)
 static void tell_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                        unsigned number)
 {
-    lua_getfield(L, state, "sink");
+    tc_push_param(L, state, "sink");
     if (lua_isfunction(L, -1)) {
         lua_pushnil(L);
         call_sink(L, box, part, lua_gettop(L) - 1, number);
     }
     lua_pop(L, 1);
-    lua_getfield(L, state, "on_image");
+    tc_push_param(L, state, "on_image");
     if (lua_isfunction(L, -1) && goes_on(box, part)) {
         lua_pushvalue(L, -2);
         tc_pushwhole(L, number);
@@ -403,8 +431,8 @@ static void take_image(lua_State *L, int state, struct tc_request_box *box, stru
                        unsigned index)
 {
     struct tc_envelope *envelope = part->request->envelope;
-    unsigned number = tc_request_number(box, part, index);
-    lua_getfield(L, state, "save");
+    unsigned number = tc_request_number(L, box, part, index);
+    tc_push_param(L, state, "save");
     bool save = !lua_isnil(L, -1);
     tc_push_image(L, envelope->images[index], envelope->streaming);
     if (save)
@@ -413,7 +441,7 @@ static void take_image(lua_State *L, int state, struct tc_request_box *box, stru
     keep_sample(L, state, part);
     if (!box->stopped) { /* else the file could not be finished */
         lua_pushvalue(L, -1);
-        keep(L, state, "images", number);
+        tc_request_keep(L, state, "images", number);
         tell_image(L, state, box, part, number);
     }
     lua_pop(L, 2);
@@ -426,7 +454,7 @@ static void take_draft(lua_State *L, int state, struct tc_request_box *box, stru
 {
     struct tc_envelope *envelope = part->request->envelope;
     struct tc_image *image = envelope->images[index];
-    (void)tc_request_number(box, part, index); /* as long as it can be told from a picture */
+    (void)tc_request_number(L, box, part, index); /* as long as it can be told from a picture */
     if (!envelope->streaming && !image->fault) {
         tc_push_image(L, image, false);
         append(L, state, "drafts");
@@ -441,12 +469,12 @@ static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct
 {
     struct tc_envelope *envelope = part->request->envelope;
     struct tc_image *image = envelope->images[index];
-    unsigned number = tc_request_number(box, part, index);
+    unsigned number = tc_request_number(L, box, part, index);
     if (image->ended && image->fault) { /* else the request's failure says why it is not */
         char text[160];
         tc_image_describe(image, number, text, sizeof(text));
         lua_pushstring(L, text);
-        keep(L, state, "faults", number);
+        tc_request_keep(L, state, "faults", number);
     }
     bool untouched = image->bytes.size == image->size; /* it may have been held back */
     tc_push_image(L, image, envelope->streaming && !untouched);
@@ -454,7 +482,7 @@ static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct
     lua_setfield(L, -2, "complete");
     tc_save_cut(L, part, index);
     if (image->size)
-        keep(L, state, "cuts", number);
+        tc_request_keep(L, state, "cuts", number);
     else
         lua_pop(L, 1); /* nothing came of it at all */
     tc_envelope_drop_image(envelope, index);
@@ -535,7 +563,7 @@ static void tell_progress(lua_State *L, int state, struct tc_request_box *box)
     double now = tc_clock_now();
     uint64_t total, received = received_bytes(box, &total);
     bool due = now - box->told_at >= TC_PROGRESS_EVERY || all_ended(box);
-    lua_getfield(L, state, "on_progress");
+    tc_push_param(L, state, "on_progress");
     if (!lua_isfunction(L, -1) || received == box->told || !due) {
         lua_pop(L, 1);
         return;
@@ -662,7 +690,7 @@ static void take_rest(lua_State *L, struct tc_request_box *box, struct tc_part *
             continue;
         if (over && tc_image_is_whole(image)) {
             tc_push_image(L, image, false);
-            keep(L, state, "images", tc_request_number(box, part, i));
+            tc_request_keep(L, state, "images", tc_request_number(L, box, part, i));
             tc_envelope_drop_image(envelope, i);
         } else if (image->draft) {
             take_draft(L, state, box, part, i);
@@ -698,10 +726,8 @@ static void fetch(lua_State *L, int index, int state, struct tc_part *part, cons
     const char *place = push_original(L, state, url);
     const char *wrong =
         tc_client_check_picture_url(client, place, part->request->at_private_address);
-    struct tc_request_options options = box->fetch;
+    struct tc_request_options options = fetch_options(part);
     options.place = place;
-    options.api_key = part->request->key; /* to be kept out of messages: it is not sent */
-    options.trusted = part->request->at_private_address;
     if (!client->multi)
         wrong = "the client was closed";
     if (wrong) {
@@ -725,7 +751,7 @@ static void fetch(lua_State *L, int index, int state, struct tc_part *part, cons
     added->request = request;
     lua_settop(L, top);
     lua_pushstring(L, url);
-    keep(L, state, "urls", added->position);
+    tc_request_keep(L, state, "urls", added->position);
 }
 
 /* Pushes what the server says of the picture at a place, with its address if it has one, or nil. */
@@ -757,9 +783,9 @@ static unsigned take_place(lua_State *L, int index, int state, struct tc_part *p
     if (url && part->numbered == TC_ENVELOPE_IMAGES)
         refuse_address(L, state, url, "there are too many images");
     else {
-        number = tc_request_number(box, part, url ? part->numbered : which - 1);
+        number = tc_request_number(L, box, part, url ? part->numbered : which - 1);
         push_item(L, place);
-        keep(L, state, "items", number);
+        tc_request_keep(L, state, "items", number);
         if (url)
             fetch(L, index, state, part, url, number);
     }
@@ -781,7 +807,7 @@ static void take_places(lua_State *L, int index, int state, struct tc_part *part
             lua_rawseti(L, places + 1, (int)tc_rawlen(L, places + 1) + 1);
         }
     }
-    keep(L, state, "orders", part->position);
+    tc_request_keep(L, state, "orders", part->position);
 }
 
 /* Reads the answer of a part that succeeded. False: an error table is on top. */
@@ -795,14 +821,14 @@ static bool read_answer(lua_State *L, int index, int state, struct tc_part *part
     tc_conceal(L, document, part->request->key);
     lua_setfield(L, state, "originals");
     if (images)
-        (void)tc_request_number(box, part, images - 1);
+        (void)tc_request_number(L, box, part, images - 1);
     tc_read_answer(L, document, part);
     if (part->given == 0 && tc_rawlen(L, places) == 0) {
         tc_push_no_image(L, part, answer, places + 1);
         return false;
     }
     lua_pushvalue(L, answer);
-    keep(L, state, "answers", part->position);
+    tc_request_keep(L, state, "answers", part->position);
     lua_settop(L, places);
     take_places(L, index, state, part);
     lua_pushnil(L);
@@ -813,10 +839,10 @@ static bool read_answer(lua_State *L, int index, int state, struct tc_part *part
 
 static bool read_json(lua_State *L, int state, struct tc_part *part)
 {
-    lua_getfield(L, state, "field");
+    tc_push_param(L, state, "field");
     if (!tc_push_json_answer(L, part->request, lua_tostring(L, -1)))
         return false;
-    keep(L, state, "answers", part->position);
+    tc_request_keep(L, state, "answers", part->position);
     return true;
 }
 
@@ -863,7 +889,7 @@ static void note_end(lua_State *L, int index, int state, struct tc_part *part)
         add_cuts(L, state, part);
         if (part->of)
             add_address(L, state, part);
-        keep(L, state, "failures", part->position);
+        tc_request_keep(L, state, "failures", part->position);
     } else if (tc_push_fault(L, part, state)) { /* others of its pictures may be whole */
         add_cuts(L, state, part);
         append(L, state, "losses");
@@ -886,6 +912,22 @@ static bool push_json_result(lua_State *L, int state)
     return false;
 }
 
+/* What was sent may be large, and is not needed any more. */
+static void forget_sent(lua_State *L, int state)
+{
+    static const char *const large[] = {"images", "history", "messages", "extra_body", "body"};
+    lua_getfield(L, state, "params");
+    for (int i = 1; i <= 2; i++) { /* the bodies */
+        lua_pushnil(L);
+        lua_rawseti(L, -2, i);
+    }
+    for (size_t i = 0; i < sizeof(large) / sizeof(large[0]); i++) {
+        lua_pushnil(L);
+        lua_setfield(L, -2, large[i]);
+    }
+    lua_pop(L, 1);
+}
+
 /* Makes the result of a request that is over. */
 static void make_result(lua_State *L, const struct tc_request_box *box, int state)
 {
@@ -895,8 +937,7 @@ static void make_result(lua_State *L, const struct tc_request_box *box, int stat
     lua_setfield(L, state, "result");
     lua_pushboolean(L, !well);
     lua_setfield(L, state, "failed");
-    lua_pushnil(L); /* what was sent may be large */
-    lua_setfield(L, state, "bodies");
+    forget_sent(L, state);
     lua_pushnil(L); /* the error has them, for as long as somebody wants them */
     lua_setfield(L, state, "cuts");
 }
@@ -1262,7 +1303,7 @@ static int request_warnings(lua_State *L)
     lua_settop(L, 1);
     lua_newtable(L);
     tc_getuservalue(L, 1);
-    lua_getfield(L, 3, "warnings");
+    tc_push_param(L, 3, "warnings");
     int count = lua_istable(L, 4) ? (int)tc_rawlen(L, 4) : 0;
     for (int i = 1; i <= count; i++) {
         lua_rawgeti(L, 4, i);
@@ -1333,5 +1374,6 @@ void tc_register_request(lua_State *L)
     };
     tc_register_class(L, BOX, box_metamethods, NULL);
     tc_register_class(L, TC_REQUEST, metamethods, methods);
+    register_state(L);
     register_await(L);
 }

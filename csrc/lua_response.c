@@ -493,11 +493,11 @@ static void set_asked(lua_State *L, int response, int state)
 {
     lua_getfield(L, response, "model");
     if (lua_type(L, -1) != LUA_TSTRING) {
-        lua_getfield(L, state, "model");
+        tc_push_param(L, state, "model");
         lua_setfield(L, response, "model");
     }
     lua_pop(L, 1);
-    lua_getfield(L, state, "prompt");
+    tc_push_param(L, state, "prompt");
     lua_setfield(L, response, "prompt");
 }
 
@@ -618,11 +618,13 @@ static void set_warnings(lua_State *L, const struct tc_request_box *box, int sta
                          int data)
 {
     int count = (int)tc_rawlen(L, data);
-    lua_getfield(L, state, "shape");
+    tc_push_param(L, state, "shape");
     const char *shape = lua_tostring(L, -1);
     lua_newtable(L);
     int list = lua_gettop(L);
-    append_all(L, list, state, "warnings");
+    lua_getfield(L, state, "params");
+    append_all(L, list, lua_gettop(L), "warnings");
+    lua_pop(L, 1);
     if (count < (int)box->count) {
         lua_pushfstring(L, "%d images were asked for, %d came", (int)box->count, count);
         append(L, list);

@@ -126,6 +126,13 @@ static struct way push_way(lua_State *L, int index)
     return (struct way){path, (enum if_exists)i, options};
 }
 
+/* The same for the request whose uservalue is at `state`. */
+static struct way push_way_of(lua_State *L, int state)
+{
+    lua_getfield(L, state, "params");
+    return push_way(L, lua_gettop(L));
+}
+
 /* ---- before anything is sent ---- */
 
 enum { SHOWN = 160 }; /* bytes of a path that a message shows, of its end */
@@ -219,11 +226,12 @@ static void note_misplaced(lua_State *L, int state, struct tc_request_box *box,
     failure.attempts = part->request->attempts;
     lua_getfield(L, state, "failures");
     lua_rawgeti(L, -1, (int)part->position);
-    if (lua_isnil(L, -1)) {
-        tc_push_failure(L, &failure, part->request);
-        lua_rawseti(L, -3, (int)part->position);
-    }
+    bool known = !lua_isnil(L, -1);
     lua_pop(L, 2);
+    if (!known) {
+        tc_push_failure(L, &failure, part->request);
+        tc_request_keep(L, state, "failures", part->position);
+    }
     if (!box->cause)
         box->cause = part;
 }
@@ -284,13 +292,11 @@ void tc_save_cut(lua_State *L, struct tc_part *part, unsigned index)
 /* Keeps what there is of picture `number`, of which no more can be written, for the error. */
 static void keep_cut(lua_State *L, int state, struct tc_part *part, unsigned index, unsigned number)
 {
-    lua_getfield(L, state, "cuts");
     tc_push_image(L, part->request->envelope->images[index], true);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "complete");
     tc_save_cut(L, part, index);
-    lua_rawseti(L, -2, (int)number);
-    lua_pop(L, 1);
+    tc_request_keep(L, state, "cuts", number);
 }
 
 void tc_save_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
@@ -301,7 +307,7 @@ void tc_save_bytes(lua_State *L, int state, struct tc_request_box *box, struct t
     const void *bytes = image->bytes.data;
     size_t size = image->bytes.size;
     int error = 0, top = lua_gettop(L);
-    struct way way = push_way(L, state);
+    struct way way = push_way_of(L, state);
     part->saving = index;
     if (!writer->temporary)
         error = open_file(L, &way, image->signature.ext, number, writer);
@@ -323,7 +329,7 @@ void tc_save_image(lua_State *L, int state, struct tc_request_box *box, struct t
     const char *ext = part->request->envelope->images[index]->signature.ext;
     struct tc_writer *writer = &part->writer;
     int error = 0, image = lua_gettop(L);
-    struct way way = push_way(L, state);
+    struct way way = push_way_of(L, state);
     if (!writer->path) /* not a byte has come */
         error = open_file(L, &way, ext, number, writer);
     if (!error && writer->temporary)

@@ -157,6 +157,33 @@ static char *make_url(const struct tc_client *client, const struct tc_request_op
     return url;
 }
 
+void tc_key_release(struct tc_key *key)
+{
+    if (!key || --key->references)
+        return;
+    tc_wipe(key->text, strlen(key->text));
+    tc_free(key);
+}
+
+/* The key, as a copy that all of a client's requests with the same one share. NULL when memory is
+ * short. */
+static struct tc_key *share_key(struct tc_client *client, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    struct tc_key *key = client->key;
+    if (!key || strcmp(key->text, text) != 0) {
+        key = tc_calloc(sizeof(*key) + size);
+        if (!key)
+            return NULL;
+        memcpy(key->text, text, size);
+        key->references = 1; /* the client's */
+        tc_key_release(client->key);
+        client->key = key;
+    }
+    key->references++;
+    return key;
+}
+
 /* The rules of a request's answers: those of failures, then its own. Requests with the same ones
  * share them. NULL when memory is short. */
 static const struct tc_rule *rules_for(struct tc_client *client,
@@ -207,8 +234,9 @@ struct tc_request *tc_request_new(struct tc_client *client,
     request->body = options->body;
     if (request->body)
         request->body->references++;
-    request->key = tc_strndup(options->api_key, strlen(options->api_key));
-    if (request->rules && request->url && request->key &&
+    request->shared_key = share_key(client, options->api_key);
+    request->key = request->shared_key ? request->shared_key->text : "";
+    if (request->rules && request->url && request->shared_key &&
         keep_own_headers(request, options->headers))
         return request;
     tc_request_release(request);
@@ -247,8 +275,9 @@ void tc_request_forget_headers(struct tc_request *request)
 
 void tc_request_forget_key(struct tc_request *request)
 {
-    if (request->key)
-        tc_wipe(request->key, strlen(request->key));
+    request->key = "";
+    tc_key_release(request->shared_key);
+    request->shared_key = NULL;
 }
 
 void tc_request_release(struct tc_request *request)
@@ -261,7 +290,6 @@ void tc_request_release(struct tc_request *request)
     tc_free(request->exchange);
     tc_request_forget_headers(request);
     tc_request_forget_key(request);
-    tc_free(request->key);
     tc_body_release(request->body);
     tc_free(request->url);
     tc_client_release(request->client);

@@ -91,6 +91,15 @@ enum {
     TC_RULES = TC_PATH_RULES
 };
 
+/* A key, counted. */
+struct tc_key {
+    unsigned references;
+    char text[];
+};
+
+/* One holder less; the last one wipes it and frees it. NULL is fine. */
+void tc_key_release(struct tc_key *key);
+
 /* What is known of an answer, the latest attempt's. */
 struct tc_exchange {
     struct tc_failure failure;
@@ -128,7 +137,9 @@ struct tc_request {
     void *headers;     /* struct curl_slist, for all attempts; NULL before the first one */
     void *own_headers; /* struct curl_slist, what the caller adds to them */
     const char *method;
-    char *url, *key;
+    const char *key; /* "" once it was forgotten */
+    struct tc_key *shared_key;
+    char *url;
     enum tc_credentials credentials;
     struct tc_body *body;
     uint64_t body_position; /* of it, what libcurl has taken in this attempt */

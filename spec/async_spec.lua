@@ -653,6 +653,38 @@ describe("the queue", function()
     end)
 end)
 
+describe("many requests that wait", function()
+    -- Resident memory, in KiB.
+    local function resident()
+        local status = assert(io.open "/proc/self/status")
+        local size = tonumber(status:read("*a"):match "VmRSS:%s*(%d+)")
+        status:close()
+        return size
+    end
+
+    it("are small, the bodies and tables of theirs included", function()
+        local COUNT = 20000
+        local own = new { max_concurrency = 1, requests_per_minute = 1 }
+        local requests = {}
+        requests[0] = assert(own:submit "x")
+        collectgarbage()
+        collectgarbage()
+        local before = resident()
+        for i = 1, COUNT do
+            requests[i] = assert(own:submit "x")
+        end
+        collectgarbage()
+        collectgarbage()
+        assert.is_true((resident() - before) * 1024 / COUNT < 2500)
+        own:close()
+        assert.equal("done", requests[COUNT]:status())
+        repeat until own:poll() == 0
+        local _, err = requests[1]:wait()
+        assert.equal("cancelled", err.kind)
+        assert.is_false(err.maybe_billed)
+    end)
+end)
+
 describe("a driver", function()
     -- A driver that only notes what it is told.
     local function recorder()
