@@ -298,6 +298,7 @@ describe("a scheduler that resumes whatever has yielded at once", function()
                     response = request:await()
                 end)
                 for _ = 1, count do
+                    if coroutine.status(thread) == "dead" then break end -- the answer has come, on a slow machine
                     assert(coroutine.resume(thread))
                     %s
                 end
