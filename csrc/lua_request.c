@@ -180,8 +180,10 @@ unsigned tc_request_number(lua_State *L, struct tc_request_box *box, struct tc_p
 {
     if (!part->numbers)
         part->numbers = tc_calloc(TC_ENVELOPE_IMAGES * sizeof(*part->numbers));
-    if (!part->numbers)
+    if (!part->numbers) {
         luaL_error(L, "not enough memory");
+        return 0; /* which it never does */
+    }
     while (part->numbered <= index) {
         unsigned number = 0;
         if (!is_draft(part, part->numbered)) {
