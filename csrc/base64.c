@@ -41,8 +41,8 @@ const unsigned char tc_base64_sextets[256] = ALPHABET(SEXTET);
  */
 #define BAD       0x80000000U
 #define FIRST(v)  ((v) == X ? BAD : (uint32_t)(v) << 2)
-#define SECOND(v) ((v) == X ? BAD : (uint32_t)(v) >> 4 | ((uint32_t)(v)&15) << 12)
-#define THIRD(v)  ((v) == X ? BAD : (uint32_t)(v) >> 2 << 8 | ((uint32_t)(v)&3) << 22)
+#define SECOND(v) ((v) == X ? BAD : (uint32_t)(v) >> 4 | (15 & (uint32_t)(v)) << 12)
+#define THIRD(v)  ((v) == X ? BAD : (uint32_t)(v) >> 2 << 8 | (3 & (uint32_t)(v)) << 22)
 #define FOURTH(v) ((v) == X ? BAD : (uint32_t)(v) << 16)
 static const uint32_t first[256] = ALPHABET(FIRST);
 static const uint32_t second[256] = ALPHABET(SECOND);

@@ -9,8 +9,8 @@
 
 #ifdef _WIN32
 #define stat          _stat64
-#define S_ISREG(mode) (((mode)&_S_IFMT) == _S_IFREG)
-#define S_ISDIR(mode) (((mode)&_S_IFMT) == _S_IFDIR)
+#define S_ISREG(mode) ((_S_IFMT & (mode)) == _S_IFREG)
+#define S_ISDIR(mode) ((_S_IFMT & (mode)) == _S_IFDIR)
 #endif
 
 int tc_reader_size(const char *path, uint64_t *size)
