@@ -303,6 +303,8 @@ static void collect_ended(struct tc_client *client)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
         if (code == CURLE_OK)
             note_kept(client, message->easy_handle);
+        else
+            client->broke_off = tc_clock_now();
         tc_request_judge(request, code);
         attempt_ended(client, request);
     }

@@ -49,6 +49,7 @@ struct tc_client {
     struct tc_loop loop;
     struct tc_kept kept[TC_KEPT]; /* the latest, in turn */
     unsigned next_kept;
+    double broke_off; /* when an attempt last ended without a whole answer */
     unsigned requests_per_minute;
     double *starts;      /* when the last so many attempts began, in turn */
     unsigned next_start; /* of them, the oldest */

@@ -92,6 +92,13 @@ struct saying {
 };
 
 static const struct saying tls_sayings[] = {
+    {"subject name", "the server's certificate is for another host", "check the base URL"},
+    {"local issuer certificate", "nobody who is trusted here has signed the server's certificate",
+     "if it is right all the same, name its authority's certificate in ca_file"},
+    {"in certificate chain", "nobody who is trusted here has signed the server's certificate",
+     "if it is right all the same, name its authority's certificate in ca_file"},
+    {"signed certificate", "the server has signed its certificate itself",
+     "if it is right all the same, name it in ca_file"},
     {"wrong version number", "the server does not speak TLS on this port",
      "check the base URL: is it an http address?"},
     {"alert protocol version",
@@ -104,9 +111,9 @@ static const struct saying tls_sayings[] = {
 
 static const struct saying proxy_sayings[] = {
     {"CONNECT tunnel failed, response 407", "the proxy asks for user name and password (407)",
-     "put them into proxy"},
-    {"CONNECT tunnel failed, response 401", "the proxy does not accept user name or password (401)",
-     "check them in proxy"},
+     "put them into proxy, or check those that are there"},
+    {"CONNECT tunnel failed, response 401", "the proxy asks for user name and password (401)",
+     "put them into proxy, or check those that are there"},
     {"CONNECT tunnel failed, response 403", "the proxy refuses to connect to that server (403)",
      "use another proxy, or none"},
 };

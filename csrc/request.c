@@ -1015,6 +1015,13 @@ static void guard_addresses(CURL *easy, struct tc_request *request)
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
 }
 
+/* Of late (8.2x) libcurl takes a connection of HTTP/2 that broke off for alive, until it looks
+ * after all of them, which it does once a second: what is sent there is lost. */
+static bool may_be_dead(const struct tc_client *client)
+{
+    return client->http2 && client->broke_off > 0 && tc_clock_now() - client->broke_off < 2;
+}
+
 /* False when memory is short. */
 static bool set_connection(CURL *easy, struct tc_request *request)
 {
@@ -1028,6 +1035,7 @@ static bool set_connection(CURL *easy, struct tc_request *request)
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                      client->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, client->http2 ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, may_be_dead(client) ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's, not an answer's */
 #if TC_LIBCURL >= 0x075700

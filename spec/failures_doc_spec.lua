@@ -21,7 +21,7 @@ end
 local function comparable(page, with_lines)
     page = page:gsub("libcurl/[^\n]*", ""):gsub("OpenSSL/[%d.]+", "OpenSSL")
     if not with_lines then
-        page = page:gsub("(\n| [^\n]* | [^\n]* | [^\n]* | [^\n]* |)[^\n]*", "%1")
+        page = page:gsub("(\n" .. ("| [^|\n]* "):rep(4) .. "|)[^\n]*", "%1")
     end
     return page
 end

@@ -89,13 +89,13 @@ describe("a certificate", function()
         command.remove_directory(directory)
     end)
 
-    -- name, what the message says
+    -- name, what is said beside the TLS library's own words
     local cases = {
-        { "expired", "certificate has expired" },
-        { "early", "certificate is not yet valid" },
-        { "selfsigned", "self%-?%s?signed certificate" },
-        { "unknown", "unable to get local issuer certificate" },
-        { "wrongname", "no alternative certificate subject name matches target host name '127.0.0.1'" },
+        { "expired", "check the clock" },
+        { "early", "check the clock" },
+        { "selfsigned", "has signed its certificate itself" },
+        { "unknown", "nobody who is trusted here" },
+        { "wrongname", "for another host" },
     }
     for _, case in ipairs(cases) do
         for _, retry in ipairs { "safe", "all" } do
@@ -105,7 +105,7 @@ describe("a certificate", function()
                 client:close()
                 assert.is_nil(response)
                 assert.equal("tls", err.kind)
-                assert.matches(case[2], err.message)
+                assert.matches(case[2], tostring(err), 1, true)
                 assert.equal(1, err.attempts)
                 assert.is_false(err.maybe_billed)
                 assert.is_nil(err.status)
