@@ -232,7 +232,7 @@ struct tc_route {
 const struct tc_route *tc_route(enum tc_via via);
 
 /* Where an answer has pictures, whatever its route. */
-enum { TC_PICTURE_RULES = 18 };
+enum { TC_PICTURE_RULES = 22 };
 extern const struct tc_rule tc_picture_rules[TC_PICTURE_RULES];
 
 /* The route of that name; false when there is none. */

@@ -43,6 +43,8 @@ enum role {
     ROLE_KEPT,
     ROLE_MARK,           /* kept, and looked at: does it speak of a draft? */
     ROLE_IMAGE_TO_COME,  /* base64, or an address: what is in `key` may be either */
+    ROLE_URL_TO_COME,    /* the same, but base64 only where it begins as pictures do */
+    ROLE_PROSE_TO_COME,  /* words, or nothing but base64, which begins so */
     ROLE_IMAGE,          /* base64 to the string's end */
     ROLE_URL,            /* a data URL from its beginning, or kept */
     ROLE_PROSE,          /* kept, with data URLs inside */
@@ -127,8 +129,8 @@ static bool capture(struct tc_envelope *e, const char *bytes, size_t size)
 static enum role string_role(const struct tc_envelope *e)
 {
     static const enum role roles[] = {
-        [TC_CAPTURE_BASE64] = ROLE_IMAGE_TO_COME, [TC_CAPTURE_DATA_URL] = ROLE_URL,
-        [TC_CAPTURE_PROSE] = ROLE_PROSE,          [TC_CAPTURE_TEXT] = ROLE_KEPT,
+        [TC_CAPTURE_BASE64] = ROLE_IMAGE_TO_COME, [TC_CAPTURE_DATA_URL] = ROLE_URL_TO_COME,
+        [TC_CAPTURE_PROSE] = ROLE_PROSE_TO_COME,  [TC_CAPTURE_TEXT] = ROLE_KEPT,
         [TC_CAPTURE_DRAFT] = ROLE_MARK,
     };
     int rule = tc_path_rule(&e->path);
@@ -344,24 +346,57 @@ static bool image_char(struct tc_envelope *e, char character)
         return true;
     }
     enum tc_base64_error error = tc_base64_odd(&e->base64, (unsigned char)character);
+    if (error && character == '\'' && e->role == ROLE_IMAGE) { /* of Python's b'...' */
+        e->role = ROLE_SKIPPED;
+        return close_image(e);
+    }
     return !error || break_image(e, error);
 }
 
-/* A string where base64 belongs begins with these: an address, or a data URL. */
-static bool begins_address(const char *text, size_t size, bool whole)
+/* ---- strings that may be a picture ---- */
+
+/* What addresses begin with. */
+static const char *const schemes[] = {"data:", "http:", "https:"};
+
+/* Words for no picture, most of which would pass for base64. */
+static const char *const nothings[] = {"null",  "none", "nil",       "true",
+                                       "false", "n/a",  "undefined", "nan"};
+
+/* What Python writes around bytes. */
+static const char *const quotes[] = {"b'", "b\""};
+
+/* Base64 of the first bytes of PNG, JPEG, GIF and WebP. */
+static const char *const pictures[] = {"iVBORw0KGgo", "/9j/", "R0lGODlh", "R0lGODdh", "UklGR"};
+
+/* What may be a picture, but is not decided. */
+static bool is_undecided(enum role role)
 {
-    static const char *const schemes[] = {"data:", "http:", "https:"};
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        size_t length = strlen(schemes[i]), same = 0;
-        while (same < size && same < length &&
-               (text[same] | (text[same] >= 'A' && text[same] <= 'Z' ? 0x20 : 0)) ==
-                   schemes[i][same])
-            same++;
-        if (same == size && (same == length || !whole))
-            return true;
-    }
-    return false;
+    return role == ROLE_IMAGE_TO_COME || role == ROLE_URL_TO_COME || role == ROLE_PROSE_TO_COME;
 }
+
+enum likeness { UNLIKE, MAY_BE, IS };
+
+/* Is `text` one of the words, or their beginning? Letters may be large if `folded`. */
+static enum likeness liken(const char *text, size_t size, const char *const *words, size_t count,
+                           bool folded)
+{
+    enum likeness best = UNLIKE;
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(words[i]), same = 0;
+        while (same < size && same < length &&
+               (text[same] | (folded && text[same] >= 'A' && text[same] <= 'Z' ? 0x20 : 0)) ==
+                   words[i][same])
+            same++;
+        if (same == size && same == length)
+            return IS;
+        if (same == size)
+            best = MAY_BE;
+    }
+    return best;
+}
+
+#define LIKEN(e, words, folded)                                                                    \
+    liken((e)->key, (e)->key_size, words, sizeof(words) / sizeof((words)[0]), folded)
 
 /* ---- drafts ---- */
 
@@ -495,7 +530,7 @@ static bool begin_string(struct tc_envelope *e, enum role role)
     e->string_start = e->text.size;
     if (e->for_pictures && is_plain(e) && e->text.size > TC_ENVELOPE_BESIDE / 2)
         return drop_string(e);
-    return role == ROLE_IMAGE_TO_COME || keep_char(e, '"');
+    return is_undecided(role) || keep_char(e, '"');
 }
 
 /* Drops the string under way once it is too long. */
@@ -538,28 +573,65 @@ static bool begin_image(struct tc_envelope *e)
     return true;
 }
 
-/* It is an address: the characters that said so are text. */
+/* It is an address, or words: the characters that said so are text. */
 static bool begin_address(struct tc_envelope *e)
 {
     unsigned size = e->key_size;
     e->key_size = 0;
-    e->role = ROLE_URL;
+    e->role = e->role == ROLE_PROSE_TO_COME ? ROLE_PROSE : ROLE_URL;
     if (!keep_char(e, '"') || !keep(e, e->key, size))
         return false;
     for (unsigned i = 0; i < size; i++)
-        tc_data_url_follow(&e->url, e->key[i], 1, false);
+        tc_data_url_follow(&e->url, e->key[i], 1, e->role == ROLE_PROSE);
     return true;
 }
 
-/* One character of a string that is base64 or an address. White space in front does not count. */
+/* What does not count: white space, a byte order mark and quotes in front, and white space behind a
+ * word for nothing. */
+static bool is_passed_over(const struct tc_envelope *e, char character)
+{
+    bool odd = is_space(character) || (unsigned char)character >= 0x80 || character == '"' ||
+               character == '\'';
+    if (!e->key_size)
+        return odd && e->role != ROLE_PROSE_TO_COME;
+    return is_space(character) && e->role == ROLE_IMAGE_TO_COME && LIKEN(e, nothings, true) == IS;
+}
+
+/* One character of a string that may be a picture. */
 static bool undecided_char(struct tc_envelope *e, char character)
 {
-    if (!e->key_size && is_space(character))
+    if (is_passed_over(e, character))
         return true;
     e->key[e->key_size++] = character;
-    if (!begins_address(e->key, e->key_size, false))
+    bool prose = e->role == ROLE_PROSE_TO_COME, known = e->role != ROLE_IMAGE_TO_COME;
+    enum likeness address = prose ? UNLIKE : LIKEN(e, schemes, true);
+    enum likeness quoted = prose ? UNLIKE : LIKEN(e, quotes, false);
+    enum likeness picture = known ? LIKEN(e, pictures, false) : UNLIKE;
+    bool nothing = !prose && LIKEN(e, nothings, true) != UNLIKE;
+    if (quoted == IS)
+        e->key_size = 0;
+    if (address == IS)
+        return begin_address(e);
+    if (picture == IS)
         return begin_image(e);
-    return !begins_address(e->key, e->key_size, true) || begin_address(e);
+    if (address || quoted || picture || nothing)
+        return true;
+    return known ? begin_address(e) : begin_image(e);
+}
+
+/* Decides it in front of a character that cannot be in the beginning of one. */
+static bool decide(struct tc_envelope *e)
+{
+    return e->role == ROLE_IMAGE_TO_COME ? begin_image(e) : begin_address(e);
+}
+
+/* The end of a string that may still be a picture, and is too short to tell. */
+static bool end_undecided(struct tc_envelope *e)
+{
+    bool nothing = e->role != ROLE_PROSE_TO_COME && LIKEN(e, nothings, true) == IS;
+    if (nothing)
+        e->key_size = 0;
+    return e->key_size ? decide(e) : begin_address(e);
 }
 
 static size_t utf8(uint32_t point, char *out)
@@ -595,8 +667,11 @@ static bool string_point(struct tc_envelope *e, uint32_t point)
         return false;
     if (e->role == ROLE_SKIPPED)
         return true;
-    if (e->role == ROLE_IMAGE_TO_COME)
+    bool plain = point >= 0x20 && point < 0x80 && point != '"' && point != '\\';
+    if (is_undecided(e->role) && (plain || is_passed_over(e, character)))
         return undecided_char(e, character);
+    if (is_undecided(e->role) && !decide(e))
+        return false;
     if (is_image(e))
         return image_char(e, character);
     if (!string_bytes(e, text, size))
@@ -682,6 +757,8 @@ static bool end_string(struct tc_envelope *e)
 {
     if (!drop_surrogate(e))
         return false;
+    if (is_undecided(e->role) && !end_undecided(e))
+        return false;
     unsigned char role = e->role;
     if (role == ROLE_KEY) {
         e->state = COLON;
@@ -690,16 +767,11 @@ static bool end_string(struct tc_envelope *e)
     }
     if (role == ROLE_MARK)
         read_mark(e);
-    if (role == ROLE_IMAGE_TO_COME && e->key_size && !begin_image(e))
-        return false;
-    bool image = is_image(e) && e->role != ROLE_SKIPPED;
+    bool image = is_image(e);
     value_ended(e);
     if (image && !close_image(e))
         return false;
-    if (role == ROLE_IMAGE_TO_COME && !e->key_size)
-        return keep(e, "\"\"", 2);
-    return role == ROLE_IMAGE || role == ROLE_IMAGE_TO_COME || role == ROLE_SKIPPED ||
-           keep_char(e, '"');
+    return role == ROLE_IMAGE || role == ROLE_SKIPPED || keep_char(e, '"');
 }
 
 static size_t kept_span(struct tc_envelope *e, const char *bytes, size_t size)
@@ -719,6 +791,8 @@ static size_t string_span(struct tc_envelope *e, const char *bytes, size_t size)
     case ROLE_SKIPPED:
         return tc_scan_plain(bytes, size, '"');
     case ROLE_IMAGE_TO_COME:
+    case ROLE_URL_TO_COME:
+    case ROLE_PROSE_TO_COME:
         return undecided_char(e, *bytes);
     case ROLE_IMAGE:
     case ROLE_IMAGE_IN_PROSE:
@@ -896,7 +970,7 @@ static bool close_container(struct tc_envelope *e, char character)
 /* A number where a picture's could be is the server's: null stands for it. */
 static bool begin_number(struct tc_envelope *e, char character, enum role role)
 {
-    e->muted = role == ROLE_IMAGE_TO_COME || role == ROLE_URL;
+    e->muted = role == ROLE_IMAGE_TO_COME || role == ROLE_URL_TO_COME;
     if (e->muted && !keep(e, "null", 4))
         return false;
     return number_char(e, character, character == '-' ? MINUS : character == '0' ? ZERO : INTEGER);

@@ -7,6 +7,9 @@
  * picture was, the envelope has its number (1, 2, ...), and only the scanner puts numbers there;
  * where it was inside prose there is nothing, and its number is the next one.
  *
+ * In front of base64, white space, quotes (Python's b'...') and what is not ASCII, as a byte order
+ * mark, do not count.
+ *
  * What stands around the document is framing.h's. The envelope of a stream of events is the list of
  * its documents, and that of a bare picture is {"data":[{"b64_json":1}]}.
  *

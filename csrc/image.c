@@ -264,6 +264,18 @@ static const struct beginning {
     {"\xff\xd8\xff", 3, "image/jpeg", "jpg", JPEG_MARKER, 2},
     {"GIF87a", 6, "image/gif", "gif", GIF_SCREEN, 4},
     {"GIF89a", 6, "image/gif", "gif", GIF_SCREEN, 4},
+    /* Text in a picture's place: base64 once more, an error's page or document. */
+    {"iVBORw0KGgo", 11, NULL, NULL, LOST, 0},
+    {"/9j/", 4, NULL, NULL, LOST, 0},
+    {"R0lGODlh", 8, NULL, NULL, LOST, 0},
+    {"R0lGODdh", 8, NULL, NULL, LOST, 0},
+    {"UklGR", 5, NULL, NULL, LOST, 0},
+    {"data:", 5, NULL, NULL, LOST, 0},
+    {"<html", 5, NULL, NULL, LOST, 0},
+    {"<HTML", 5, NULL, NULL, LOST, 0},
+    {"<!DOCTYPE html", 14, NULL, NULL, LOST, 0},
+    {"<!doctype html", 14, NULL, NULL, LOST, 0},
+    {"{\"", 2, NULL, NULL, LOST, 0},
 };
 
 static bool begins_webp(const struct tc_signature *signature)
@@ -289,6 +301,8 @@ static void read_start(struct tc_signature *signature)
             continue;
         name(signature, type->mime, type->ext);
         move_on(signature, type->next, 0, type->wanted);
+        if (type->next == LOST)
+            settle(signature, 0, 0);
         if (type->next == JPEG_MARKER) { /* its third byte begins a marker */
             signature->window[0] = 0xff;
             signature->window_size = 1;
@@ -388,6 +402,11 @@ enum tc_file_end tc_signature_end(const struct tc_signature *signature)
     return signature->state == FOREIGN ? TC_END_UNKNOWN : TC_END_MISSING; /* START: cut early */
 }
 
+bool tc_signature_is_text(const struct tc_signature *signature)
+{
+    return signature->state == LOST && !signature->mime;
+}
+
 /* ---- pictures ---- */
 
 bool tc_image_is_whole(const struct tc_image *image)
@@ -401,6 +420,8 @@ void tc_image_describe(const struct tc_image *image, unsigned number, char *text
     if (image->ended && image->fault == TC_IMAGE_DAMAGED)
         snprintf(text, size, "image %u has %s (behind %llu bytes of the picture)", number,
                  tc_base64_error_text(image->base64_error), bytes);
+    else if (tc_signature_is_text(&image->signature))
+        snprintf(text, size, "image %u is no picture: its %llu bytes are text", number, bytes);
     else
         snprintf(text, size, "image %u is cut short: its file does not end with its %llu bytes",
                  number, bytes);

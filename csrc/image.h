@@ -45,6 +45,9 @@ void tc_signature_feed(struct tc_signature *signature, const unsigned char *byte
 /* What is known of the end once the last byte was fed. */
 enum tc_file_end tc_signature_end(const struct tc_signature *signature);
 
+/* Are they text, a page's or base64, and no picture? */
+bool tc_signature_is_text(const struct tc_signature *signature);
+
 /* What is wrong with a picture that has ended. */
 enum tc_image_fault {
     TC_IMAGE_FINE,

@@ -389,8 +389,9 @@ static void read_list(lua_State *L, struct reading *r, int document, const char 
 static bool is_taken(const char *name)
 {
     static const char *const names[] = {
-        "b64_json", "candidates", "choices", "data", "images",     "output", "attempts", "cost",
-        "drafts",   "errors",     "prompt",  "text", "request_id", "timing", "warnings",
+        "b64_json",  "candidates", "choices", "data",       "image",  "predictions",
+        "artifacts", "images",     "output",  "attempts",   "cost",   "drafts",
+        "errors",    "prompt",     "text",    "request_id", "timing", "warnings",
     };
     for (size_t i = 0; i < COUNT(names); i++)
         if (!strcmp(name, names[i]))

@@ -11,13 +11,18 @@
 /*
  * Where answers have pictures, whichever way they were asked for: servers behind the gateway answer
  * in each other's shapes. First the images route's, also as the events of a stream, then chat's of
- * today, of LiteLLM 1.76.1 and .2 and of before, then Gemini's, then the responses route's.
+ * today, of LiteLLM 1.76.1 and .2 and of before, then Gemini's, then the responses route's. Where
+ * anything else may be, only what begins as pictures do is taken for one (TC_CAPTURE_DATA_URL).
  * lua_answer.c reads the same places.
  */
 const struct tc_rule tc_picture_rules[TC_PICTURE_RULES] = {
-    {TC_CAPTURE_BASE64, {"data|images", "[]", "b64_json"}},
-    {TC_CAPTURE_DATA_URL, {"data|images", "[]", "url"}},
+    {TC_CAPTURE_BASE64,
+     {"data|images|predictions|artifacts", "[]", "b64_json|bytesBase64Encoded|base64"}},
+    {TC_CAPTURE_DATA_URL, {"data|images", "[]", "url|image|data"}},
     {TC_CAPTURE_BASE64, {"images", "[]"}},
+    {TC_CAPTURE_DATA_URL, {"data", "[]"}},
+    {TC_CAPTURE_DATA_URL, {"data|image|output"}},
+    {TC_CAPTURE_DATA_URL, {"data|image|output", "b64_json|url|image|base64"}},
     {TC_CAPTURE_BASE64, {"b64_json"}},
     {TC_CAPTURE_DRAFT, {"type"}},
     {TC_CAPTURE_DATA_URL,
@@ -25,6 +30,9 @@ const struct tc_rule tc_picture_rules[TC_PICTURE_RULES] = {
     {TC_CAPTURE_DATA_URL, {"choices", "[]", "message|delta", "images|content", "[]", "image_url"}},
     {TC_CAPTURE_DATA_URL, {"choices", "[]", "message|delta", "images|content", "[]", "url"}},
     {TC_CAPTURE_BASE64, {"choices", "[]", "message|delta", "images|content", "[]", "b64_json"}},
+    {TC_CAPTURE_DATA_URL,
+     {"choices", "[]", "message|delta", "images|content", "[]", "source|inlineData|inline_data",
+      "data"}},
     {TC_CAPTURE_DATA_URL, {"choices", "[]", "message|delta", "image", "url"}},
     {TC_CAPTURE_DATA_URL, {"choices", "[]", "message|delta", "image"}},
     {TC_CAPTURE_PROSE, {"choices", "[]", "message|delta", "content"}},

@@ -19,10 +19,12 @@ enum {
 
 /* What becomes of the value at a rule's path. */
 enum tc_capture {
-    TC_CAPTURE_BASE64,   /* a string is a picture, in base64 or as a data URL; "" and the address of
-                          * a picture ("https:...") are kept */
-    TC_CAPTURE_DATA_URL, /* a string that is a data URL of base64 is a picture; others are kept */
-    TC_CAPTURE_PROSE,    /* a string is kept without the data URLs of base64 that are inside */
+    TC_CAPTURE_BASE64,   /* a string is a picture, in base64 or as a data URL; the address of one
+                          * ("https:...") is kept, words for nothing ("None") are "" */
+    TC_CAPTURE_DATA_URL, /* the same, but base64 only where it begins as pictures do; what is no
+                          * picture is kept */
+    TC_CAPTURE_PROSE,    /* a string is kept without the data URLs of base64 that are inside; one
+                          * that begins as the base64 of pictures does is a picture */
     TC_CAPTURE_TEXT,     /* kept in the envelope, and a copy, unescaped, in `texts` */
     TC_CAPTURE_DRAFT     /* true, or a string with "partial" in it: the pictures of the object that
                           * has this field, or of an object in it, are drafts */

@@ -767,7 +767,14 @@ static bool has_image(const struct tc_request *request)
     return request->envelope->for_pictures && is_image_type(request->exchange->content_type);
 }
 
-static void begin_body(struct tc_request *request)
+/* Does a body begin as JSON or events do? It is that, then, whatever its server calls it: no
+ * picture begins so. */
+static bool begins_document(char first)
+{
+    return first && strchr("{[: \t\r\nd\xef", first);
+}
+
+static void begin_body(struct tc_request *request, char first)
 {
     curl_off_t length = 0;
     if (!is_success(request)) { /* a refusal has no pictures, and every word of it counts */
@@ -778,7 +785,8 @@ static void begin_body(struct tc_request *request)
         curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     request->expected = length > 0 ? (uint64_t)length : 0;
     request->envelope->expected = request->expected;
-    request->envelope->raw = is_success(request) && (request->picture || has_image(request));
+    bool picture = request->picture || (has_image(request) && !begins_document(first));
+    request->envelope->raw = is_success(request) && picture;
     if (is_success(request) && length > KEPT)
         tc_keep_pages(request->envelope->streaming ? KEPT : (size_t)length);
 }
@@ -887,7 +895,9 @@ static bool is_no_picture(const struct tc_request *request)
     const struct tc_envelope *envelope = request->envelope;
     const struct tc_image *image = envelope->image_count ? envelope->images[0] : NULL;
     bool foreign = image && tc_signature_end(&image->signature) == TC_END_UNKNOWN;
-    return request->picture && foreign && !is_image_type(request->exchange->content_type);
+    bool text = image && tc_signature_is_text(&image->signature);
+    foreign = foreign && !is_image_type(request->exchange->content_type);
+    return request->picture && (text || foreign);
 }
 
 static void too_large(const struct tc_request *request, struct tc_failure *failure)
@@ -924,7 +934,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
         return CURL_WRITEFUNC_PAUSE;            /* the same bytes come again */
     tc_client_use_turn(client, size);
     if (request->received == 0)
-        begin_body(request);
+        begin_body(request, size ? *bytes : '\0');
     keep_head(request->exchange, bytes, size);
     request->received += size;
 

@@ -141,6 +141,17 @@ local SHAPES = {
     { "images of b64_json", "images", function(p) return json { images = { { b64_json = p } } } end },
     { "images of base64", "images", function(p) return json { images = { p } } end },
     { "images of data URLs", "images", function(p) return json { images = { { url = url(p) } } } end },
+    { "JSON that is called a picture", "images", function(p)
+        return { body = json { data = { { b64_json = p } } }.body, headers = { "content-type: image/png" } }
+    end },
+    { "base64 in url", "images", function(p) return json { data = { { url = p } } } end },
+    { "base64 behind a byte order mark", "images", function(p) return { body = '{"data":[{"b64_json":"\\ufeff' .. p .. '"}]}' } end },
+    { "base64 as Python writes bytes", "images", function(p) return json { data = { { b64_json = "b'" .. p .. "'" } } } end },
+    { "a list of base64", "images", function(p) return json { data = { p } } end },
+    { "data that is no list", "images", function(p) return json { data = { b64_json = p } } end },
+    { "an image at the top", "images", function(p) return json { created = 1, image = p } end },
+    { "Vertex' own answer", "images", function(p) return json { predictions = { { mimeType = "image/png", bytesBase64Encoded = p } } } end },
+    { "artifacts", "images", function(p) return json { artifacts = { { base64 = p, finishReason = "SUCCESS" } } } end },
     { "the last event of a stream", "images", function(p)
         return events { { type = "image_generation.completed", b64_json = p, usage = { total_tokens = 1 } } }
     end },
@@ -153,6 +164,12 @@ local SHAPES = {
     { "images of strings", "chat", function(p) return chat { images = { { type = "image_url", image_url = url(p) } } } end },
     { "images of b64_json", "chat", function(p) return chat { images = { { b64_json = p } } } end },
     { "one image", "chat", function(p) return chat { image = { url = url(p) } } end },
+    { "base64 in image_url", "chat", function(p) return chat { images = { { image_url = { url = p } } } } end },
+    { "base64 as content", "chat", function(p) return chat { content = p } end },
+    { "a source in content", "chat", function(p)
+        return chat { content = { { type = "text", text = "Here." }, { type = "image", source = { type = "base64", data = p } } } }
+    end, "Here." },
+    { "inlineData in content", "chat", function(p) return chat { content = { { inlineData = { mimeType = "image/png", data = p } } } } end },
     { "a data URL as content", "chat", function(p) return chat { content = url(p) } end },
     { "Markdown", "chat", function(p) return chat { content = "Here:\n\n![a [small] boat](" .. url(p) .. ")" } end, "Here:" },
     { "Markdown, in lines of 76", "chat", function(p) return chat { content = "![i](" .. url(lines_of(p, 76, "\n")) .. ")" } end },
@@ -284,6 +301,47 @@ describe("a whole picture", function()
             local response, err, came = take(way, "images", json { data = { { url = address } } })
             assert(response, tostring(err))
             assert.equal(1000012, #came[1])
+        end
+    end)
+end)
+
+describe("no picture", function()
+    it("is a word for nothing in a picture's place", function()
+        for _, word in ipairs { "None", "null", "true", "false", "N/A", "undefined", "NaN", " nil" } do
+            for _, item in ipairs { { b64_json = word }, { url = word } } do
+                for _, way in ipairs(WAYS) do
+                    local response, err, _, told = take(way, "images", json { data = { item } })
+                    assert.is_nil(response)
+                    assert.same({ "no_image", {} }, { err.kind, told })
+                end
+            end
+            local _, err = generate("gemini", json(gemini { { inlineData = { data = word } } }))
+            assert.equal("no_image", err.kind)
+        end
+    end)
+
+    it("is text that was made base64: a page, a document, base64 once more", function()
+        local texts = { "<html><title>Sign in</title></html>", "<!DOCTYPE html>\n<html>", cjson.encode { error = { message = "no" } }, url "QUJD" }
+        for _, type in ipairs(pictures.types) do
+            texts[#texts + 1] = encode(pictures.bytes(type))
+        end
+        for _, text in ipairs(texts) do
+            for _, way in ipairs(WAYS) do
+                local response, err, _, told = take(way, "images", json { data = { { b64_json = encode(text) } } })
+                assert.is_nil(response)
+                assert.same({ "bad_response", true, {}, false }, { err.kind, err.maybe_billed, told, err.data[1].complete })
+                assert.matches("^image 1 is no picture: its %d+ bytes are text", err.message)
+            end
+        end
+    end)
+
+    it("is what a server calls one, but is a page or base64", function()
+        for _, text in ipairs { "<html><title>Sign in</title></html>", encode(PNG) } do
+            local answer = { body = text, headers = { "content-type: image/png" } }
+            local _, err = generate("images", answer)
+            assert.same({ "bad_response", true }, { err.kind, err.maybe_billed })
+            local _, other = generate("images", json { data = { { url = mirrors.address(mirror, answer) } } })
+            assert.same({ "bad_response", true }, { other.kind, other.maybe_billed })
         end
     end)
 end)

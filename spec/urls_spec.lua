@@ -332,7 +332,7 @@ describe("an address that cannot be fetched", function()
     it("is none of the web", function()
         for _, url in ipairs {
             "file:///etc/passwd", "ftp://127.0.0.1/a.png", "gopher://127.0.0.1/", "data:text/plain,hello", "javascript:1", "nonsense", "://", "/a.png",
-            "http://", "https://", "https://[::1", "http://127.0.0.1:99999/", " http://127.0.0.1/",
+            "http://", "https://", "https://[::1", "http://127.0.0.1:99999/", "x http://127.0.0.1/",
         } do
             fails(url, "bad_response", "", { max_retries = 0 })
         end

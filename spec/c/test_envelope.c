@@ -542,21 +542,36 @@ static const struct right {
      NULL,
      {0}},
     {"URLs that begin otherwise",
-     "{'urls':[' data:;base64,QUJD','data:data:;base64,QUJD','xdata:;base64,QUJD',"
+     "{'urls':['x data:;base64,QUJD','data:data:;base64,QUJD','xdata:;base64,QUJD',"
      "'Data:(x);base64,QUJD','data:image/p\xc3\xa9g;base64,QUJD','data :;base64,QUJD',"
      "'data:,;base64,QUJD']}",
      NULL,
      NULL,
      {0}},
     {"escapes in URLs that are kept",
-     "{'urls':['data:\\';base64,QUJD','\\'data:;base64,QUJD','data:\\u0000;base64,Q','d\\u00e1ta:;"
+     "{'urls':['data:\\';base64,QUJD','x\\'data:;base64,QUJD','data:\\u0000;base64,Q','d\\u00e1ta:;"
      "base64,Q','data:\\n;base64,Q','data\\u001a;base64,Q','data:\\u001bbase64,Q','\\\\data:;base64"
      ",Q','data:;base64\\ud83d,Q','data:;base64\\ud83d\\ude00,Q','data:;base6\\u0014,Q']}",
-     "{'urls':['data:\\u0022;base64,QUJD','\\u0022data:;base64,QUJD','data:\\u0000;base64,Q',"
+     "{'urls':['data:\\u0022;base64,QUJD','x\\u0022data:;base64,QUJD','data:\\u0000;base64,Q',"
      "'d\xc3\xa1ta:;base64,Q','data:\\u000a;base64,Q','data\\u001a;base64,Q',"
      "'data:\\u001bbase64,Q','\\u005cdata:;base64,Q','data:;base64\xef\xbf\xbd,Q',"
      "'data:;base64\xf0\x9f\x98\x80,Q','data:;base6\\u0014,Q']}",
      NULL,
+     {0}},
+    {"words for nothing where a picture belongs",
+     "{'data':[{'b64_json':'null'},{'b64_json':' "
+     "None'},{'b64_json':'N\\u002fA'},{'b64_json':'nuls'}],"
+     "'urls':['none','NaN','undefined','n','nonesuch','iVBOR','/9']}",
+     "{'data':[{'b64_json':''},{'b64_json':''},{'b64_json':''},{'b64_json':1}],"
+     "'urls':['','','','n','nonesuch','iVBOR','/9']}",
+     "\x9e\xe9\x6c",
+     {0}},
+    {"what does not count in front of a picture",
+     "{'data':[{'b64_json':'\\ufeffQUJD'},{'b64_json':'\xef\xbb\xbf "
+     "\\nQkJC'},{'b64_json':'\\'QUJD'}],"
+     "'urls':['\\'\xe2\x80\x8bhttp://x','\\'data:;base64,QQ==']}",
+     "{'data':[{'b64_json':1},{'b64_json':2},{'b64_json':3}],'urls':['http://x',4]}",
+     "ABC|BBB|ABC|A",
      {0}},
     {"what is no string where a URL belongs",
      "{'urls':[null,{'url':'data:;base64,QUJD'},['data:;base64,QUJD'],true,false,'',{}]}",
@@ -989,17 +1004,17 @@ static const struct damaged {
     const char *name, *json;
     enum tc_base64_error error;
 } damaged[] = {
-    {"UTF-8 in an image", IN_IMAGE("'\xc3\xa9'"), TC_BASE64_CHARACTER},
+    {"UTF-8 in an image", IN_IMAGE("'QUJD\xc3\xa9'"), TC_BASE64_CHARACTER},
     {"DEL in an image", IN_IMAGE("'QUJD\x7f'"), TC_BASE64_CHARACTER},
     {"escaped letter in an image", IN_IMAGE("'QUJD\\u00e9'"), TC_BASE64_CHARACTER},
     {"escaped NUL in an image", IN_IMAGE("'QUJD\\u0000'"), TC_BASE64_CHARACTER},
     {"backspace in an image", IN_IMAGE("'QUJD\\b'"), TC_BASE64_CHARACTER},
     {"quote in an image", IN_IMAGE("'QUJD\\''"), TC_BASE64_CHARACTER},
     {"backslash in an image", IN_IMAGE("'\\\\'"), TC_BASE64_CHARACTER},
-    {"half a pair in an image", IN_IMAGE("'\\ud83d'"), TC_BASE64_CHARACTER},
-    {"half a pair before a letter", IN_IMAGE("'\\ud83dQ'"), TC_BASE64_CHARACTER},
-    {"half a pair before an escape", IN_IMAGE("'\\ud83d\\n'"), TC_BASE64_CHARACTER},
-    {"other half of a pair", IN_IMAGE("'\\ude00'"), TC_BASE64_CHARACTER},
+    {"half a pair in an image", IN_IMAGE("'QUJD\\ud83d'"), TC_BASE64_CHARACTER},
+    {"half a pair before a letter", IN_IMAGE("'QUJD\\ud83dQ'"), TC_BASE64_CHARACTER},
+    {"half a pair before an escape", IN_IMAGE("'QUJD\\ud83d\\n'"), TC_BASE64_CHARACTER},
+    {"other half of a pair", IN_IMAGE("'QUJD\\ude00'"), TC_BASE64_CHARACTER},
     {"a pair in an image", IN_IMAGE("'QQ\\ud83d\\ude00'"), TC_BASE64_CHARACTER},
     {"nothing but padding", IN_IMAGE("'='"), TC_BASE64_PADDING},
     {"too much padding", IN_IMAGE("'QQ==='"), TC_BASE64_PADDING},

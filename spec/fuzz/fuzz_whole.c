@@ -135,7 +135,9 @@ static bool is_decoded(const struct tc_image *image, const char *base64, size_t 
 static void compare_image(lua_State *L, int number, const char *base64, size_t size,
                           const struct tc_envelope *e)
 {
+    const char *quote = memchr(base64, '\'', size); /* ends Python's b'...' */
     CLAIM(lua_type(L, number) == LUA_TNUMBER);
+    size = quote ? (size_t)(quote - base64) : size;
     lua_Number n = lua_tonumber(L, number);
     CLAIM(n >= 1 && n <= e->image_count && n == (unsigned)n);
     CLAIM(is_decoded(e->images[(unsigned)n - 1], base64, size));
@@ -178,34 +180,80 @@ static bool is_address(const char *text, size_t size)
            naive_follows(text, size, 0, "https:");
 }
 
+/* The length of what does not count in front of a picture. */
+static size_t naive_front(const char *text, size_t size)
+{
+    size_t at = 0;
+    while (at < size) {
+        bool quoted =
+            size - at >= 2 && text[at] == 'b' && strchr("'\"", text[at + 1]) && text[at + 1];
+        if (quoted)
+            at += 2;
+        else if ((unsigned char)text[at] >= 0x80 || memchr(" \t\r\n'\"", text[at], 6))
+            at++;
+        else
+            break;
+    }
+    return at;
+}
+
+static bool is_nothing(const char *text, size_t size, bool base64)
+{
+    static const char *const words[] = {"null",  "none", "nil",       "true",
+                                        "false", "n/a",  "undefined", "nan"};
+    while (base64 && size && memchr(" \t\r\n", text[size - 1], 4))
+        size--;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (size == strlen(words[i]) && naive_follows(text, size, 0, words[i]))
+            return true;
+    return false;
+}
+
+static bool begins_picture(const char *text, size_t size)
+{
+    static const char *const beginnings[] = {"iVBORw0KGgo", "/9j/", "R0lGODlh", "R0lGODdh",
+                                             "UklGR"};
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
+        if (size >= strlen(beginnings[i]) && !memcmp(text, beginnings[i], strlen(beginnings[i])))
+            return true;
+    return false;
+}
+
+/* The same for a string that is a picture, or the address of one. */
+static void compare_place(lua_State *L, int other, const char *text, size_t size, bool base64,
+                          const struct tc_envelope *e)
+{
+    size_t front = naive_front(text, size);
+    text += front;
+    size -= front;
+    if (is_nothing(text, size, base64))
+        size = 0;
+    bool address = is_address(text, size);
+    size_t payload = address ? naive_payload(text, size, 0) : 0;
+    bool bare = size && !address && (base64 || begins_picture(text, size));
+    if (bare || (payload && payload < size)) {
+        compare_image(L, other, text + payload, size - payload, e);
+        return;
+    }
+    lua_pushlstring(L, text, size);
+    CLAIM(lua_rawequal(L, -1, other));
+    lua_pop(L, 1);
+}
+
 /* Compares a string that becomes something else. False when it is kept as it was. */
 static bool compare_string(lua_State *L, int one, int other, int capture,
                            const struct tc_envelope *e)
 {
-    size_t size, payload = 0;
+    size_t size;
     const char *text = lua_tolstring(L, one, &size);
-    bool base64 = capture == TC_CAPTURE_BASE64;
-    if (capture == TC_CAPTURE_PROSE) {
+    if (capture == TC_CAPTURE_PROSE && !begins_picture(text, size))
         compare_prose(L, one, other, e);
-        return true;
-    }
-    if (base64) { /* white space in front does not count */
-        size_t spaces = naive_spaces(text, size, 0);
-        text += spaces;
-        size -= spaces;
-        base64 = size && !is_address(text, size);
-    }
-    if (!base64 && (capture == TC_CAPTURE_DATA_URL || capture == TC_CAPTURE_BASE64))
-        payload = naive_payload(text, size, 0);
-    if (base64 || (payload && payload < size)) {
-        compare_image(L, other, text + payload, size - payload, e);
-        return true;
-    }
-    if (capture != TC_CAPTURE_BASE64)
+    else if (capture == TC_CAPTURE_PROSE)
+        compare_image(L, other, text, size, e);
+    else if (capture == TC_CAPTURE_BASE64 || capture == TC_CAPTURE_DATA_URL)
+        compare_place(L, other, text, size, capture == TC_CAPTURE_BASE64, e);
+    else
         return false;
-    lua_pushlstring(L, text, size);
-    CLAIM(lua_rawequal(L, -1, other));
-    lua_pop(L, 1);
     return true;
 }
 
