@@ -496,12 +496,12 @@ static bool begins_payload(const struct tc_envelope *e, char next)
  * ends there. */
 static bool turn(struct tc_envelope *e, char next)
 {
-    if (e->role == ROLE_IMAGE_IN_PROSE && ends_payload(e, next)) {
-        e->role = ROLE_PROSE;
-        if (!close_image(e))
-            return false;
-    }
-    return !begins_payload(e, next) || open_payload(e);
+    if (begins_payload(e, next) && !open_payload(e))
+        return false;
+    if (e->role != ROLE_IMAGE_IN_PROSE || !ends_payload(e, next))
+        return true;
+    e->role = ROLE_PROSE;
+    return close_image(e);
 }
 
 /* ---- strings ---- */
