@@ -516,16 +516,24 @@ static void begin_answer(struct tc_request *request)
 
 /* ---- waits in headers ---- */
 
-/* Seconds from now to a moment that is a date, or that counts from 1970 in seconds or milliseconds.
- * Below 0 where it is none of that. */
+/* A moment that is a date, or that counts from 1970 in seconds or milliseconds: in seconds from
+ * then on. Below 0 where it is none of that. */
+static double moment_of(const char *value)
+{
+    double number = value[strspn(value, "0123456789.")] ? -1 : tc_decimal(value, -1);
+    double moment = tc_moment(value);
+    if (number >= 1e9)
+        return number >= 1e11 ? number / 1000 : number;
+    return moment < 0 && strchr(value, ' ') ? (double)curl_getdate(value, NULL) : moment;
+}
+
+/* Seconds from now to a moment; below 0 where it is none. */
 static double seconds_until(const char *value)
 {
-    double number = tc_decimal(value, -1);
-    time_t now = time(NULL), moment = number < 0 ? curl_getdate(value, NULL) : -1;
-    double then = number >= 1e11 ? number / 1000 : number >= 0 ? number : (double)moment;
-    if (then < 0)
+    double moment = moment_of(value), now = (double)time(NULL);
+    if (moment < 0)
         return -1;
-    return then > (double)now ? then - (double)now : 0;
+    return moment > now ? moment - now : 0;
 }
 
 /* "120", "1.5", "1m30s", a date: RFC 9110, 10.2.3 and what servers make of it. */

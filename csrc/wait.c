@@ -164,18 +164,31 @@ static int64_t days_to(int year, int month, int day)
            before[month - 1] + day - 1;
 }
 
-double tc_wait_until(const char *text, time_t now)
+double tc_moment(const char *text)
 {
-    static const char words[] = "limit resets at:";
-    int year, month, day, hour, minute, second;
-    const char *at = strstr(text, words);
-    if (!at || sscanf(at + strlen(words), " %4d-%2d-%2d%*1[ t]%2d:%2d:%2d", &year, &month, &day,
-                      &hour, &minute, &second) != 6)
+    int year, month, day, hour, minute, second, read = 0, hours, minutes;
+    char sign[2];
+    if (sscanf(text, " %4d-%2d-%2d%*1[ tT]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute,
+               &second, &read) != 6)
         return -1;
     if (year < 1970 || month < 1 || month > 12)
         return -1;
-    int64_t moment = days_to(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
-    int64_t wait = moment - (int64_t)now;
+    double moment =
+        (double)(days_to(year, month, day) * 86400 + hour * 3600 + minute * 60 + second);
+    text += read + strspn(text + read, ".0123456789");
+    if (sscanf(text, "%1[+-]%2d:%2d", sign, &hours, &minutes) == 3)
+        moment += (*text == '-' ? 1 : -1) * (hours * 3600 + minutes * 60);
+    return moment;
+}
+
+double tc_wait_until(const char *text, time_t now)
+{
+    static const char words[] = "limit resets at:";
+    const char *at = strstr(text, words);
+    double moment = at ? tc_moment(at + strlen(words)) : -1;
+    if (moment < 0)
+        return -1;
+    int64_t wait = (int64_t)moment - (int64_t)now;
     if (wait > 0 && wait < QUARTER)
         return (double)wait;
     wait = (wait % QUARTER + QUARTER) % QUARTER;

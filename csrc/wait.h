@@ -22,4 +22,7 @@ double tc_wait_in(const char *text);
  */
 double tc_wait_until(const char *text, time_t now);
 
+/* The moment that "2026-11-26T16:00:00Z" names, in seconds from 1970 on; below 0 for no such. */
+double tc_moment(const char *text);
+
 #endif

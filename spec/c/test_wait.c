@@ -168,13 +168,35 @@ static void test_time_zones(void **state)
     }
 }
 
+static void test_iso(void **state)
+{
+    static const struct {
+        const char *text;
+        double wanted;
+    } rows[] = {
+        {"2026-11-26T16:00:00Z", 1795708800},
+        {" 2026-11-26 16:00:00", 1795708800},
+        {"2026-11-26T16:00:00.25Z", 1795708800},
+        {"2026-11-26T23:00:00+07:00", 1795708800},
+        {"2026-11-26T11:00:00.5-05:00", 1795708800},
+        {"2026-13-26T16:00:00Z", -1},
+        {"1969-11-26T16:00:00Z", -1},
+        {"2026-11-26", -1},
+        {"soon", -1},
+        {"", -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (tc_moment(rows[i].text) != rows[i].wanted)
+            fail_msg("\"%s\": %g", rows[i].text, tc_moment(rows[i].text));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_sentences),
-        cmocka_unit_test(test_moments),
-        cmocka_unit_test(test_time_zones),
+        cmocka_unit_test(test_durations), cmocka_unit_test(test_sentences),
+        cmocka_unit_test(test_moments),   cmocka_unit_test(test_time_zones),
+        cmocka_unit_test(test_iso),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
