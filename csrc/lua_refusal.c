@@ -45,6 +45,7 @@ static const struct sign {
     {"hasnsfwconcepts", IS_TRUE},
     {"nsfwcontentdetected", IS_TRUE},
     {"respectmoderation", IS_FALSE},
+    {"isimagesafe", IS_FALSE},
     {"refusal", IS_WORDS},
 };
 

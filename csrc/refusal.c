@@ -58,6 +58,7 @@ static const struct sign code_signs[] = {
     {"responsibleai", TC_CONTENT_POLICY, NULL},
     {"policy_violation", TC_CONTENT_POLICY, NULL},
     {"sensitivecontent", TC_CONTENT_POLICY, NULL},
+    {"sensitive_content", TC_CONTENT_POLICY, NULL},
     {"datainspection", TC_CONTENT_POLICY, NULL},
     {"data_inspection", TC_CONTENT_POLICY, NULL},
     {"prohibited_content", TC_CONTENT_POLICY, NULL},
@@ -137,6 +138,10 @@ static const struct sign word_signs[] = {
     {"sensitive content", TC_CONTENT_POLICY, NULL},
     {"new_sensitive", TC_CONTENT_POLICY, NULL},
     {"content checker", TC_CONTENT_POLICY, NULL},
+    {"violate our guardrails", TC_CONTENT_POLICY, NULL},
+    {"vi phạm chính sách", TC_CONTENT_POLICY, NULL}, /* it violates a policy */
+    {"敏感", TC_CONTENT_POLICY, NULL},               /* sensitive */
+    {"内容审核", TC_CONTENT_POLICY, NULL},           /* moderation */
     {"nsfw", TC_CONTENT_POLICY, NULL},
     {"not allowed to access model", TC_PERMISSION_DENIED, models},
     {"does not have access to model", TC_PERMISSION_DENIED, models},
@@ -283,19 +288,26 @@ static enum tc_kind by_status(long status)
 
 /* ---- money ---- */
 
+/* Was something made, which the gateway could then not read or keep? */
+static bool speaks_of_picture(const struct tc_problem *problem)
+{
+    static const char *const phrases[] = {
+        "invalid response object", "was generated",      "been generated",  "validation error for",
+        "original response",       "unable to get json", "expecting value",
+    };
+    return says(problem->words, phrases, COUNT(phrases));
+}
+
 /* Does a refusal speak of something that had been under way, or done? */
 static bool speaks_of_work(const struct tc_problem *problem)
 {
     static const char *const phrases[] = {
-        "traceback",           "invalid response object",
-        "had an error",        "internal server error",
-        "bad gateway",         "gateway time",
-        "internalservererror", "server error '5",
-        "exception - 500",     "exception - 502",
-        "exception - 504",
+        "traceback",       "incomplete chunked", "had an error",        "internal server error",
+        "bad gateway",     "gateway time",       "internalservererror", "server error '5",
+        "exception - 500", "exception - 502",    "exception - 504",     "peer closed connection",
     };
-    return problem->status >= 500 || says(problem->words, phrases, COUNT(phrases)) ||
-           names_status(problem->words, 500, 599);
+    return problem->status >= 500 || speaks_of_picture(problem) ||
+           says(problem->words, phrases, COUNT(phrases)) || names_status(problem->words, 500, 599);
 }
 
 /* Does it speak of a limit: LiteLLM's limiter, or the quota of a service? */
@@ -311,19 +323,23 @@ static bool speaks_of_limit(const struct tc_problem *problem)
         "limit exceeded",
         "limit is exceeded",
         "rate-limit",
-        "too many ",
+        "too many requests",
+        "too many tokens",
+        "too many concurrent",
         "too_many_requests",
         "no deployments available",
         "max parallel request",
         "max_parallel_request",
-        "crossed",
+        "crossed tpm",
+        "crossed rpm",
         "resource_exhausted",
         "resource exhausted",
         "resource has been exhausted",
         "throttl",
         "per min",
         "requests per",
-        "concurren",
+        "concurrency",
+        "concurrent request",
         "out of capacity",
         "overloaded",
         "slow down",
@@ -345,19 +361,19 @@ static bool is_certain_limit(const struct tc_problem *problem)
 /* Google's words when it has taken nothing on. They arrive as 503, 500 and 429. */
 static bool is_overload(const struct tc_problem *problem)
 {
-    return strstr(problem->words, "the model is overloaded") &&
-           !strstr(problem->words, "invalid response object");
+    return strstr(problem->words, "the model is overloaded") && !speaks_of_picture(problem);
 }
 
 static enum tc_repeat repeat_of(const struct tc_problem *problem, enum tc_kind kind, long status)
 {
     bool limit = kind == TC_RATE_LIMIT, failed = kind == TC_SERVER_ERROR;
-    if ((limit || failed) && (status == 503 || is_overload(problem)))
+    bool unavailable = status == 503 && !speaks_of_picture(problem);
+    if ((limit || failed) && (unavailable || is_overload(problem)))
         return TC_REPEAT_SAFE;
     if (limit && status == 429)
         return is_certain_limit(problem) ? TC_REPEAT_SAFE : TC_REPEAT_RISKY;
     if ((failed &&
-         (status == 409 || status == 500 || status == 502 || status == 504 || status < 300)) ||
+         (status == 409 || (status >= 500 && status <= 504 && status != 501) || status < 300)) ||
         (kind == TC_TIMEOUT && status == 408))
         return TC_REPEAT_RISKY;
     return TC_REPEAT_NEVER;

@@ -729,6 +729,7 @@ describe("a refusal", function()
         { "in a part of content", "chat", chat { content = { { type = "refusal", refusal = "I will not." } } }, "I will not" },
         { "in chunks", "chat", events { chunk { refusal = "I will" }, chunk { refusal = " not." }, chunk({}, "stop"), "[DONE]" }, "I will not" },
         { "of a stream", "chat", events { chunk { content = "No." }, chunk({}, "content_filter"), "[DONE]" }, "content_filter" },
+        { "of a picture that is not safe", "images", json { data = { { is_image_safe = false, url = cjson.null } } }, "is_image_safe" },
         { "of a moderated picture", "images", json { data = { { url = "", b64_json = "", respect_moderation = false } } }, "moderation" },
         { "of each moderated picture", "images",
             json { data = { { b64_json = cjson.null, respect_moderation = false }, { url = cjson.null, respect_moderation = false } } }, "moderation" },

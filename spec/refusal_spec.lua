@@ -189,6 +189,12 @@ local services = {
     { "Replicate: throttled", 429, json { detail = "Request was throttled. Your rate limit is reduced to 6 requests per minute with a "
         .. "burst of 1 requests while you have less than $5.0 in credit. Your rate limit resets in ~7s.", status = 429 },
         "rate_limit", wait = 7 },
+    { "in Vietnamese", 400, '{"error": {"message": "Y\\u00eau c\\u1ea7u vi ph\\u1ea1m ch\\u00ednh s\\u00e1ch an to\\u00e0n"}}', "content_policy" },
+    { "in Chinese", 400, '{"error": {"message": "\\u5185\\u5bb9\\u5ba1\\u6838\\u4e0d\\u901a\\u8fc7"}}', "content_policy" },
+    { "in Chinese, sensitive", 400, '{"error": {"message": "\\u60a8\\u7684\\u8f93\\u5165\\u5305\\u542b\\u654f\\u611f\\u5185\\u5bb9"}}', "content_policy" },
+    { "sensitive, in a code", 400, json { error = { message = "no", code = "sensitive_content_detected" } }, "content_policy" },
+    { "guardrails", 400, json { error = { message = "This prompt may violate our guardrails concerning similarity to third-party content" } },
+        "content_policy" },
     { "Replicate: flagged", 200, json { status = "failed", output = cjson.null, error = "The input or output was flagged as "
         .. "sensitive. Please try again with different inputs. (E005)" }, "content_policy" },
     { "fal: content checker", 422, json { detail = { { loc = { "body", "prompt" }, msg = "The content could not be processed.",
