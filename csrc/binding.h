@@ -92,9 +92,13 @@ void tc_register_hooks(lua_State *L);
 /* Calls a function, any function, so that a hook that was set meanwhile is run: Ctrl-C's, say. */
 void tc_hooks_run(lua_State *L);
 
-/* lua_pcall, but what a hook raises is raised on: it is meant for whatever runs. So is whatever
- * else was not the function's own error. */
-int tc_hooks_pcall(lua_State *L, int arguments, int results);
+/* lua_pcall. `*interrupted`: the error is a hook's or a finalizer's, meant for whatever runs, or
+ * that error raised on. */
+int tc_hooks_pcall(lua_State *L, int arguments, int results, bool *interrupted);
+
+/* The same without results; `*called` is false where a hook has raised before the function began.
+ */
+int tc_hooks_call(lua_State *L, int arguments, bool *called);
 
 /* ---- lua_failure.c ---- */
 
@@ -317,7 +321,8 @@ int tc_client_lua_generate(lua_State *L);
 
 /*
  * Drives the client at `client` until the request at `request` is over or tc_clock_now() is past
- * `until`. Returns what lua_pcall does: an error is on top if Lua was interrupted.
+ * `until`. Returns what lua_pcall does: an error is on top if Lua was interrupted. Whoever waits
+ * inside a function of the user's lets others wait for their news.
  */
 int tc_client_wait(lua_State *L, int client, int request, double until);
 
@@ -330,6 +335,10 @@ void tc_client_sync(lua_State *L, int client);
 
 /* The engine's client of the userdata at `index`. */
 struct tc_client *tc_client_of(lua_State *L, int index);
+
+/* How many of the user's functions are being called for the client at `index`, one inside another.
+ */
+unsigned *tc_client_calls(lua_State *L, int index);
 
 /* ---- lua_call.c ---- */
 
@@ -367,8 +376,11 @@ struct tc_request_box {
     uint64_t told;               /* bytes that on_progress knows of */
     double told_at;              /* since when, tc_clock_now's seconds */
     const struct tc_part *cause; /* with which the whole was ended from here, or NULL */
+    struct tc_part *reading;     /* whose end is taken note of, or NULL */
     bool stopped;                /* no more of the user's functions are called */
-    bool giving;                 /* one of them is being called: what comes has to wait */
+    bool busy;                   /* what came is being given or read: what comes has to wait */
+    bool waited;                 /* somebody is in wait */
+    bool awaited;                /* its parts are: see tc_client_poll_awaited */
     unsigned early;              /* how often a coroutine in await was resumed too early */
     double early_since;          /* the moment from which a thousand of them are counted */
 };
@@ -408,24 +420,37 @@ bool tc_request_is_over(const struct tc_request_box *box);
 int tc_request_push_result(lua_State *L, int index);
 
 /*
- * Lua functions of a request, for the client to call protected. They call the user's. The first two
- * take a part too, as a light userdata.
+ * What is called protected for a request, under these names of tc_own_push: with its userdata, and
+ * the first two with a part as a light userdata. What they call may do anything.
  */
-int tc_request_give(lua_State *L);          /* hands out what has come */
-int tc_request_note(lua_State *L);          /* takes note of a part's end */
-int tc_request_finish(lua_State *L);        /* tells `done` of the end */
-int tc_request_resume_waiter(lua_State *L); /* resumes a coroutine that is in await */
+#define TC_GIVE   "give"   /* hands out what has come */
+#define TC_NOTE   "note"   /* takes note of a part's end */
+#define TC_SETTLE "settle" /* makes the result of a request that is over */
+#define TC_FINISH "finish" /* tells `done` of it */
+#define TC_RESUME "resume" /* resumes a coroutine that is in await */
 
-bool tc_request_has_waiter(lua_State *L, int index);
+/*
+ * Calls one of them for the request at `index`, as tc_hooks_pcall does. An error ends the request
+ * because of the part (NULL: of the one whose end was being taken note of, if any).
+ */
+int tc_request_call(lua_State *L, int index, const char *name, struct tc_part *part,
+                    bool *interrupted);
+
+/* Is it settled, and is there nobody left to be told? */
+bool tc_request_is_told(lua_State *L, int index);
+
+/* How many coroutines are in await? */
+int tc_request_waiters(lua_State *L, int index);
 
 /* The part that is the engine's `request`. */
 struct tc_part *tc_request_part(const struct tc_request_box *box, const struct tc_request *request);
 
-/*
- * Is one of the user's functions being called for the request at `index`? Then `news` of one of its
- * parts, just taken from the client, have to wait until that returns: they will be told again.
- */
-bool tc_request_put_off(lua_State *L, int index, struct tc_request *news);
+/* From here on what comes for it has to wait, until it is busy no more: things come in order. */
+void tc_request_set_busy(struct tc_request_box *box, bool busy);
+
+/* It is busy, and `news` of one of its parts were just taken from the client: they will be told
+ * again. */
+void tc_request_put_off(const struct tc_request_box *box, struct tc_request *news);
 
 /* The number of the part's picture `index` (from 0), 0 for a draft. One that nobody asked for comes
  * behind all. */
@@ -436,11 +461,18 @@ unsigned tc_request_number(lua_State *L, struct tc_request_box *box, struct tc_p
 void tc_request_stop(struct tc_request_box *box, struct tc_part *part, enum tc_kind kind,
                      const char *message);
 
-/* Pops an error and keeps it for who waits for the request at `index`; false: nobody does. */
+/* The same because of the error on top, which stays. */
+void tc_request_stop_by_error(lua_State *L, struct tc_request_box *box, struct tc_part *part);
+
+/* Keeps the error on top for who waits for the request at `index`; false: nobody does. */
 bool tc_request_keep_error(lua_State *L, int index);
 
-/* Somebody waits for the request at `index`, or does so no longer. */
-void tc_request_set_waited(lua_State *L, int index, bool waited);
+/* Says whether somebody waits for the request at `index`. Returns whether somebody did. */
+bool tc_request_set_waited(lua_State *L, int index, bool waited);
+
+/* Says whether that is one of the user's functions, called while news are handed out. Returns
+ * whether one did. */
+bool tc_request_set_awaited(struct tc_request_box *box, bool awaited);
 
 /* Cancels the request at `index`, of which nobody wants to hear any more. */
 void tc_request_abandon(lua_State *L, int index);

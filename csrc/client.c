@@ -109,26 +109,59 @@ void tc_client_tell(struct tc_client *client, struct tc_request *request)
 {
     if (request->is_ready)
         return;
+    if (client->abandoned) { /* the client's reference would be nobody's */
+        if (request->state == TC_DONE)
+            tc_request_release(request);
+        return;
+    }
     request->is_ready = true;
     request->next_ready = NULL;
     *(client->last_ready ? &client->last_ready->next_ready : &client->first_ready) = request;
     client->last_ready = request;
 }
 
-size_t tc_client_next_size(const struct tc_client *client)
+void tc_client_tell_again(struct tc_client *client, struct tc_request *request)
 {
-    const struct tc_request *request = client->first_ready;
+    if (!request->is_ready)
+        request->references++;
+    tc_client_tell(client, request);
+}
+
+/* The first request that has news, and is awaited if only those are wanted; `*before` is the one
+ * before it in the list. */
+static struct tc_request *find_ready(const struct tc_client *client, bool awaited_only,
+                                     struct tc_request **before)
+{
+    struct tc_request *request = client->first_ready;
+    *before = NULL;
+    while (request && awaited_only && !request->awaited) {
+        *before = request;
+        request = request->next_ready;
+    }
+    return request;
+}
+
+bool tc_client_has_ready(const struct tc_client *client, bool awaited_only)
+{
+    struct tc_request *before;
+    return find_ready(client, awaited_only, &before) != NULL;
+}
+
+size_t tc_client_next_size(const struct tc_client *client, bool awaited_only)
+{
+    struct tc_request *before;
+    const struct tc_request *request = find_ready(client, awaited_only, &before);
     return request && !request->streaming ? tc_request_held(request) : 0;
 }
 
-struct tc_request *tc_client_take_ready(struct tc_client *client)
+struct tc_request *tc_client_take_ready(struct tc_client *client, bool awaited_only)
 {
-    struct tc_request *request = client->first_ready;
+    struct tc_request *before, *request = find_ready(client, awaited_only, &before);
     if (!request)
         return NULL;
-    client->first_ready = request->next_ready;
-    if (!client->first_ready)
-        client->last_ready = NULL;
+    *(before ? &before->next_ready : &client->first_ready) = request->next_ready;
+    if (client->last_ready == request)
+        client->last_ready = before;
     request->is_ready = false;
     if (request->state != TC_DONE) /* else the client's reference goes to the caller */
         request->references++;
@@ -218,11 +251,36 @@ static double next_start(const struct tc_client *client)
     return oldest > 0 ? oldest + WINDOW : 0;
 }
 
+/* May it begin, and is what it brings taken? */
+static bool is_wanted(const struct tc_client *client, const struct tc_request *request)
+{
+    return request->awaited || !client->awaited_only;
+}
+
+/* The first of the queue that may begin, or NULL. */
+static struct tc_request *next_queued(const struct tc_client *client)
+{
+    struct tc_request *request = client->queued.first;
+    while (request && !is_wanted(client, request))
+        request = request->next;
+    return request;
+}
+
+/* How many requests stand still until somebody takes what they have brought? */
+static unsigned count_stalled(const struct tc_client *client)
+{
+    unsigned stalled = 0;
+    for (const struct tc_request *request = client->sending.first; request; request = request->next)
+        stalled += tc_request_is_stalled(request);
+    return stalled;
+}
+
 /* One that waits for a function of the user's makes room for another: the function may wait for
  * that. */
 static bool has_room(const struct tc_client *client)
 {
-    return client->running < client->max_concurrency + client->giving;
+    unsigned stalled = client->giving + (client->awaited_only ? count_stalled(client) : 0);
+    return client->running < client->max_concurrency + stalled;
 }
 
 static bool may_start(const struct tc_client *client, double now)
@@ -248,14 +306,14 @@ static void start_due(struct tc_client *client)
     struct tc_request *next;
     for (struct tc_request *request = client->retrying.first; request; request = next) {
         next = request->next;
-        if (request->wake <= now && may_start(client, now)) {
+        if (request->wake <= now && is_wanted(client, request) && may_start(client, now)) {
             count_start(client, now);
             start_attempt(client, request);
         }
     }
-    while (client->queued.first && may_start(client, now)) {
+    while ((next = next_queued(client)) && may_start(client, now)) {
         count_start(client, now);
-        start_attempt(client, client->queued.first);
+        start_attempt(client, next);
     }
 }
 
@@ -402,11 +460,11 @@ static double next_moment(const struct tc_client *client, double until)
 {
     bool room = has_room(client);
     double start = next_start(client);
-    if (room && client->queued.first && start < until)
+    if (room && next_queued(client) && start < until)
         until = start;
     for (struct tc_request *request = client->retrying.first; request; request = request->next) {
         double wake = request->wake > start ? request->wake : start;
-        if (room && wake < until)
+        if (room && is_wanted(client, request) && wake < until)
             until = wake;
     }
     for (struct tc_request *request = client->sending.first; request; request = request->next)
@@ -450,10 +508,12 @@ static void poll_until(struct tc_client *client, double now, double until)
         client->turn_left = SIZE_MAX;
         client->starts_left = UINT_MAX;
         begin_serving(client);
-        double wait = client->first_ready ? 0 : next_moment(client, until) - now;
+        bool ready = tc_client_has_ready(client, client->awaited_only);
+        double wait = ready ? 0 : next_moment(client, until) - now;
         end_serving(client, serve(client, wait));
         now = tc_clock_now();
-    } while (now < until && client->active && client->multi && !client->first_ready);
+    } while (now < until && client->active && client->multi &&
+             !tc_client_has_ready(client, client->awaited_only));
 }
 
 void tc_client_poll(struct tc_client *client, double seconds)
@@ -466,6 +526,13 @@ void tc_client_poll(struct tc_client *client, double seconds)
     } else {
         poll_once(client);
     }
+}
+
+void tc_client_poll_awaited(struct tc_client *client, double seconds)
+{
+    client->awaited_only = true;
+    tc_client_poll(client, seconds);
+    client->awaited_only = false;
 }
 
 void tc_client_action(struct tc_client *client, intptr_t socket, int events)
@@ -729,14 +796,14 @@ struct tc_client *tc_client_new(const struct tc_client_options *options)
 
 void tc_client_close(struct tc_client *client)
 {
-    if (!client->multi)
+    tc_key_release(client->key);
+    client->key = NULL;
+    if (!client->multi) /* closed already, or lost for want of memory */
         return;
     cancel_all(&client->queued);
     cancel_all(&client->sending);
     cancel_all(&client->retrying);
     clean_up(client);
-    tc_key_release(client->key);
-    client->key = NULL;
     client->loop.timer = -1;
 }
 
@@ -746,8 +813,9 @@ void tc_client_free(struct tc_client *client)
     if (!client)
         return;
     tc_client_close(client);
-    while ((request = tc_client_take_ready(client)))
+    while ((request = tc_client_take_ready(client, false)))
         tc_request_release(request);
+    client->abandoned = true;
     tc_client_release(client);
 }
 

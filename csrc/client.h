@@ -57,6 +57,8 @@ struct tc_client {
     unsigned active;        /* requests that have not ended */
     unsigned running;       /* of those, in the multi handle */
     unsigned giving;        /* of those, while a function of the user's takes what they brought */
+    bool awaited_only;      /* only requests that are awaited begin and count as news: see below */
+    bool abandoned;         /* by its maker: nobody will take what there is to tell */
     size_t turn_left;       /* bytes that this turn may still take in, or hand out */
     unsigned starts_left;   /* attempts that it may still begin */
     struct tc_buffer spare; /* a picture's buffer that the next one can use */
@@ -130,6 +132,14 @@ void tc_client_begin_turn(struct tc_client *client);
  */
 void tc_client_poll(struct tc_client *client, double seconds);
 
+/*
+ * The same for a function of the user's that waits, called by somebody who is handing out news: for
+ * the requests that are `awaited`. Those leave the queue before all others, and in place of one
+ * whose news nobody takes meanwhile. No other request begins, or their answers would pile up; what
+ * they bring stays until whoever hands out news goes on.
+ */
+void tc_client_poll_awaited(struct tc_client *client, double seconds);
+
 /* How many requests have not ended, or have and were not taken. */
 unsigned tc_client_pending(const struct tc_client *client);
 
@@ -142,19 +152,25 @@ void tc_client_action(struct tc_client *client, intptr_t socket, int events);
 /* Seconds until tc_client_action should be called without a socket; below 0: never. */
 double tc_client_timer(const struct tc_client *client);
 
-/* The next request that has news: whole pictures, or its end. NULL when there is none. The caller
- * gets a reference, and the turn pays for the pictures. */
-struct tc_request *tc_client_take_ready(struct tc_client *client);
+/* Is there a request that has news, and is `awaited` if only those are wanted? */
+bool tc_client_has_ready(const struct tc_client *client, bool awaited_only);
+
+/* The next such request: whole pictures, or its end. NULL when there is none. The caller gets a
+ * reference, and the turn pays for the pictures. */
+struct tc_request *tc_client_take_ready(struct tc_client *client, bool awaited_only);
 
 /* Bytes of the pictures that tc_client_take_ready would hand out as they are; 0 for those that are
  * streamed, or when there is no news. */
-size_t tc_client_next_size(const struct tc_client *client);
+size_t tc_client_next_size(const struct tc_client *client, bool awaited_only);
 
 /* The turn pays for so many bytes. */
 void tc_client_use_turn(struct tc_client *client, size_t bytes);
 
 /* For requests: has news. */
 void tc_client_tell(struct tc_client *client, struct tc_request *request);
+
+/* The end of a request that was taken could not be told: it is news again. */
+void tc_client_tell_again(struct tc_client *client, struct tc_request *request);
 
 /* For requests: takes one that is under way out and marks its end, `failure` being set. */
 void tc_client_end(struct tc_client *client, struct tc_request *request);

@@ -2,8 +2,9 @@
  * The client userdata: its options, and how its requests are driven and their news handed out.
  *
  * Its uservalue has `model`; `api_key` where that is a function; `driver`; `raised`, the first
- * error that a function of the user's raised and nobody has seen; and by their ids the userdata of
- * the requests under way: who holds a client holds its requests, until they have ended.
+ * error that a function of the user's raised and nobody has seen; `interrupt`, the first that a
+ * hook raised meanwhile; and by their ids the userdata of the requests under way: who holds a
+ * client holds its requests, until they have ended.
  */
 #include "binding.h"
 #include "version.h"
@@ -18,7 +19,13 @@
 /* Kept by tc_own_keep. */
 #define WAIT           "wait"
 #define SYNC           "sync"
+#define CALL_DRIVER    "call_driver"
+#define NO_VALUE       "no_value"
 #define DEFAULT_CLIENT "default_client"
+
+/* Of the uservalue: the first error of each sort that nobody has seen. */
+#define RAISED    "raised"
+#define INTERRUPT "interrupt"
 
 #define DEFAULT_BASE_URL "https://api.thucchien.ai"
 #define DEFAULT_MODEL    "imagen-4"
@@ -34,6 +41,7 @@ struct client_box {
     struct tc_defaults defaults;
     double timer; /* when the driver was told to call back; below 0: never; NaN: tell it anew */
     struct tc_room room; /* for the string of the next picture */
+    unsigned calls;      /* of the user's functions, one inside another */
 };
 
 static struct client_box *check_client(lua_State *L, int index)
@@ -213,7 +221,11 @@ static bool read_key(lua_State *L, int index, struct client_box *box, int lent)
 static bool call_for_key(lua_State *L, const char **key)
 {
     size_t size;
-    if (tc_hooks_pcall(L, 0, 1)) {
+    bool interrupted;
+    int status = tc_hooks_pcall(L, 0, 1, &interrupted);
+    if (interrupted || (status && status != LUA_ERRRUN))
+        lua_error(L);
+    if (status) {
         const char *text = lua_tostring(L, -1);
         tc_push_error(L, TC_AUTHENTICATION, "api_key", "the function for the API key failed: %s",
                       text ? text : "(no message)");
@@ -266,6 +278,12 @@ static bool is_open(const struct client_box *box)
     return box->client && box->client->multi;
 }
 
+unsigned *tc_client_calls(lua_State *L, int index)
+{
+    struct client_box *box = lua_touserdata(L, index);
+    return &box->calls;
+}
+
 static struct client_box *push_client(lua_State *L)
 {
     struct client_box *box = lua_newuserdata(L, sizeof(*box));
@@ -273,6 +291,10 @@ static struct client_box *push_client(lua_State *L)
     box->timer = -1;
     tc_set_class(L, TC_CLIENT);
     lua_newtable(L);
+    tc_push_nothing(L); /* what is there can be set without memory */
+    lua_setfield(L, -2, RAISED);
+    tc_push_nothing(L);
+    lua_setfield(L, -2, INTERRUPT);
     tc_setuservalue(L, -2);
     return box;
 }
@@ -330,10 +352,15 @@ static void wipe_key(struct client_box *box)
 
 /* ---- a host's own loop ---- */
 
+static const char *const event_names[] = {NULL, "r", "w", "rw"};
+
 static void push_events(lua_State *L, int events)
 {
-    static const char *const names[] = {NULL, "r", "w", "rw"};
-    lua_pushstring(L, names[events & (TC_READ | TC_WRITE)]);
+    const char *name = event_names[events & (TC_READ | TC_WRITE)];
+    if (name)
+        tc_own_push(L, name);
+    else
+        lua_pushnil(L);
 }
 
 /* Calls the function of a driver (1) whose name is 2 with the values behind them. */
@@ -348,14 +375,17 @@ static int call_driver(lua_State *L)
 
 /* Calls the function `name` of a driver, which is under its `count` values on top, and pops all of
  * them. False: the error that it raised is on top. */
-static bool tell(lua_State *L, const char *name, int count)
+static bool tell(lua_State *L, struct client_box *box, const char *name, int count)
 {
     int driver = lua_gettop(L) - count;
-    lua_pushcfunction(L, call_driver);
+    tc_own_push(L, CALL_DRIVER);
     lua_insert(L, driver);
-    lua_pushstring(L, name);
+    tc_own_push(L, name);
     lua_insert(L, driver + 2);
-    return lua_pcall(L, count + 2, 0, 0) == 0;
+    box->calls++;
+    bool well = lua_pcall(L, count + 2, 0, 0) == 0;
+    box->calls--;
+    return well;
 }
 
 /* Tells the driver at `driver` when to call back without a socket, if that has changed. Raises what
@@ -374,18 +404,18 @@ static void sync_timer(lua_State *L, struct client_box *box, int driver)
         lua_pushnil(L);
     else
         tc_pushwhole(L, (int64_t)(left * 1000) + (left > 0 ? 1 : 0));
-    if (tell(L, "timer", 1))
+    if (tell(L, box, "timer", 1))
         return;
     box->timer = NAN;
     lua_error(L);
 }
 
 /* Tells the driver on top of one change of a socket, and pops it. False: as tell. */
-static bool tell_change(lua_State *L, intptr_t socket, int events)
+static bool tell_change(lua_State *L, struct client_box *box, intptr_t socket, int events)
 {
     tc_pushwhole(L, socket);
     push_events(L, events);
-    return tell(L, "watch", 2);
+    return tell(L, box, "watch", 2);
 }
 
 /*
@@ -403,7 +433,7 @@ static void sync_sockets(lua_State *L, struct client_box *box, int lent)
         if (!lua_istable(L, -1) || !box->client ||
             !tc_loop_next_change(&box->client->loop, &socket, &events))
             break;
-        if (tell_change(L, socket, events))
+        if (tell_change(L, box, socket, events))
             continue;
         if (box->client)
             tc_loop_not_told(&box->client->loop, socket);
@@ -478,13 +508,13 @@ static void detach(lua_State *L, struct client_box *box, int lent)
     while (lua_istable(L, driver) && box->client && !box->client->loop.lent &&
            tc_loop_next_change(&box->client->loop, &socket, &events)) {
         lua_pushvalue(L, driver);
-        if (!tell_change(L, socket, events))
+        if (!tell_change(L, box, socket, events))
             keep_first(L, error);
     }
     if (lua_istable(L, driver) && has_timer) {
         lua_pushvalue(L, driver);
         lua_pushnil(L);
-        if (!tell(L, "timer", 1))
+        if (!tell(L, box, "timer", 1))
             keep_first(L, error);
     }
     lua_remove(L, driver);
@@ -527,146 +557,210 @@ static int client_set_driver(lua_State *L)
 
 /* ---- news ---- */
 
-/* Calls `function` with the request and one of its parts, protected; an error is kept and ends the
- * request. */
-static void call_for(lua_State *L, int lent, int request, struct tc_part *part,
-                     lua_CFunction function)
+/* Keeps the error on top, and pops it: for who waits for the request, or else for the next poll. An
+ * interrupt is for whoever is running. */
+static void keep_error(lua_State *L, int lent, int request, bool interrupted)
 {
-    lua_pushcfunction(L, function);
-    lua_pushvalue(L, request);
-    lua_pushlightuserdata(L, part);
-    if (!lua_pcall(L, 2, 0, 0))
-        return;
-    if (lua_isnil(L, -1)) { /* nil stands for no error below */
+    const char *name = interrupted ? INTERRUPT : RAISED;
+    if (lua_isnil(L, -1)) { /* which no table can keep */
         lua_pop(L, 1);
-        lua_pushliteral(L, "nil (the value of an error)");
+        tc_own_push(L, NO_VALUE);
     }
-    tc_request_stop(tc_request_box(L, request), part, TC_CANCELLED,
-                    "a function of the caller's raised an error");
-    if (tc_request_keep_error(L, request))
+    if (!tc_request_keep_error(L, request)) {
+        lua_getfield(L, lent, name);
+        bool first = tc_is_nothing(L, -1);
+        lua_pop(L, 1);
+        if (first) {
+            lua_pushvalue(L, -1);
+            lua_setfield(L, lent, name);
+        }
+    }
+    lua_pop(L, 1);
+}
+
+/* As tc_request_call, but the error is kept. False: there was one. */
+static bool call_for(lua_State *L, int lent, int request, const char *name, struct tc_part *part)
+{
+    bool interrupted;
+    if (!tc_request_call(L, request, name, part, &interrupted))
+        return true;
+    keep_error(L, lent, request, interrupted);
+    return false;
+}
+
+/* Tells everybody who waits of the end of a request. */
+static void tell_end(lua_State *L, int lent, int request)
+{
+    if (!call_for(L, lent, request, TC_FINISH, NULL) && !tc_request_is_told(L, request))
         return;
-    lua_getfield(L, lent, "raised");
-    if (lua_isnil(L, -1)) {
-        lua_pushvalue(L, -2);
-        lua_setfield(L, lent, "raised");
+    int left = tc_request_waiters(L, request);
+    while (left) {
+        int before = left;
+        call_for(L, lent, request, TC_RESUME, NULL);
+        left = tc_request_waiters(L, request);
+        if (left >= before && left) /* an interrupt came between, or a new one waits */
+            return;
     }
-    lua_pop(L, 2);
 }
 
 /* Hands out what a part of the request has brought. Returns whether the whole is over. */
 static bool hand_out(lua_State *L, int lent, int request, struct tc_part *part, bool ended)
 {
-    const struct tc_request_box *box = tc_request_box(L, request);
-    call_for(L, lent, request, part, tc_request_give);
-    if (!ended)
-        return false;
-    call_for(L, lent, request, part, tc_request_note);
-    if (!tc_request_is_over(box))
-        return false;
-    call_for(L, lent, request, part, tc_request_finish);
-    while (tc_request_has_waiter(L, request))
-        call_for(L, lent, request, part, tc_request_resume_waiter);
-    return true;
+    struct tc_request_box *whole = tc_request_box(L, request);
+    tc_request_set_busy(whole, true);
+    call_for(L, lent, request, TC_GIVE, part);
+    if (ended)
+        call_for(L, lent, request, TC_NOTE, part);
+    bool over = ended && tc_request_is_over(whole);
+    bool settled = over && call_for(L, lent, request, TC_SETTLE, NULL);
+    tc_request_set_busy(whole, false);
+    if (settled)
+        tell_end(L, lent, request);
+    return over;
+}
+
+/*
+ * Hands out news that were just taken, of the request at `request`, and says whether one is over.
+ * False: somebody could not be told of it, as a hook's error came between, or memory or Lua's stack
+ * was short. They are told the next time.
+ */
+static bool tell_news(lua_State *L, struct client_box *box, int lent, int request,
+                      struct tc_request *news, bool *any)
+{
+    int id = (int)news->id;
+    bool ended = news->state == TC_DONE, told = true;
+    struct tc_part *part = NULL;
+    if (lua_isuserdata(L, request)) {
+        struct tc_request_box *whole = tc_request_box(L, request);
+        if (whole->busy) { /* what is done for it has brought us here */
+            tc_request_put_off(whole, news);
+            return true;
+        }
+        part = tc_request_part(whole, news);
+    }
+    tc_request_release(news); /* its userdata holds it too */
+    if (part && hand_out(L, lent, request, part, ended)) {
+        *any = true;
+        told = !box->client || tc_request_is_told(L, request);
+    }
+    if (!told)
+        tc_client_tell_again(box->client, part->request);
+    else if (ended && box->client) { /* else its maker has let go of all of them */
+        lua_pushnil(L);
+        lua_rawseti(L, lent, id);
+    }
+    return told;
 }
 
 /* Has the frame the time to hand out what is next? If not, it has spent some on getting ready. */
-static bool has_time(lua_State *L, struct client_box *box)
+static bool has_time(lua_State *L, struct client_box *box, bool awaited)
 {
     if (!box->client->turn_left)
         return false;
-    bool ready = tc_room_make(L, &box->room, tc_client_next_size(box->client));
+    bool ready = tc_room_make(L, &box->room, tc_client_next_size(box->client, awaited));
     if (!ready)
         tc_client_use_turn(box->client, TC_TURN / 2);
     return ready;
 }
 
-/* May news be handed out now? All may, but in a `frame`, which has a turn's bytes for them. */
-static bool has_news(lua_State *L, struct client_box *box, bool frame)
+/* How news are handed out. */
+enum manner {
+    FRAME = 1,       /* no more than a turn has bytes for */
+    AWAITED_ONLY = 2 /* only those of requests that functions of the user's wait for */
+};
+
+static bool has_news(lua_State *L, struct client_box *box, unsigned manner)
 {
-    return box->client && box->client->first_ready && (!frame || has_time(L, box));
+    bool awaited = manner & AWAITED_ONLY;
+    return box->client && tc_client_has_ready(box->client, awaited) &&
+           (!(manner & FRAME) || has_time(L, box, awaited));
 }
 
 /*
  * Hands out the news of the client, whose uservalue is at `lent`, and returns whether a request is
  * over. An error that a function of the user's raises ends its request and does not keep others
- * from theirs: it is raised again by who waits for the request, or else by the next poll.
+ * from theirs: it is raised again by who waits for the request, or else by the next poll. From
+ * where news are taken until they are told nothing can raise.
  */
-static bool deliver(lua_State *L, struct client_box *box, int lent, bool frame)
+static bool deliver(lua_State *L, struct client_box *box, int lent, unsigned manner)
 {
-    struct tc_request *news;
-    bool any = false;
-    tc_checkstack(L, 10);
-    while (has_news(L, box, frame)) {
+    bool any = false, told = true;
+    tc_checkstack(L, 30);
+    while (told && has_news(L, box, manner)) {
         sync_sockets(L, box, lent);
+        if (!box->client)
+            break;
         tc_room_give_back(L, &box->room);
-        news = tc_client_take_ready(box->client);
+        struct tc_request *news = tc_client_take_ready(box->client, manner & AWAITED_ONLY);
         if (!news)
             break;
-        bool ended = news->state == TC_DONE;
-        int id = (int)news->id;
-        lua_rawgeti(L, lent, id);
-        if (lua_isuserdata(L, -1) && tc_request_put_off(L, -1, news)) {
-            lua_pop(L, 1); /* one of its own functions brought us here */
-            continue;
-        }
-        tc_request_release(news); /* its userdata holds it too */
-        if (ended) {
-            lua_pushnil(L);
-            lua_rawseti(L, lent, id);
-        }
-        if (lua_isuserdata(L, -1)) {
-            int request = lua_gettop(L);
-            struct tc_part *part = tc_request_part(tc_request_box(L, request), news);
-            any = (part && hand_out(L, lent, request, part, ended)) || any;
-        }
+        lua_rawgeti(L, lent, (int)news->id);
+        told = tell_news(L, box, lent, lua_gettop(L), news, &any);
         lua_pop(L, 1);
     }
     return any;
 }
 
-/* Raises what deliver kept for the next poll, if there is anything. */
-static void raise_kept(lua_State *L, int lent)
+/* Raises what was kept as `name`, if there is anything. */
+static void raise_kept(lua_State *L, int lent, const char *name)
 {
-    lua_getfield(L, lent, "raised");
-    if (lua_isnil(L, -1)) {
+    lua_getfield(L, lent, name);
+    if (tc_is_nothing(L, -1)) {
         lua_pop(L, 1);
         return;
     }
-    lua_pushnil(L);
-    lua_setfield(L, lent, "raised");
+    tc_push_nothing(L);
+    lua_setfield(L, lent, name);
     lua_error(L);
+}
+
+/* Raises where functions of the user's that were called from here call this, over and over: Lua's
+ * stack has an end, and nothing is lost as long as that is not reached. */
+static void check_depth(lua_State *L, const struct client_box *box)
+{
+    enum { DEEPEST = 20 };
+    if (box->calls >= DEEPEST)
+        luaL_error(L, "functions called from poll, wait or generate call those in turn, %d deep",
+                   (int)box->calls);
+}
+
+static void serve(struct client_box *box, double seconds, unsigned manner)
+{
+    if (box->client && manner & AWAITED_ONLY)
+        tc_client_poll_awaited(box->client, seconds);
+    else if (box->client)
+        tc_client_poll(box->client, seconds);
 }
 
 /* Waits for the client at most `seconds`, and not for long, and hands out its news. Returns whether
  * a request has ended. */
-static bool wait_slice(lua_State *L, struct client_box *box, int lent, double seconds)
+static bool wait_slice(lua_State *L, struct client_box *box, int lent, double seconds,
+                       unsigned manner)
 {
-    if (box->client)
-        tc_client_poll(box->client, seconds < SLICE ? seconds : SLICE);
+    serve(box, seconds < SLICE ? seconds : SLICE, manner);
     sync_driver(L, box, lent);
     tc_hooks_run(L); /* one may end the wait */
-    return deliver(L, box, lent, false);
+    return deliver(L, box, lent, manner);
 }
 
 /*
  * Begins what must not take longer than a turn. A picture that was whole before comes first, and
  * then a poll receives nothing more: to make its string costs as much as a whole turn's bytes.
  */
-static void begin_frame(lua_State *L, struct client_box *box, int lent)
+static void begin_frame(lua_State *L, struct client_box *box, int lent, unsigned manner)
 {
     if (!box->client)
         return;
     tc_client_begin_turn(box->client);
-    deliver(L, box, lent, true);
+    deliver(L, box, lent, manner | FRAME);
 }
 
 /* A poll that does not wait. Small answers are received and handed out at once. */
-static void poll_frame(lua_State *L, struct client_box *box, int lent)
+static void poll_frame(lua_State *L, struct client_box *box, int lent, unsigned manner)
 {
-    begin_frame(L, box, lent);
-    if (box->client)
-        tc_client_poll(box->client, 0);
-    deliver(L, box, lent, true);
+    begin_frame(L, box, lent, manner);
+    serve(box, 0, manner);
+    deliver(L, box, lent, manner | FRAME);
 }
 
 /* Drives the client (1) until the request (2) has ended, or until the moment (3). */
@@ -675,16 +769,19 @@ static int wait_for(lua_State *L)
     struct client_box *box = check_client(L, 1);
     const struct tc_request_box *request = tc_request_box(L, 2);
     double until = lua_tonumber(L, 3), left = until - tc_clock_now();
+    unsigned manner = box->calls ? AWAITED_ONLY : 0;
     tc_getuservalue(L, 1);
     if (left <= 0)
-        poll_frame(L, box, 4);
+        poll_frame(L, box, 4, manner);
     while (!tc_request_is_over(request) && left > 0) {
-        wait_slice(L, box, 4, left);
+        wait_slice(L, box, 4, left, manner);
+        raise_kept(L, 4, INTERRUPT);
         left = until - tc_clock_now();
     }
     if (left > 0)
-        deliver(L, box, 4, false);
+        deliver(L, box, 4, manner);
     sync_driver(L, box, 4);
+    raise_kept(L, 4, INTERRUPT);
     return 0;
 }
 
@@ -692,13 +789,19 @@ int tc_client_wait(lua_State *L, int client, int request, double until)
 {
     client = tc_absindex(L, client);
     request = tc_absindex(L, request);
-    tc_request_set_waited(L, request, true);
+    const struct client_box *box = check_client(L, client);
+    struct tc_request_box *whole = tc_request_box(L, request);
+    check_depth(L, box);
     tc_own_push(L, WAIT);
     lua_pushvalue(L, client);
     lua_pushvalue(L, request);
     lua_pushnumber(L, until);
-    int status = lua_pcall(L, 3, 0, 0);
-    tc_request_set_waited(L, request, false);
+    bool waited = tc_request_set_waited(L, request, true);
+    bool awaited = tc_request_set_awaited(whole, whole->awaited || box->calls);
+    bool interrupted;
+    int status = tc_hooks_pcall(L, 3, 0, &interrupted);
+    tc_request_set_awaited(whole, awaited);
+    tc_request_set_waited(L, request, waited);
     return status;
 }
 
@@ -706,7 +809,7 @@ int tc_client_wait(lua_State *L, int client, int request, double until)
 static void poll_for(lua_State *L, struct client_box *box, int lent, double seconds)
 {
     double left = seconds, until = tc_clock_now() + seconds;
-    while (!wait_slice(L, box, lent, left) && left > 0 && box->client && box->client->active)
+    while (!wait_slice(L, box, lent, left, 0) && left > 0 && box->client && box->client->active)
         left = until - tc_clock_now();
 }
 
@@ -718,12 +821,14 @@ static int client_poll(lua_State *L)
     luaL_argcheck(L, seconds >= 0, 2, "a number of seconds expected"); /* which NaN is not */
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
+    check_depth(L, box);
     if (seconds > 0)
         poll_for(L, box, 2, seconds);
     else
-        poll_frame(L, box, 2);
+        poll_frame(L, box, 2, 0);
     sync_driver(L, box, 2);
-    raise_kept(L, 2);
+    raise_kept(L, 2, INTERRUPT);
+    raise_kept(L, 2, RAISED);
     tc_pushwhole(L, box->client ? tc_client_pending(box->client) : 0);
     return 1;
 }
@@ -744,14 +849,16 @@ static int client_action(lua_State *L)
     int events = timer ? 0 : check_events(L, 3);
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
+    check_depth(L, box);
     if (timer)
         box->timer = NAN; /* it has gone off; whatever comes next is news */
-    begin_frame(L, box, 2);
+    begin_frame(L, box, 2, 0);
     if (box->client)
         tc_client_action(box->client, socket, events);
-    deliver(L, box, 2, true);
+    deliver(L, box, 2, FRAME);
     sync_driver(L, box, 2);
-    raise_kept(L, 2);
+    raise_kept(L, 2, INTERRUPT);
+    raise_kept(L, 2, RAISED);
     tc_pushwhole(L, box->client ? tc_client_pending(box->client) : 0);
     return 1;
 }
@@ -843,7 +950,8 @@ static int client_submit(lua_State *L)
 /* Submits the params at `index` to the client at `client` and waits. Returns how much it pushed. */
 static int generate(lua_State *L, int client, int index)
 {
-    lua_pushnil(L); /* nobody is told */
+    check_depth(L, check_client(L, client)); /* before anything is sent */
+    lua_pushnil(L);                          /* nobody is told */
     bool well = submit(L, client, index, lua_gettop(L), tc_params_read);
     return well ? wait_for_result(L, client) : refuse(L);
 }
@@ -862,6 +970,8 @@ static int call(lua_State *L)
     bool tells = !lua_isnil(L, 3);
     if (tells)
         luaL_checktype(L, 3, LUA_TFUNCTION);
+    else
+        check_depth(L, check_client(L, 1));
     if (!submit(L, 1, 2, 3, tc_call_read))
         return refuse(L);
     return tells ? go_on(L) : wait_for_result(L, 1);
@@ -919,14 +1029,32 @@ static int client_close(lua_State *L)
     return 0;
 }
 
+/* Lets go of the requests: nobody will hear of them. The client's uservalue is at `lent`. */
+static void forget_requests(lua_State *L, int lent)
+{
+    for (lua_pushnil(L); lua_next(L, lent); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TNUMBER)
+            continue;
+        lua_pushvalue(L, -2);
+        lua_pushnil(L);
+        lua_rawset(L, lent); /* a field that is there: lua_next can bear that */
+    }
+}
+
+/* May be called by hand, as anything may: whoever does so has a client that is closed. */
 static int client_gc(lua_State *L)
 {
     struct client_box *box = check_client(L, 1);
     struct tc_client *client = box->client;
+    lua_settop(L, 1);
     box->client = NULL;
     tc_client_free(client);
     tc_room_give_back(L, &box->room);
     wipe_key(box);
+    if (client) { /* else there may be no uservalue yet */
+        tc_getuservalue(L, 1);
+        forget_requests(L, 2);
+    }
     return 0;
 }
 
@@ -963,6 +1091,13 @@ int tc_client_lua_generate(lua_State *L)
     return refuse(L);
 }
 
+/* Keeps a name under itself: it can be pushed without memory. */
+static void keep_name(lua_State *L, const char *name)
+{
+    lua_pushstring(L, name);
+    tc_own_keep(L, name);
+}
+
 void tc_register_client(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {
@@ -986,4 +1121,11 @@ void tc_register_client(lua_State *L)
     tc_register_class(L, TC_CLIENT, metamethods, methods);
     tc_own_function(L, WAIT, wait_for);
     tc_own_function(L, SYNC, sync_client);
+    tc_own_function(L, CALL_DRIVER, call_driver);
+    keep_name(L, "watch");
+    keep_name(L, "timer");
+    for (int i = 1; i <= 3; i++)
+        keep_name(L, event_names[i]);
+    lua_pushliteral(L, "nil (the value of an error)");
+    tc_own_keep(L, NO_VALUE);
 }

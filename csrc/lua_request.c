@@ -21,7 +21,7 @@
  *     params                        what was asked for, and who takes what: on_image, sink, save,
  * ...; under 1 and 2 what is sent, with its pictures, until it is over done who is told of the end
  *     waiters                       coroutines in await, or functions that wake them
- *     waited, raised                somebody is in wait; what a function of the user's raised then
+ *     raised                        what a function of the user's raised while somebody was in wait
  *     result, failed                the response, or the error when `failed` is true
  *
  * The finalizer is the box's, which refers to nothing: Lua keeps what a finalizer can reach until
@@ -33,6 +33,7 @@
 #include "alloc.h"
 #include "clock.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,6 +77,10 @@ static void register_state(lua_State *L)
         lua_setfield(L, -3, tables[i]);
     }
     lua_pop(L, 1);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "waiters");
+    tc_push_nothing(L);
+    lua_setfield(L, -2, "raised");
     lua_setfield(L, -2, "__index");
     tc_own_keep(L, STATE);
 }
@@ -319,6 +324,23 @@ void tc_request_stop(struct tc_request_box *box, struct tc_part *part, enum tc_k
             tc_request_cancel(other->request);
 }
 
+static bool is_about_memory(const char *text)
+{
+    return text && (strstr(text, "not enough memory") || strstr(text, "emory allocation error"));
+}
+
+void tc_request_stop_by_error(lua_State *L, struct tc_request_box *box, struct tc_part *part)
+{
+    static const char raised[] = "a function of the caller's raised an error: ";
+    char text[300], message[400];
+    const char *error = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    size_t size = error ? sizeof(raised) - 1 : sizeof(raised) - 3;
+    tc_redact(text, sizeof(text), error ? error : "", part->request->key);
+    snprintf(message, sizeof(message), "%.*s%s", (int)size, raised, text);
+    tc_request_stop(box, part, TC_CANCELLED,
+                    is_about_memory(error) ? "not enough memory" : message);
+}
+
 /* May functions of the user's be called for a part? One of them may have ended it. */
 static bool goes_on(const struct tc_request_box *box, const struct tc_part *part)
 {
@@ -352,20 +374,27 @@ static void call_sink(lua_State *L, struct tc_request_box *box, struct tc_part *
 /* Chunks of this size come from memory that was used before; malloc maps larger ones anew. */
 enum { CHUNK = 64 * 1024, MOST_CHUNKS = 16 };
 
+/* The first `size` bytes are taken: more may have come behind them. */
+static void drop_bytes(struct tc_image *image, size_t size)
+{
+    image->bytes.size -= size;
+    memmove(image->bytes.data, image->bytes.data + size, image->bytes.size);
+}
+
 /* Takes the bytes to the sink, chunk by chunk. All are Lua's before the sink, which may do
- * anything, is called. */
+ * anything, is called. So may a finalizer, while Lua's strings are made. */
 static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                          unsigned index)
 {
     struct tc_image *image = part->request->envelope->images[index];
     unsigned number = tc_request_number(L, box, part, index);
-    const char *bytes = (const char *)image->bytes.data;
     size_t size = image->bytes.size, chunk = size / MOST_CHUNKS > CHUNK ? size : CHUNK;
     tc_push_param(L, state, "sink");
     int sink = lua_gettop(L), chunks = 0;
     for (size_t at = 0; at < size; at += chunk, chunks++)
-        lua_pushlstring(L, bytes + at, size - at < chunk ? size - at : chunk);
-    image->bytes.size = 0;
+        lua_pushlstring(L, (const char *)image->bytes.data + at,
+                        size - at < chunk ? size - at : chunk);
+    drop_bytes(image, size);
     for (int i = 1; i <= chunks && goes_on(box, part); i++) {
         lua_pushvalue(L, sink + i);
         call_sink(L, box, part, sink, number);
@@ -597,37 +626,21 @@ static int give_all(lua_State *L)
     return 0;
 }
 
-/* Has those told again that had to wait. */
-static void tell_put_off(struct tc_request_box *box)
-{
-    for (struct tc_part *part = box->parts; part; part = part->next) {
-        if (part->put_off)
-            tc_client_tell(part->request->client, part->request);
-        part->put_off = false;
-    }
-}
-
-/*
- * Takes away what a part of the request at `index` has brought, and gives it to those who want it.
- * While one of them is called, nothing more is given, though it may drive the client: things come
- * in order.
+/* Takes away what a part of the request at `index` has brought, and gives it to those who want it.
  */
 static void collect(lua_State *L, int index, struct tc_part *part)
 {
-    struct tc_request_box *box = tc_request_box(L, index);
-    if (box->giving || box->stopped)
+    if (tc_request_box(L, index)->stopped)
         return;
     unsigned giving = part->request->easy != NULL;
     lua_pushcfunction(L, give_all);
     lua_pushvalue(L, index);
     tc_getuservalue(L, index);
     lua_pushlightuserdata(L, part);
-    box->giving = true;
+    bool interrupted;
     part->request->client->giving += giving;
-    int status = lua_pcall(L, 3, 0, 0);
-    box->giving = false;
+    int status = tc_hooks_pcall(L, 3, 0, &interrupted);
     part->request->client->giving -= giving;
-    tell_put_off(box);
     if (status)
         lua_error(L);
 }
@@ -732,6 +745,8 @@ static void fetch(lua_State *L, int index, int state, struct tc_part *part, cons
     options.place = place;
     if (!client->multi)
         wrong = "the client was closed";
+    if (box->stopped)
+        wrong = "the request was cancelled";
     if (wrong) {
         refuse_address(L, state, url, wrong);
         lua_settop(L, top);
@@ -751,6 +766,7 @@ static void fetch(lua_State *L, int index, int state, struct tc_part *part, cons
     }
     added->of = part;
     added->request = request;
+    request->awaited = box->awaited;
     lua_settop(L, top);
     lua_pushstring(L, url);
     tc_request_keep(L, state, "urls", added->position);
@@ -874,6 +890,7 @@ static void note_end(lua_State *L, int index, int state, struct tc_part *part)
     int top = lua_gettop(L);
     if (part->noted)
         return;
+    box->reading = part;
     collect(L, index, part);
     part->noted = true;
     take_rest(L, box, part, state);
@@ -898,12 +915,13 @@ static void note_end(lua_State *L, int index, int state, struct tc_part *part)
     }
     lua_settop(L, top);
     tc_request_free_answer(part->request); /* Lua has what was worth keeping */
+    box->reading = NULL;
 }
 
 /* ---- the result ---- */
 
 /* Pushes what a request that is not for pictures gives. False: an error table is on top. */
-static bool push_json_result(lua_State *L, int state)
+static bool push_json_result(lua_State *L, const struct tc_request_box *box, int state)
 {
     lua_getfield(L, state, "answers");
     lua_rawgeti(L, -1, 1);
@@ -911,6 +929,8 @@ static bool push_json_result(lua_State *L, int state)
         return true;
     lua_getfield(L, state, "failures");
     lua_rawgeti(L, -1, 1);
+    if (lua_isnil(L, -1)) /* it was ended while its answer was read */
+        tc_push_failure(L, box->parts->request->failure, box->parts->request);
     return false;
 }
 
@@ -933,7 +953,7 @@ static void forget_sent(lua_State *L, int state)
 /* Makes the result of a request that is over. */
 static void make_result(lua_State *L, const struct tc_request_box *box, int state)
 {
-    bool well = box->json ? push_json_result(L, state) : tc_push_response(L, box, state);
+    bool well = box->json ? push_json_result(L, box, state) : tc_push_response(L, box, state);
     for (struct tc_part *part = box->parts; part; part = part->next)
         tc_request_forget_key(part->request);
     lua_setfield(L, state, "result");
@@ -944,19 +964,51 @@ static void make_result(lua_State *L, const struct tc_request_box *box, int stat
     lua_setfield(L, state, "cuts");
 }
 
-/* Makes the result if there is none yet. The request is over. */
-static void need_result(lua_State *L, int index, int state)
+/* Is the result made? From here on nothing changes any more. */
+static bool is_settled(lua_State *L, int state)
+{
+    lua_getfield(L, state, "result");
+    bool settled = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    return settled;
+}
+
+/* Makes the result of the request (1), which is over. */
+static int request_settle(lua_State *L)
+{
+    struct tc_request_box *box = tc_request_box(L, 1);
+    tc_checkstack(L, 10);
+    lua_settop(L, 1);
+    tc_getuservalue(L, 1);
+    if (is_settled(L, 2))
+        return 0;
+    if (!box->parts)
+        return luaL_error(L, "a request that was submitted expected");
+    for (struct tc_part *part = box->parts; part; part = part->next)
+        note_end(L, 1, 2, part);
+    make_result(L, box, 2);
+    return 0;
+}
+
+static int raise_own(lua_State *L)
+{
+    return luaL_error(L, "a request cannot be waited for by its own functions");
+}
+
+/* The same for who asks for the result, and is not told of it. */
+static void settle(lua_State *L, int index, int state)
 {
     struct tc_request_box *box = tc_request_box(L, index);
-    lua_getfield(L, state, "result");
-    bool known = !lua_isnil(L, -1);
-    lua_pop(L, 1);
-    if (known)
+    if (is_settled(L, state))
         return;
-    for (struct tc_part *part = box->parts; part; part = part->next)
-        note_end(L, index, state, part);
-    make_result(L, box, state);
-    lua_settop(L, state);
+    if (box->busy)
+        raise_own(L);
+    bool interrupted;
+    tc_request_set_busy(box, true);
+    int status = tc_request_call(L, index, TC_SETTLE, NULL, &interrupted);
+    tc_request_set_busy(box, false);
+    if (status)
+        lua_error(L);
 }
 
 /* Pushes the response, or nil and the error; the uservalue is at `state`. Returns how many. */
@@ -973,29 +1025,29 @@ static int push_result(lua_State *L, int state)
 
 int tc_request_push_result(lua_State *L, int index)
 {
-    tc_checkstack(L, 10);
+    tc_checkstack(L, 20);
     tc_getuservalue(L, index);
     int state = lua_gettop(L);
     lua_getfield(L, state, "raised");
-    if (!lua_isnil(L, -1)) {
-        lua_pushnil(L);
+    if (!tc_is_nothing(L, -1)) {
+        tc_push_nothing(L);
         lua_setfield(L, state, "raised");
         lua_error(L);
     }
     lua_pop(L, 1);
-    need_result(L, index, state);
+    settle(L, index, state);
     return push_result(L, state);
 }
 
 /* ---- for the client, when there is news ---- */
 
-int tc_request_give(lua_State *L)
+static int request_give(lua_State *L)
 {
     collect(L, 1, lua_touserdata(L, 2));
     return 0;
 }
 
-int tc_request_note(lua_State *L)
+static int request_note(lua_State *L)
 {
     struct tc_part *part = lua_touserdata(L, 2);
     tc_getuservalue(L, 1);
@@ -1003,152 +1055,123 @@ int tc_request_note(lua_State *L)
     return 0;
 }
 
-int tc_request_finish(lua_State *L)
+/* An interrupt that is due comes before `done` is taken for called, and so does whatever else could
+ * keep it from beginning. */
+static int request_finish(lua_State *L)
 {
+    enum { LARGEST_FRAME = 260 };
+    bool called;
+    tc_checkstack(L, LARGEST_FRAME);
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
-    need_result(L, 1, 2);
     lua_getfield(L, 2, "done");
-    if (!lua_isfunction(L, -1))
+    if (!lua_isfunction(L, 3))
         return 0;
-    lua_pushnil(L);
+    tc_hooks_run(L);
+    lua_pushboolean(L, 0);
     lua_setfield(L, 2, "done"); /* once */
-    lua_call(L, push_result(L, 2), 0);
-    return 0;
+    lua_pushvalue(L, 3);
+    int status = tc_hooks_call(L, push_result(L, 2), &called);
+    if (!called) {
+        lua_pushvalue(L, 3);
+        lua_setfield(L, 2, "done");
+    }
+    return status ? lua_error(L) : 0;
 }
 
-bool tc_request_put_off(lua_State *L, int index, struct tc_request *news)
+bool tc_request_is_told(lua_State *L, int index)
 {
-    const struct tc_request_box *box = tc_request_box(L, index);
-    if (!box->giving)
-        return false;
-    tc_request_part(box, news)->put_off = true;
-    if (news->state != TC_DONE) /* else the client's reference is kept for the next time */
+    int top = lua_gettop(L);
+    tc_getuservalue(L, index);
+    lua_getfield(L, top + 1, "done");
+    bool told = is_settled(L, top + 1) && !lua_isfunction(L, top + 2);
+    lua_settop(L, top);
+    return told && tc_request_waiters(L, index) == 0;
+}
+
+/* Has those told again that had to wait. */
+static void tell_put_off(struct tc_request_box *box)
+{
+    for (struct tc_part *part = box->parts; part; part = part->next) {
+        if (part->put_off)
+            tc_client_tell(part->request->client, part->request);
+        part->put_off = false;
+    }
+}
+
+void tc_request_set_busy(struct tc_request_box *box, bool busy)
+{
+    box->busy = busy;
+    if (!busy)
+        tell_put_off(box);
+}
+
+void tc_request_put_off(const struct tc_request_box *box, struct tc_request *news)
+{
+    struct tc_part *part = tc_request_part(box, news);
+    bool again = part && !part->put_off;
+    if (again)
+        part->put_off = true;
+    if (!again ||
+        news->state != TC_DONE) /* else the client's reference is kept for the next time */
         tc_request_release(news);
-    return true;
 }
 
-bool tc_request_has_waiter(lua_State *L, int index)
-{
-    tc_getuservalue(L, index);
-    lua_getfield(L, -1, "waiters");
-    bool has = lua_istable(L, -1) && tc_rawlen(L, -1) > 0;
-    lua_pop(L, 2);
-    return has;
-}
-
-/* Is the coroutine suspended by await, and not in a yield of its own? It may have called await
- * where it could not yield, inside table.sort say, and have gone on with the error. */
-static bool is_in_await(lua_State *thread)
-{
-    enum { FRAMES = 4 }; /* await's is right under those of yield, which may be a scheduler's own */
-    lua_Debug frame;
-    for (int level = 0;
-         lua_status(thread) == LUA_YIELD && level < FRAMES && lua_getstack(thread, level, &frame);
-         level++) {
-        lua_getinfo(thread, "S", &frame);
-        if (!strcmp(frame.source, AWAIT))
-            return true;
-    }
-    return false;
-}
-
-int tc_request_resume_waiter(lua_State *L)
-{
-    int results;
-    lua_settop(L, 1);
-    tc_getuservalue(L, 1);
-    lua_getfield(L, 2, "waiters");
-    int last = (int)tc_rawlen(L, 3);
-    lua_rawgeti(L, 3, 1); /* first come, first served */
-    for (int i = 1; i <= last; i++) {
-        lua_rawgeti(L, 3, i + 1);
-        lua_rawseti(L, 3, i);
-    }
-    if (lua_isfunction(L, 4)) { /* a scheduler's coroutine, which only that may resume */
-        lua_call(L, 0, 0);
-        return 0;
-    }
-    lua_State *thread = lua_tothread(L, 4);
-    if (!thread || !is_in_await(thread)) /* somebody else resumed it meanwhile */
-        return 0;
-    int status = tc_resume(thread, L, 0, &results);
-    if (status == LUA_YIELD || status == 0) {
-        lua_settop(thread, status == 0 ? 0 : lua_gettop(thread) - results);
-        return 0;
-    }
-    lua_xmove(thread, L, 1); /* its error */
-    return lua_error(L);
-}
-
-bool tc_request_keep_error(lua_State *L, int index)
-{
-    tc_getuservalue(L, index);
-    lua_getfield(L, -1, "waited");
-    bool waited = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    if (waited) {
-        lua_pushvalue(L, -2);
-        lua_setfield(L, -2, "raised");
-    }
-    lua_pop(L, waited ? 2 : 1);
-    return waited;
-}
-
-void tc_request_set_waited(lua_State *L, int index, bool waited)
-{
-    tc_getuservalue(L, index);
-    lua_pushboolean(L, waited);
-    lua_setfield(L, -2, "waited");
-    lua_pop(L, 1);
-}
-
-void tc_request_abandon(lua_State *L, int index)
+int tc_request_call(lua_State *L, int index, const char *name, struct tc_part *part,
+                    bool *interrupted)
 {
     struct tc_request_box *box = tc_request_box(L, index);
-    for (struct tc_part *part = box->parts; part; part = part->next) {
-        if (part->request)
-            tc_request_cancel(part->request);
-        tc_writer_abort(&part->writer);
+    tc_getuservalue(L, index);
+    lua_getfield(L, -1, "client");
+    unsigned *calls = tc_client_calls(L, -1); /* the request holds it */
+    lua_pop(L, 2);
+    tc_own_push(L, name);
+    lua_pushvalue(L, index);
+    lua_pushlightuserdata(L, part);
+    ++*calls;
+    int status = tc_hooks_pcall(L, 2, 0, interrupted);
+    --*calls;
+    struct tc_part *lost = box->reading ? box->reading : part;
+    if (status && lost)
+        tc_request_stop_by_error(L, box, lost);
+    box->reading = NULL;
+    return status;
+}
+
+/* ---- who waits ---- */
+
+/* Is the waiter at `index` in the list at `list` already? */
+static bool is_attached(lua_State *L, int list, int index)
+{
+    int count = (int)tc_rawlen(L, list);
+    bool found = false;
+    for (int i = 1; i <= count && !found; i++) {
+        lua_rawgeti(L, list, i);
+        found = lua_rawequal(L, -1, index);
+        lua_pop(L, 1);
     }
+    return found;
 }
 
-/* ---- methods ---- */
-
-/* request:wait([seconds]) -> response | nil, err */
-static int request_wait(lua_State *L)
+/* Pushes the list of those who wait, made now if there is none. */
+static void need_waiters(lua_State *L, int state)
 {
-    struct tc_request_box *box = check_request(L, 1);
-    double seconds = luaL_optnumber(L, 2, HUGE_VAL);
-    luaL_argcheck(L, seconds >= 0, 2, "a number of seconds expected"); /* which NaN is not */
-    lua_settop(L, 1);
-    tc_getuservalue(L, 1);
-    lua_getfield(L, 2, "client");
-    if (box->giving)
-        return luaL_error(L, "a request cannot be waited for by its own functions");
-    if (!tc_request_is_over(box) && tc_client_wait(L, 3, 1, tc_clock_now() + seconds))
-        return lua_error(L);
-    if (tc_request_is_over(box))
-        return tc_request_push_result(L, 1);
-    lua_pushnil(L);
-    tc_push_error(L, TC_TIMEOUT, NULL, "the request goes on: wait again, or cancel it");
-    return 2;
+    lua_getfield(L, state, "waiters");
+    if (lua_istable(L, -1))
+        return;
+    lua_newtable(L); /* a finalizer may make one meanwhile */
+    lua_getfield(L, state, "waiters");
+    if (lua_istable(L, -1))
+        return;
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, state, "waiters");
 }
 
-/* waiter(request) -> what the client's driver says of the running coroutine: functions that suspend
- * it and wake it up again, or nothing for a coroutine like any other. */
-static int request_waiter(lua_State *L)
+/* Is its result there, or can it be made? While what came is being given or read it is not. */
+static bool has_ended(lua_State *L, const struct tc_request_box *box, int state)
 {
-    check_request(L, 1);
-    lua_settop(L, 1);
-    tc_getuservalue(L, 1);
-    lua_getfield(L, 2, "client");
-    if (!tc_client_push_driver(L, 3, "waiter"))
-        return 0;
-    lua_call(L, 0, 2);
-    if (!lua_isnil(L, -2) && !(lua_isfunction(L, -2) && lua_isfunction(L, -1)))
-        return luaL_error(L, "two functions expected from a driver's 'waiter', or nil");
-    return 2;
+    return is_settled(L, state) || (tc_request_is_over(box) && !box->busy);
 }
 
 /* Says once for the client of the request, whose uservalue is at `state`, that a core is kept busy.
@@ -1191,32 +1214,214 @@ static int request_attach(lua_State *L)
 {
     struct tc_request_box *box = check_request(L, 1);
     lua_settop(L, 2);
-    bool ended = tc_request_is_over(box);
-    lua_pushboolean(L, ended);
-    if (ended)
-        return 1;
     tc_getuservalue(L, 1);
-    lua_getfield(L, 4, "waiters");
-    if (lua_isnil(L, 5)) {
-        lua_newtable(L);
-        lua_replace(L, 5);
-        lua_pushvalue(L, 5);
-        lua_setfield(L, 4, "waiters");
+    need_waiters(L, 3);
+    int list = lua_gettop(L); /* from here on no finalizer runs, which might end it */
+    bool ended = has_ended(L, box, 3);
+    if (!ended && is_attached(L, list, 2)) { /* resumed by somebody else, and here again */
+        note_early(L, box, 3);
+    } else if (!ended) {
+        lua_pushvalue(L, 2);
+        lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
     }
-    int count = (int)tc_rawlen(L, 5);
+    lua_pushboolean(L, ended);
+    return 1;
+}
+
+/* Is await among the first so many functions that the coroutine is in? */
+static bool has_await(lua_State *thread, int frames)
+{
+    lua_Debug frame;
+    for (int level = 0; level < frames && lua_getstack(thread, level, &frame); level++) {
+        lua_getinfo(thread, "S", &frame);
+        if (!strcmp(frame.source, AWAIT))
+            return true;
+    }
+    return false;
+}
+
+/* Is the coroutine suspended by await, and not by a yield of its own? It may have called await
+ * where it could not yield, inside table.sort say, and have gone on with the error. */
+static bool is_in_await(lua_State *thread)
+{
+    enum { FRAMES = 4 }; /* await's is right under those of yield, which may be a scheduler's own */
+    return lua_status(thread) == LUA_YIELD && has_await(thread, FRAMES);
+}
+
+/* Is it about to be? It runs, a hook between two steps of await has brought us here. */
+static bool is_entering_await(lua_State *thread)
+{
+    return lua_status(thread) == 0 && has_await(thread, INT_MAX);
+}
+
+int tc_request_waiters(lua_State *L, int index)
+{
+    tc_getuservalue(L, index);
+    lua_getfield(L, -1, "waiters");
+    int count = lua_istable(L, -1) ? (int)tc_rawlen(L, -1) : 0;
+    lua_pop(L, 2);
+    return count;
+}
+
+/* Pushes the first value of the list at `list`, and takes it away. */
+static void take_first(lua_State *L, int list)
+{
+    int count = (int)tc_rawlen(L, list);
+    lua_rawgeti(L, list, 1);
     for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, 5, i);
-        if (lua_rawequal(L, -1, 2)) { /* resumed by somebody else, and here again */
-            note_early(L, box, 4);
-            lua_settop(L, 3);
-            return 1;
-        }
+        lua_rawgeti(L, list, i + 1);
+        lua_rawseti(L, list, i);
+    }
+}
+
+/* Puts the value at `index` back to where it was. */
+static void put_first(lua_State *L, int list, int index)
+{
+    for (int i = (int)tc_rawlen(L, list); i >= 1; i--) {
+        lua_rawgeti(L, list, i);
+        lua_rawseti(L, list, i + 1);
+    }
+    lua_pushvalue(L, index);
+    lua_rawseti(L, list, 1);
+}
+
+/* What came of an attempt to have somebody go on. */
+enum outcome {
+    WENT_ON,
+    NOT_YET, /* it has to be tried again */
+    FAILED   /* the same, and the error on top says why */
+};
+
+static enum outcome resume(lua_State *L, lua_State *thread)
+{
+    int results;
+    if (!is_in_await(thread)) /* else somebody has resumed it meanwhile */
+        return is_entering_await(thread) ? NOT_YET : WENT_ON;
+    int status = tc_resume(thread, L, 0, &results);
+    if (status == LUA_YIELD || status == 0) {
+        lua_settop(thread, status == 0 ? 0 : lua_gettop(thread) - results);
+        return WENT_ON;
+    }
+    lua_xmove(thread, L, 1);
+    if (lua_status(thread) == LUA_YIELD) /* it did not begin: Lua's stack is full */
+        return FAILED;
+    lua_error(L);   /* its own */
+    return WENT_ON; /* which it never does */
+}
+
+/* Calls the function at `index`, which has a scheduler wake its coroutine. */
+static enum outcome wake(lua_State *L, int index)
+{
+    bool called;
+    lua_pushvalue(L, index);
+    int status = tc_hooks_call(L, 0, &called);
+    if (status && called)
+        lua_error(L);
+    return called ? WENT_ON : FAILED;
+}
+
+/* Resumes the first coroutine that waits, or has it woken up: once, though an error may come
+ * between. */
+static int request_resume(lua_State *L)
+{
+    tc_checkstack(L, 20);
+    lua_settop(L, 1);
+    tc_getuservalue(L, 1);
+    lua_getfield(L, 2, "waiters");
+    tc_hooks_run(L);
+    take_first(L, 3);
+    lua_State *thread = lua_tothread(L, 4);
+    enum outcome outcome = thread ? resume(L, thread) : wake(L, 4);
+    if (outcome != WENT_ON)
+        put_first(L, 3, 4);
+    return outcome == FAILED ? lua_error(L) : 0;
+}
+
+bool tc_request_keep_error(lua_State *L, int index)
+{
+    if (!tc_request_box(L, index)->waited)
+        return false;
+    tc_getuservalue(L, index);
+    lua_getfield(L, -1, "raised");
+    bool first = tc_is_nothing(L, -1);
+    lua_pop(L, 1);
+    if (first) {
+        lua_pushvalue(L, -2);
+        lua_setfield(L, -2, "raised");
+    }
+    lua_pop(L, 1);
+    return true;
+}
+
+bool tc_request_set_waited(lua_State *L, int index, bool waited)
+{
+    struct tc_request_box *box = tc_request_box(L, index);
+    bool before = box->waited;
+    if (waited) { /* what is there can be set without memory */
+        tc_getuservalue(L, index);
+        lua_getfield(L, -1, "raised");
+        lua_setfield(L, -2, "raised");
         lua_pop(L, 1);
     }
-    lua_pushvalue(L, 2);
-    lua_rawseti(L, 5, count + 1);
-    lua_settop(L, 3);
-    return 1;
+    box->waited = waited;
+    return before;
+}
+
+bool tc_request_set_awaited(struct tc_request_box *box, bool awaited)
+{
+    bool before = box->awaited;
+    box->awaited = awaited;
+    for (struct tc_part *part = box->parts; part; part = part->next)
+        part->request->awaited = awaited;
+    return before;
+}
+
+void tc_request_abandon(lua_State *L, int index)
+{
+    struct tc_request_box *box = tc_request_box(L, index);
+    for (struct tc_part *part = box->parts; part; part = part->next) {
+        if (part->request)
+            tc_request_cancel(part->request);
+        tc_writer_abort(&part->writer);
+    }
+}
+
+/* ---- methods ---- */
+
+/* request:wait([seconds]) -> response | nil, err */
+static int request_wait(lua_State *L)
+{
+    struct tc_request_box *box = check_request(L, 1);
+    double seconds = luaL_optnumber(L, 2, HUGE_VAL);
+    luaL_argcheck(L, seconds >= 0, 2, "a number of seconds expected"); /* which NaN is not */
+    lua_settop(L, 1);
+    tc_getuservalue(L, 1);
+    lua_getfield(L, 2, "client");
+    if (box->busy && !is_settled(L, 2))
+        return raise_own(L);
+    if (!tc_request_is_over(box) && tc_client_wait(L, 3, 1, tc_clock_now() + seconds))
+        return lua_error(L);
+    if (tc_request_is_over(box))
+        return tc_request_push_result(L, 1);
+    lua_pushnil(L);
+    tc_push_error(L, TC_TIMEOUT, NULL, "the request goes on: wait again, or cancel it");
+    return 2;
+}
+
+/* waiter(request) -> what the client's driver says of the running coroutine: functions that suspend
+ * it and wake it up again, or nothing for a coroutine like any other. */
+static int request_waiter(lua_State *L)
+{
+    check_request(L, 1);
+    lua_settop(L, 1);
+    tc_getuservalue(L, 1);
+    lua_getfield(L, 2, "client");
+    if (!tc_client_push_driver(L, 3, "waiter"))
+        return 0;
+    lua_call(L, 0, 2);
+    if (!lua_isnil(L, -2) && !(lua_isfunction(L, -2) && lua_isfunction(L, -1)))
+        return luaL_error(L, "two functions expected from a driver's 'waiter', or nil");
+    return 2;
 }
 
 static int request_result(lua_State *L)
@@ -1226,33 +1431,32 @@ static int request_result(lua_State *L)
     return tc_request_push_result(L, 1);
 }
 
-/* Cancels it as a whole: what has come goes along with the error. One that has ended, but is not
- * noted yet, is cancelled too where there is no other: when an answer ends is a matter of timing.
- */
-static void cancel_parts(struct tc_request_box *box)
+/* Is there nothing left of a part that could be cancelled? While its answer is read there is. */
+static bool is_beyond(const struct tc_request_box *box, const struct tc_part *part)
 {
-    struct tc_part *whole = NULL;
-    box->stopped = true;
+    return part == box->reading ? part->request->failure->kind != TC_NONE : is_over(part);
+}
+
+/* Cancels it as a whole: what has come goes along with the error. False: it had ended. */
+static bool cancel_parts(struct tc_request_box *box)
+{
+    bool any = false;
     for (struct tc_part *part = box->parts; part; part = part->next) {
-        bool cancelled = !part->noted && tc_request_cancel(part->request);
-        if (cancelled && !box->cause)
+        if (is_beyond(box, part))
+            continue;
+        if (!box->cause)
             box->cause = part;
-        if (!cancelled && !part->noted && part->request->failure->kind == TC_NONE)
-            whole = part;
+        box->stopped = any = true;
+        tc_request_fail(part->request, TC_CANCELLED, "the request was cancelled");
     }
-    if (box->cause || !whole)
-        return;
-    tc_request_fail(whole->request, TC_CANCELLED, "the request was cancelled");
-    box->cause = whole;
+    return any;
 }
 
 /* request:cancel() -> did that end it? */
 static int request_cancel(lua_State *L)
 {
     struct tc_request_box *box = check_request(L, 1);
-    bool ended = !tc_request_is_over(box);
-    if (ended)
-        cancel_parts(box);
+    bool ended = cancel_parts(box);
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
     lua_getfield(L, 2, "client");
@@ -1317,7 +1521,9 @@ static int request_warnings(lua_State *L)
 
 static int box_gc(lua_State *L)
 {
-    free_parts(tc_check_class(L, 1, BOX));
+    struct tc_request_box *box = tc_check_class(L, 1, BOX);
+    if (!box->busy) /* else somebody has got hold of it, and calls this by hand */
+        free_parts(box);
     return 0;
 }
 
@@ -1378,4 +1584,9 @@ void tc_register_request(lua_State *L)
     tc_register_class(L, TC_REQUEST, metamethods, methods);
     register_state(L);
     register_await(L);
+    tc_own_function(L, TC_GIVE, request_give);
+    tc_own_function(L, TC_NOTE, request_note);
+    tc_own_function(L, TC_SETTLE, request_settle);
+    tc_own_function(L, TC_FINISH, request_finish);
+    tc_own_function(L, TC_RESUME, request_resume);
 }

@@ -350,7 +350,7 @@ void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *
     }
     tc_failure_set(request->failure, kind, "%s", message);
     request->failure->status = request->status;
-    request->failure->maybe_billed = sent || request->was_maybe_billed;
+    request->failure->maybe_billed = (sent || request->was_maybe_billed) && !request->unbilled;
     request->failure->attempts = request->attempts;
     if (request->state != TC_DONE)
         tc_client_end(request->client, request);
@@ -888,6 +888,11 @@ static bool holds_much(const struct tc_request *request)
 bool tc_request_can_resume(const struct tc_request *request)
 {
     return request->paused && !must_pause(request);
+}
+
+bool tc_request_is_stalled(const struct tc_request *request)
+{
+    return request->paused && has_to_give(request);
 }
 
 int tc_request_resume(struct tc_request *request)

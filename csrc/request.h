@@ -133,7 +133,8 @@ struct tc_request {
     struct tc_request *next, *previous; /* in the client's list for its state */
     struct tc_request *next_ready;
     bool is_ready;
-    void *easy;        /* CURL, while an attempt is under way */
+    bool awaited; /* by a function of the user's that is being called: see tc_client_poll_awaited */
+    void *easy;   /* CURL, while an attempt is under way */
     void *headers;     /* struct curl_slist, for all attempts; NULL before the first one */
     void *own_headers; /* struct curl_slist, what the caller adds to them */
     const char *method;
@@ -200,6 +201,9 @@ size_t tc_request_held(const struct tc_request *request);
 
 /* For the client: is the transfer paused, without any more reason to wait? */
 bool tc_request_can_resume(const struct tc_request *request);
+
+/* For the client: is the transfer paused until somebody takes away what it has brought? */
+bool tc_request_is_stalled(const struct tc_request *request);
 
 /* For the client: goes on with a paused transfer. Returns a CURLcode: anything but CURLE_OK ended
  * the attempt. */

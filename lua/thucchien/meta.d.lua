@@ -193,7 +193,7 @@ function client:generate(params) end
 
 --- Puts a request into the queue and returns at once. Never calls back itself.
 ---@param params thucchien.params|string a string is the prompt
----@param done? fun(response?: thucchien.response, err?: thucchien.error) called from `poll`, once
+---@param done? fun(response?: thucchien.response, err?: thucchien.error) called from `poll`, once; when it waits, only what it waits for is handed out meanwhile
 ---@return thucchien.request? request
 ---@return thucchien.error? err
 function client:submit(params, done) end

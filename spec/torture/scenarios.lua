@@ -46,10 +46,34 @@ local function request(answer, more)
     return params
 end
 
+-- Of a request that was submitted: how often its end was told. Whatever fails, it is, once.
+local last
+
+-- Polls until nothing is left; what that raises is kept.
+local function finish(client)
+    for _ = 1, 100 do
+        local ok, left = pcall(client.poll, client, 0.1)
+        if ok and left == 0 then
+            return
+        end
+        last.err = last.err or not ok and left
+    end
+    error("unexpected: it does not end", 0)
+end
+
 local kept = new()
 
 -- An ordinary request, on a client that saw nothing of it all.
 function check() -- luacheck: ignore 111
+    if last then
+        local told, awaited, client = last, last.thread, last.client
+        finish(client)
+        client:close()
+        last = nil
+        if told.done ~= 1 or coroutine.status(awaited) ~= "dead" then
+            error("unexpected: told " .. told.done .. " times, a coroutine " .. coroutine.status(awaited), 0)
+        end
+    end
     local response, err = kept:generate(request { body = PICTURE })
     if not response or #response.data[1].bytes ~= 6000 then
         raise(err or "another picture")
@@ -127,6 +151,34 @@ local scenarios = {
                 raise(failure)
             end
             client:close()
+        end,
+    },
+    {
+        name = "an end that is told, and awaited",
+        run = function()
+            local client, told = new(), { done = 0 }
+            local pending
+            told.client = client
+            told.thread = coroutine.create(function()
+                pending:await()
+            end)
+            pending = client:submit(request({ body = PICTURE }, { on_image = function() end }), function(_, err)
+                told.done = told.done + 1
+                if err and err.message ~= "not enough memory" then
+                    error("unexpected: " .. err.message, 0)
+                end
+            end)
+            if not pending then
+                return
+            end
+            local ok, err = coroutine.resume(told.thread)
+            if coroutine.status(told.thread) == "suspended" then
+                last = told
+                pcall(finish, client) -- as far as memory allows
+            end
+            if told.err or not ok then
+                raise(told.err or err)
+            end
         end,
     },
     {
