@@ -1242,6 +1242,11 @@ static bool finish_picture(struct tc_envelope *e)
     return end_image(e, TC_BASE64_OK) && keep(e, text, sizeof(text) - 1);
 }
 
+bool tc_envelope_is_whole(const struct tc_envelope *e)
+{
+    return e->state == DONE && !e->framing.events;
+}
+
 bool tc_envelope_finish(struct tc_envelope *e)
 {
     if (e->state == FAILED)

@@ -127,6 +127,9 @@ void tc_envelope_reset(struct tc_envelope *envelope);
 /* Takes the next bytes. Returns false once there is an error. */
 bool tc_envelope_feed(struct tc_envelope *envelope, const char *bytes, size_t size);
 
+/* Is the document whole already? What follows can only be white space. */
+bool tc_envelope_is_whole(const struct tc_envelope *envelope);
+
 /* The input has ended: was the document whole? Returns false when there is an error. */
 bool tc_envelope_finish(struct tc_envelope *envelope);
 

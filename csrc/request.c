@@ -1249,6 +1249,15 @@ static void judge_success(struct tc_request *request)
         tc_failure_in_success(request->failure, &answer, request->rule_count > TC_FAILURE_RULES);
 }
 
+/* A server that answers before it has the whole request may break the connection behind its answer:
+ * when all of that came, it holds what was paid for. What was packed has no end that is seen here.
+ */
+static bool came_whole(const struct tc_request *request, int code)
+{
+    return (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) && !request->encoded &&
+           tc_envelope_is_whole(request->envelope);
+}
+
 static void judge_transfer(struct tc_request *request, int code)
 {
     long status = request->status >= 200 ? request->status : 0; /* 103 was no answer yet */
@@ -1280,7 +1289,7 @@ static void judge_transfer(struct tc_request *request, int code)
         too_large(request, request->failure);
         request->failure->status = status;
         request->failure->maybe_billed = true;
-    } else if (code != CURLE_OK)
+    } else if (code != CURLE_OK && !came_whole(request, code))
         tc_failure_from_transfer(request->failure, code, request->exchange->error_text,
                                  request->key, request->timing.sent > 0, status);
     else if (!status)

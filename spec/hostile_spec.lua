@@ -268,10 +268,24 @@ describe("an answer", function()
             assert.equal(413, err.status)
             assert.is_false(err.maybe_billed)
         end
-        -- A success cannot be one yet; whatever it is called, it has a name and ends.
-        local _, err = client:generate {
+        local response, err = client:generate {
+            prompt = ("x"):rep(20 * 1024 * 1024), retry = "none",
+            extra_headers = { ["X-Early"] = "200", ["X-Early-Body"] = PICTURE },
+        }
+        assert(response, tostring(err))
+        assert.equal("ABC", response.data[1].bytes)
+        -- Half a success is none; whatever it is called, it has a name and ends.
+        response, err = client:generate {
+            prompt = ("x"):rep(20 * 1024 * 1024), retry = "none",
+            extra_headers = { ["X-Early"] = "200", ["X-Early-Body"] = PICTURE:sub(1, -2) },
+        }
+        assert.is_nil(response)
+        assert.is_true(err.kind == "connection" or err.kind == "bad_response", tostring(err))
+        assert.is_true(err.maybe_billed)
+        response, err = client:generate {
             prompt = ("x"):rep(20 * 1024 * 1024), retry = "none", extra_headers = { ["X-Early"] = "200" },
         }
+        assert.is_nil(response)
         assert.is_true(err.kind == "no_image" or err.kind == "connection" or err.kind == "bad_response", tostring(err))
         assert.is_true(err.maybe_billed)
         works()

@@ -32,7 +32,8 @@
 --
 -- A request with a header `x-meanwhile` is answered while its body is read: with a picture of so many bytes, the
 -- end of which waits for the end of the body.
--- A request with a header `x-early` is answered before its body is read: with that status, and the connection ends.
+-- A request with a header `x-early` is answered before its body is read: with that status and the body that
+-- `x-early-body` has, and the connection ends with a reset.
 -- A request without `mirror` is told what it looked like: see `echo` below.
 -- Run by spec/support/mirror.lua: luajit mirror_server.lua [CERTIFICATE KEY]
 
@@ -194,8 +195,8 @@ local function answer_and_end(connection, wanted)
     return stays
 end
 
-local function answer_early(connection, status)
-    connection:write(("HTTP/1.1 %s Early\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"):format(status))
+local function answer_early(connection, status, body)
+    connection:write(("HTTP/1.1 %s Early\r\ncontent-length: %d\r\n\r\n%s"):format(status, #body, body))
     connection:flush()
     cqueues.sleep(0.2) -- a reset, which unread bytes cause, must not overtake the answer
 end
@@ -229,7 +230,7 @@ local function read_request(connection)
         end
     end
     if request.headers["x-early"] then
-        answer_early(connection, request.headers["x-early"])
+        answer_early(connection, request.headers["x-early"], request.headers["x-early-body"] or "{}")
         return nil
     end
     if request.headers["x-meanwhile"] then
