@@ -167,6 +167,9 @@ describe("libcurl", function()
     end)
 
     it("may lose a transfer before it is sent: nobody waits for ever", function()
+        if command.is_sanitized() then
+            return pending "needs no sanitizer"
+        end
         command.write(directory .. "/lost.lua", ([[
             local thucchien = require "thucchien"
             local client = assert(thucchien.new { api_key = "%s", base_url = "%s", connect_timeout = 0.1, max_retries = 1 })

@@ -301,7 +301,7 @@ describe("references that are none", function()
         for _ = 1, 50 do
             client:generate(ask("chat", { images = { { path = directory .. "/a.png" }, { path = directory .. "/text" } } }, {}))
         end
-        assert.equal(before, open_files())
+        assert.is_true(open_files() <= before) -- a connection may have ended
     end)
 end)
 

@@ -193,7 +193,10 @@ describe("another process", function()
     it("takes the model from its environment", function()
         local function ask_for(words, params)
             return (run(([[
-                local client = assert(require("thucchien").new { %s })
+                local client, refused = require("thucchien").new { %s }
+                if not client then
+                    return print(refused)
+                end
                 local response, err = client:generate { prompt = "x", extra_body = { mirror = { body = '{"data":[{"b64_json":"QUJD"}]}' } }, %s }
                 print(response and response.model or err)
             ]]):format(params and params.option or "", params and params.field or ""), environment(mirror.url) .. " " .. words))

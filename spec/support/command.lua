@@ -80,6 +80,16 @@ function command.has_module(name)
     return command.execute(("%s -e %s >/dev/null 2>&1"):format(command.lua, command.quote("require '" .. name .. "'"))) == 0
 end
 
+---@return boolean # does AddressSanitizer watch, which keeps freed memory for long and is preloaded itself?
+function command.is_sanitized()
+    local maps = io.open "/proc/self/maps"
+    local text = maps and maps:read "*a" or ""
+    if maps then
+        maps:close()
+    end
+    return text:find("libasan", 1, true) ~= nil
+end
+
 ---@param line string
 ---@return integer # the exit status of a shell's line
 function command.execute(line)
