@@ -1292,10 +1292,11 @@ static void judge_transfer(struct tc_request *request, int code)
     } else if (code != CURLE_OK && !came_whole(request, code))
         tc_failure_from_transfer(request->failure, code, request->exchange->error_text,
                                  request->key, request->timing.sent > 0, status);
-    else if (!status)
-        tc_failure_set(request->failure, TC_BAD_RESPONSE,
-                       "the server asks for another protocol (HTTP status %ld)", request->status);
-    else
+    else if (!status) {
+        tc_failure_set(request->failure, TC_BAD_RESPONSE, "the server asks for another protocol");
+        request->failure->status = request->status;
+        request->failure->maybe_billed = true;
+    } else
         judge_success(request);
 }
 

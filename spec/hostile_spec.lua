@@ -175,6 +175,7 @@ describe("an answer", function()
                 assert.is_nil(response)
                 assert.matches(case[4] or "", err.message)
                 assert.equal(1, err.attempts)
+                assert.equal(case[3] ~= "invalid_request" and case[3] ~= "not_found", err.maybe_billed)
                 assert.is_nil(tostring(err):find "[%z\1-\31]")
             else
                 assert.equal("ABC", response.data[1].bytes)
