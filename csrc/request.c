@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #endif
 #include <curl/curl.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -873,9 +874,11 @@ static bool is_sent(const struct tc_request *request)
  */
 static void pause_transfer(struct tc_request *request)
 {
-    if (!request->paused)
-        curl_easy_pause(request->easy, is_sent(request) ? CURLPAUSE_ALL : CURLPAUSE_RECV);
+    if (request->paused)
+        return;
+    curl_easy_pause(request->easy, is_sent(request) ? CURLPAUSE_ALL : CURLPAUSE_RECV);
     request->paused = true;
+    request->paused_at = tc_clock_now();
 }
 
 /* Has it much more to give than it should, though it is paused? */
@@ -898,6 +901,7 @@ bool tc_request_is_stalled(const struct tc_request *request)
 int tc_request_resume(struct tc_request *request)
 {
     request->paused = false;
+    request->held += tc_clock_now() - request->paused_at;
     return curl_easy_pause(request->easy, CURLPAUSE_CONT); /* calls on_body from inside */
 }
 
@@ -1135,6 +1139,7 @@ static void begin_attempt(struct tc_request *request)
     request->exchange->head[0] = '\0';
     request->cost = -1;
     request->aborted = request->paused = request->uncounted = request->kept_away = false;
+    request->held = 0;
     request->progress_told = 0;
     forget_waits(request);
     request->exchange->error_text[0] = request->exchange->content_type[0] =
@@ -1372,13 +1377,17 @@ void tc_request_judge(struct tc_request *request, int code)
 static const double GRACE = 1;
 
 /*
- * `timeout` bounds an attempt from the first byte sent; connecting has a limit of its own. libcurl
- * minds that one, unless it has lost track of the transfer: nobody should wait for ever then.
+ * `timeout` bounds an attempt from the first byte sent, without the time in which the answer waits
+ * for us: a function of the caller's may take longer than that. Connecting has a limit of its own.
+ * libcurl minds that one, unless it has lost track of the transfer: nobody should wait for ever
+ * then.
  */
 double tc_request_deadline(struct tc_request *request)
 {
     look_whether_sent(request);
-    return request->timing.sent > 0 ? request->timing.sent + request->timeout
+    if (request->paused)
+        return HUGE_VAL;
+    return request->timing.sent > 0 ? request->timing.sent + request->timeout + request->held
                                     : request->timing.started + request->connect_timeout + GRACE;
 }
 

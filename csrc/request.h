@@ -159,7 +159,9 @@ struct tc_request {
     bool aborted;   /* `failure` is set and tells why the transfer was ended by us */
     bool uncounted; /* the next attempt does not count: this one sent nothing, or is led on */
     unsigned redirects;
-    bool paused; /* libcurl holds bytes back until tc_request_resume */
+    bool paused;      /* libcurl holds bytes back until tc_request_resume */
+    double paused_at; /* the moment from which it does */
+    double held;      /* seconds of the attempt in which it did, before that */
     bool progress;
     double progress_told; /* when received bytes were last news */
     double retry_after;   /* from a header, below 0 where none says */

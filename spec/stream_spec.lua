@@ -160,6 +160,20 @@ describe("on_image", function()
         assert.equal(response.data[1], response.data[1].sprite.image)
     end)
 
+    -- The next picture waits in the meantime: its server has been quick enough.
+    it("may take longer than the timeout", function()
+        local response = assert(client:generate {
+            prompt = "x", timeout = 0.5,
+            on_image = function(_, index)
+                if index == 1 then
+                    system.sleep(0.8)
+                end
+            end,
+            extra_body = { mirror = { body = '{"data":[' .. item(1) .. "," .. item(1000000) .. "]}" } },
+        })
+        assert.is_true(response.data[2].bytes == bytes_of(1000000))
+    end)
+
     it("cannot wait for its own request", function()
         local request
         request = assert(client:submit {
