@@ -374,27 +374,20 @@ static void call_sink(lua_State *L, struct tc_request_box *box, struct tc_part *
 /* Chunks of this size come from memory that was used before; malloc maps larger ones anew. */
 enum { CHUNK = 64 * 1024, MOST_CHUNKS = 16 };
 
-/* The first `size` bytes are taken: more may have come behind them. */
-static void drop_bytes(struct tc_image *image, size_t size)
-{
-    image->bytes.size -= size;
-    memmove(image->bytes.data, image->bytes.data + size, image->bytes.size);
-}
-
 /* Takes the bytes to the sink, chunk by chunk. All are Lua's before the sink, which may do
- * anything, is called. So may a finalizer, while Lua's strings are made. */
+ * anything, is called. */
 static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                          unsigned index)
 {
     struct tc_image *image = part->request->envelope->images[index];
     unsigned number = tc_request_number(L, box, part, index);
+    const char *bytes = (const char *)image->bytes.data;
     size_t size = image->bytes.size, chunk = size / MOST_CHUNKS > CHUNK ? size : CHUNK;
     tc_push_param(L, state, "sink");
     int sink = lua_gettop(L), chunks = 0;
     for (size_t at = 0; at < size; at += chunk, chunks++)
-        lua_pushlstring(L, (const char *)image->bytes.data + at,
-                        size - at < chunk ? size - at : chunk);
-    drop_bytes(image, size);
+        lua_pushlstring(L, bytes + at, size - at < chunk ? size - at : chunk);
+    image->bytes.size = 0;
     for (int i = 1; i <= chunks && goes_on(box, part); i++) {
         lua_pushvalue(L, sink + i);
         call_sink(L, box, part, sink, number);
@@ -627,7 +620,7 @@ static int give_all(lua_State *L)
 }
 
 /* Takes away what a part of the request at `index` has brought, and gives it to those who want it.
- */
+ * Its transfer stands still meanwhile: what is looked at here stays where it is. */
 static void collect(lua_State *L, int index, struct tc_part *part)
 {
     if (tc_request_box(L, index)->stopped)
@@ -639,7 +632,9 @@ static void collect(lua_State *L, int index, struct tc_part *part)
     lua_pushlightuserdata(L, part);
     bool interrupted;
     part->request->client->giving += giving;
+    tc_request_hold(part->request, true);
     int status = tc_hooks_pcall(L, 3, 0, &interrupted);
+    tc_request_hold(part->request, false);
     part->request->client->giving -= giving;
     if (status)
         lua_error(L);

@@ -855,8 +855,8 @@ static bool is_packed(const struct tc_request *request, unsigned ratio, uint64_t
 /* While it is paused, libcurl keeps what it unpacks, and 100 KiB may become 100 MiB. */
 static bool must_pause(const struct tc_request *request)
 {
-    return (request->client->turn_left == 0 || has_to_give(request)) &&
-           !is_packed(request, TIGHT, 0);
+    bool full = request->client->turn_left == 0 || has_to_give(request);
+    return request->is_held || (full && !is_packed(request, TIGHT, 0));
 }
 
 /* Has all of the body left? Some servers answer before they have read it. */
@@ -893,6 +893,13 @@ bool tc_request_can_resume(const struct tc_request *request)
     return request->paused && !must_pause(request);
 }
 
+void tc_request_hold(struct tc_request *request, bool held)
+{
+    request->is_held = held;
+    if (held && request->easy)
+        pause_transfer(request);
+}
+
 bool tc_request_is_stalled(const struct tc_request *request)
 {
     return request->paused && has_to_give(request);
@@ -901,7 +908,7 @@ bool tc_request_is_stalled(const struct tc_request *request)
 int tc_request_resume(struct tc_request *request)
 {
     request->paused = false;
-    request->held += tc_clock_now() - request->paused_at;
+    request->stood += tc_clock_now() - request->paused_at;
     return curl_easy_pause(request->easy, CURLPAUSE_CONT); /* calls on_body from inside */
 }
 
@@ -1139,7 +1146,7 @@ static void begin_attempt(struct tc_request *request)
     request->exchange->head[0] = '\0';
     request->cost = -1;
     request->aborted = request->paused = request->uncounted = request->kept_away = false;
-    request->held = 0;
+    request->stood = 0;
     request->progress_told = 0;
     forget_waits(request);
     request->exchange->error_text[0] = request->exchange->content_type[0] =
@@ -1387,7 +1394,7 @@ double tc_request_deadline(struct tc_request *request)
     look_whether_sent(request);
     if (request->paused)
         return HUGE_VAL;
-    return request->timing.sent > 0 ? request->timing.sent + request->timeout + request->held
+    return request->timing.sent > 0 ? request->timing.sent + request->timeout + request->stood
                                     : request->timing.started + request->connect_timeout + GRACE;
 }
 

@@ -161,7 +161,8 @@ struct tc_request {
     unsigned redirects;
     bool paused;      /* libcurl holds bytes back until tc_request_resume */
     double paused_at; /* the moment from which it does */
-    double held;      /* seconds of the attempt in which it did, before that */
+    double stood;     /* seconds of the attempt in which it did, before that */
+    bool is_held;     /* see tc_request_hold */
     bool progress;
     double progress_told; /* when received bytes were last news */
     double retry_after;   /* from a header, below 0 where none says */
@@ -206,6 +207,9 @@ bool tc_request_can_resume(const struct tc_request *request);
 
 /* For the client: is the transfer paused until somebody takes away what it has brought? */
 bool tc_request_is_stalled(const struct tc_request *request);
+
+/* No more comes for it while it is held: what it has brought is being taken away. */
+void tc_request_hold(struct tc_request *request, bool held);
 
 /* For the client: goes on with a paused transfer. Returns a CURLcode: anything but CURLE_OK ended
  * the attempt. */
