@@ -94,6 +94,8 @@ if [ -z "$inside" ]; then
     exec unshare --mount --pid --fork --kill-child .ci/root.sh --inside "$suite" "$@"
 fi
 
+# A root that is a mount itself, so that the specs can make mounts of their own.
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
 mount -t tmpfs tmpfs "$root/dev/shm"
