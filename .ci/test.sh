@@ -5,7 +5,8 @@
 # itself: "N passed, N failed", with ", N skipped" when there are. The status is 0 only if something
 # ran and nothing failed. Several Luas run side by side, JOBS at a time, and so do two halves of the
 # specs where there is one Lua only; each shows what it printed when it has ended. Picked specs show
-# it as it comes.
+# it as it comes. What asks the emulator, TLS or proxies alone is the same with every Lua, and runs
+# with the first.
 #
 # BUILD and VARIANT say where the modules are ($BUILD/$VARIANT<lua>/thucchien.so); SPEC picks spec
 # files; RUN is what runs the C tests, an emulator of another processor. A directory bin beside a
@@ -48,20 +49,22 @@ run_c_test() {
     add $(($(count '^ok ' "$log") - skips)) "$(count '^not ok ' "$log")" "$skips" "$status"
 }
 
+ONCE='spec/(emulator(_[a-z]+)?|failures_doc|tls|proxy|squid|deps)_spec.lua'
+
 # The specs of one part of several: the largest files are dealt out first.
-part() { # PART PARTS
+part() { # PART PARTS BUT
     # shellcheck disable=SC2012  # the names are ours
-    ls -S spec/*_spec.lua | awk -v part="$1" -v parts="$2" 'NR % parts == part'
+    ls -S spec/*_spec.lua | grep -vxE "$3" | awk -v part="$1" -v parts="$2" 'NR % parts == part'
 }
 
-# run_specs LUA PART PARTS
+# run_specs LUA PART PARTS BUT
 run_specs() (
     local out=$PWD/$BUILD/$VARIANT${1##*/}
     export LUA=$1 LUA_PATH="$PWD/lua/?.lua;$PWD/?.lua;;" LUA_CPATH="$out/?.so;;"
     if [ -d "$out/bin" ]; then export PATH=$out/bin:$PATH LUA=${1##*/}; fi
     # Straight under the Lua to be tested: the busted command would start it through a shell.
     # shellcheck disable=SC2086  # SPEC may name several files; those in spec/hosts have targets of their own
-    "$LUA" .ci/busted.lua --output=plainTerminal ${SPEC:-$(part "$2" "$3")}
+    "$LUA" .ci/busted.lua --output=plainTerminal ${SPEC:-$(part "$2" "$3" "$4")}
 )
 
 # busted sums up as "5 successes / 1 failure / 0 errors / 2 pending : 0.2 seconds".
@@ -77,21 +80,22 @@ add_specs() { # LOG STATUS
 run_picked() {
     local status=0
     echo "== specs on $1"
-    run_specs "$1" 0 1 2>&1 | tee "$logs/specs" || status=${PIPESTATUS[0]}
+    run_specs "$1" 0 1 none 2>&1 | tee "$logs/specs" || status=${PIPESTATUS[0]}
     add_specs "$logs/specs" "$status"
 }
 
 # run_side_by_side PARTS LUA...
 run_side_by_side() {
-    local parts=$1 luas=() pids=() next=0 oldest status lua i
+    local parts=$1 luas=() pids=() next=0 oldest status lua i but=none
     shift
     for lua in "$@"; do
-        for ((i = 0; i < parts; i++)); do luas+=("$lua $i $parts"); done
+        for ((i = 0; i < parts; i++)); do luas+=("$lua $i $parts $but"); done
+        but=$ONCE
     done
     set -- "${luas[@]}"
     for ((oldest = 0; oldest < $#; oldest++)); do
         for (( ; next < $# && next < oldest + JOBS; next++)); do
-            # shellcheck disable=SC2086  # a Lua and its part
+            # shellcheck disable=SC2086  # a Lua, its part, and the specs that it is without
             run_specs ${luas[next]} >"$logs/$next" 2>&1 &
             pids[next]=$!
         done

@@ -2,7 +2,6 @@
 -- its limits, and the next request on the same client works.
 
 local lfs = require "lfs"
-local system = require "system"
 local thucchien = require "thucchien"
 local daemon = require "spec.support.daemon"
 local mirrors = require "spec.support.mirror"
@@ -195,11 +194,9 @@ describe("an answer", function()
             for i = 2, 100 do
                 drops[i] = "1"
             end
-            local start = system.monotime()
             local _, err = ask({ pieces = drops, pause = 0.05 }, { timeout = 0.3 })
             assert.equal("timeout", err.kind)
             assert.is_true(err.maybe_billed)
-            assert.is_true(system.monotime() - start < 3)
         end
         works()
     end)

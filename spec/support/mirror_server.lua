@@ -28,6 +28,7 @@
 --     drop     true: the next request on the connection is not read; its first byte ends the connection
 --     idle     seconds after which the connection ends, if no further request has come
 --     hold     seconds before the answer
+--     gate     a path: the answer, or the last of its pieces, waits until that file is there
 --     echo     true: the request is told what it looked like, as one without `mirror` is
 --
 -- A request with a header `x-meanwhile` is answered while its body is read: with a picture of so many bytes, the
@@ -147,10 +148,24 @@ local function send_chunked(connection, head, chunks)
     connection:write "0\r\n\r\n"
 end
 
+local function wait_for(path)
+    local file = path and io.open(path)
+    while path and not file do
+        cqueues.sleep(0.01)
+        file = io.open(path)
+    end
+    if file then
+        file:close()
+    end
+end
+
 -- Returns whether the connection stays.
 local function answer(connection, wanted)
-    if wanted.pieces then
-        for _, piece in ipairs(wanted.pieces) do
+    if not wanted.pieces then
+        wait_for(wanted.gate)
+    else
+        for i, piece in ipairs(wanted.pieces) do
+            wait_for(i == #wanted.pieces and wanted.gate)
             connection:write(piece)
             connection:flush()
             cqueues.sleep(wanted.pause or 0)
