@@ -5,7 +5,7 @@
 # itself: "N passed, N failed", with ", N skipped" when there are. The status is 0 only if something
 # ran and nothing failed. Several Luas run side by side, JOBS at a time, and so do two halves of the
 # specs where there is one Lua only; each shows what it printed when it has ended. Picked specs show
-# it as it comes. What asks the emulator, TLS or proxies alone is the same with every Lua, and runs
+# it as it comes. What is the emulator's or the engine's alone is the same with every Lua, and runs
 # with the first.
 #
 # BUILD and VARIANT say where the modules are ($BUILD/$VARIANT<lua>/thucchien.so); SPEC picks spec
@@ -49,7 +49,7 @@ run_c_test() {
     add $(($(count '^ok ' "$log") - skips)) "$(count '^not ok ' "$log")" "$skips" "$status"
 }
 
-ONCE='spec/(emulator(_[a-z]+)?|failures_doc|tls|proxy|squid|deps)_spec.lua'
+ONCE='spec/(emulator(_[a-z]+)?|failures_doc|libcurl|money|tls|proxy|squid|deps)_spec.lua'
 
 # The specs of one part of several: the largest files are dealt out first.
 part() { # PART PARTS BUT
