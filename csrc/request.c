@@ -909,7 +909,9 @@ int tc_request_resume(struct tc_request *request)
 {
     request->paused = false;
     request->stood += tc_clock_now() - request->paused_at;
-    return curl_easy_pause(request->easy, CURLPAUSE_CONT); /* calls on_body from inside */
+    int code = curl_easy_pause(request->easy, CURLPAUSE_CONT); /* calls on_body from inside */
+    /* libcurl's word for a socket that it has no memory to watch: no callback of ours says it. */
+    return code == CURLE_ABORTED_BY_CALLBACK ? CURLE_OUT_OF_MEMORY : code;
 }
 
 /* Is what was fetched as a picture none that we know, and not called one by its server? A page of
