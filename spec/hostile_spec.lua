@@ -259,32 +259,32 @@ describe("an answer", function()
 
     it("that comes before all was sent is one", function()
         -- Each on a connection of its own: the server ends it without a word.
-        local function early(params)
+        local function ask_once(params)
             return new({ retry = "none" }):generate(params)
         end
         for _, size in ipairs { 10, 20 * 1024 * 1024 } do
-            local _, err = early {
+            local _, err = ask_once {
                 prompt = ("x"):rep(size), extra_headers = { ["X-Early"] = "413" },
             }
             assert.equal("invalid_request", err.kind)
             assert.equal(413, err.status)
             assert.is_false(err.maybe_billed)
         end
-        local response, err = early {
+        local response, err = ask_once {
             prompt = ("x"):rep(20 * 1024 * 1024),
             extra_headers = { ["X-Early"] = "200", ["X-Early-Body"] = PICTURE },
         }
         assert(response, tostring(err))
         assert.equal("ABC", response.data[1].bytes)
         -- Half a success is none; whatever it is called, it has a name and ends.
-        response, err = early {
+        response, err = ask_once {
             prompt = ("x"):rep(20 * 1024 * 1024),
             extra_headers = { ["X-Early"] = "200", ["X-Early-Body"] = PICTURE:sub(1, -2) },
         }
         assert.is_nil(response)
         assert.is_true(err.kind == "connection" or err.kind == "bad_response", tostring(err))
         assert.is_true(err.maybe_billed)
-        response, err = early {
+        response, err = ask_once {
             prompt = ("x"):rep(20 * 1024 * 1024), extra_headers = { ["X-Early"] = "200" },
         }
         assert.is_nil(response)
