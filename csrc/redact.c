@@ -18,8 +18,9 @@ enum {
     SHORT_BASE64 = 10 /* of a key in base64: fewer characters are nobody's secret */
 };
 
-/* Kinds of spellings, as bits: the key, and from ENCODED on its three forms in base64. */
-enum { KEY = 1, ENCODED = 2 };
+/* Kinds of spellings, as bits: the key, its bytes in hex, and from ENCODED on its three forms in
+ * base64. */
+enum { KEY = 1, HEX = 2, ENCODED = 4 };
 
 /* ---- spellings ---- */
 
@@ -44,23 +45,90 @@ static int hex_number(const char *at, const char *end, int count)
     return number;
 }
 
-/* The character at `at`, however it is spelled, and how long the spelling is. */
-static int spelled(const char *at, const char *end, size_t *length)
+/* A character, and where its spelling ends. */
+struct spelling {
+    int character;
+    const char *behind;
+};
+
+/* \u0073, \x73, \/; JSON inside JSON doubles the backslashes. */
+static struct spelling read_backslashes(const char *at, const char *end)
 {
     const char *behind = at;
-    int number;
-    *length = 1;
-    while (behind < end && *behind == '\\') /* JSON inside JSON doubles them */
+    while (behind < end && *behind == '\\')
         behind++;
-    if (behind > at && behind < end) {
-        number = *behind == 'u' ? hex_number(behind + 1, end, 4) : -1;
-        *length = (size_t)(behind - at) + (number < 0 ? 1 : 5);
-        return number < 0 ? (unsigned char)*behind : number;
+    if (behind == end)
+        return (struct spelling){'\\', at + 1};
+    int digits = *behind == 'u' ? 4 : *behind == 'x' ? 2 : 0;
+    int number = digits ? hex_number(behind + 1, end, digits) : -1;
+    if (number < 0)
+        return (struct spelling){(unsigned char)*behind, behind + 1};
+    return (struct spelling){number, behind + 1 + digits};
+}
+
+/* %73; what is encoded twice is %2573. */
+static struct spelling read_percent(const char *at, const char *end)
+{
+    const char *digits = at + 1;
+    int number = hex_number(digits, end, 2), next;
+    while (number == '%' && (next = hex_number(digits + 2, end, 2)) >= 0) {
+        digits += 2;
+        number = next;
     }
-    number = *at == '%' ? hex_number(at + 1, end, 2) : -1;
-    if (number >= 0)
-        *length = 3;
-    return number < 0 ? (unsigned char)*at : number;
+    return number < 0 ? (struct spelling){'%', at + 1} : (struct spelling){number, digits + 2};
+}
+
+static bool starts(const char *at, const char *end, const char *with)
+{
+    size_t size = strlen(with);
+    return (size_t)(end - at) >= size && !memcmp(at, with, size);
+}
+
+/* &#115; and &#x73;, behind the "&#". */
+static struct spelling read_reference(const char *at, const char *end)
+{
+    bool hex = at < end && (*at | 0x20) == 'x';
+    const char *digit = at + hex;
+    int number = 0, value;
+    while (digit < end && number < 0x110000 && (value = hex_digit(*digit)) >= 0 &&
+           (hex || value < 10)) {
+        number = number * (hex ? 16 : 10) + value;
+        digit++;
+    }
+    return (struct spelling){number, digit + (digit < end && *digit == ';')};
+}
+
+/* &amp; and HTML's other names and numbers; what is encoded twice is &amp;#115;. */
+static struct spelling read_entity(const char *at, const char *end)
+{
+    static const struct {
+        const char *name;
+        int character;
+    } names[] = {{"lt;", '<'}, {"gt;", '>'}, {"quot;", '"'}, {"apos;", '\''}};
+    const char *name = at + 1;
+    while (starts(name, end, "amp;"))
+        name += 4;
+    if (name < end && *name == '#')
+        return read_reference(name + 1, end);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (starts(name, end, names[i].name))
+            return (struct spelling){names[i].character, name + strlen(names[i].name)};
+    return (struct spelling){'&', name};
+}
+
+/* The character at `at`, however it is spelled. */
+static struct spelling spelled(const char *at, const char *end)
+{
+    switch (*at) {
+    case '\\':
+        return read_backslashes(at, end);
+    case '%':
+        return read_percent(at, end);
+    case '&':
+        return read_entity(at, end);
+    default:
+        return (struct spelling){(unsigned char)*at, at + 1};
+    }
 }
 
 static bool is_same(int one, char other, bool any_case)
@@ -70,15 +138,35 @@ static bool is_same(int one, char other, bool any_case)
     return any_case && one < 128 && tolower(one) == tolower((unsigned char)other);
 }
 
-/* The length of `secret` at `at` in whatever spelling, or of its beginning where that is enough to
- * give it away; `*whole` tells which. 0: it is not there. */
-static size_t secret_length(const char *at, const char *end, const char *secret, bool any_case,
-                            bool *whole)
+/* Where `wanted` ends that stands at `at`, spelled or as it is (a key may look like a spelling);
+ * NULL when something else does. */
+static const char *behind_character(const char *at, const char *end, char wanted, bool any_case)
 {
-    const char *text = at;
-    size_t matched = 0, length;
-    for (; secret[matched] && text < end; matched++, text += length)
-        if (!is_same(spelled(text, end, &length), secret[matched], any_case))
+    struct spelling spelling = spelled(at, end);
+    if (is_same(spelling.character, wanted, any_case))
+        return spelling.behind;
+    return is_same((unsigned char)*at, wanted, any_case) ? at + 1 : NULL;
+}
+
+/* Where `wanted` ends that stands at `at` as two hex digits; some set the bytes apart. */
+static const char *behind_hex(const char *at, const char *end, char wanted, bool any_case)
+{
+    if (*at == ' ' || *at == ':')
+        at++;
+    return is_same(hex_number(at, end, 2), wanted, any_case) ? at + 2 : NULL;
+}
+
+typedef const char *behind_function(const char *at, const char *end, char wanted, bool any_case);
+
+/* The length of `secret` at `at`, or of its beginning where that is enough to give it away;
+ * `*whole` tells which. 0: it is not there. */
+static size_t secret_length(const char *at, const char *end, const char *secret, bool any_case,
+                            behind_function *behind, bool *whole)
+{
+    const char *text = at, *next;
+    size_t matched = 0;
+    for (; secret[matched] && text < end; matched++, text = next)
+        if (!(next = behind(text, end, secret[matched], any_case)))
             break;
     *whole = !secret[matched];
     bool tells = *whole || matched >= TELLING_MUCH || (text >= end && matched >= TELLING);
@@ -109,13 +197,16 @@ static size_t encoded_length(const struct tc_redaction *r, unsigned kinds)
 {
     for (size_t i = 0; i < 3; i++) {
         const char *secret = r->encoded[i], *text = r->at;
-        size_t matched = 0, length;
-        for (; (kinds & ENCODED << i) && secret[matched] && text < r->end;
-             matched++, text += length) {
-            int character = spelled(text, r->end, &length);
-            character = character == '-' ? '+' : character == '_' ? '/' : character;
+        size_t matched = 0;
+        while ((kinds & ENCODED << i) && secret[matched] && text < r->end) {
+            struct spelling spelling = spelled(text, r->end);
+            int character = spelling.character == '-'   ? '+'
+                            : spelling.character == '_' ? '/'
+                                                        : spelling.character;
             if (character != (unsigned char)secret[matched])
                 break;
+            text = spelling.behind;
+            matched++;
         }
         if (matched && (!secret[matched] || (text >= r->end && matched >= SHORT_BASE64)))
             return (size_t)(text - r->at);
@@ -184,7 +275,11 @@ static size_t foreign_length(struct tc_redaction *r)
 static size_t own_length(struct tc_redaction *r, unsigned kinds)
 {
     bool whole = false, any_case = r->key_size >= SHORT_KEY;
-    size_t size = kinds & KEY ? secret_length(r->at, r->end, r->key, any_case, &whole) : 0;
+    size_t size = 0;
+    if (kinds & KEY)
+        size = secret_length(r->at, r->end, r->key, any_case, behind_character, &whole);
+    if (!size && kinds & HEX)
+        size = secret_length(r->at, r->end, r->key, any_case, behind_hex, &whole);
     if (size) {
         snprintf(r->stand_in, sizeof(r->stand_in), "%s...%s",
                  strncmp(r->key, "sk-", 3) ? "" : "sk-",
@@ -197,10 +292,12 @@ static size_t own_length(struct tc_redaction *r, unsigned kinds)
     return size;
 }
 
-/* The length of a secret at the text's place, or 0; `stand_in` is what is shown for it. */
+/* The length of a secret at the text's place, or 0; `stand_in` is what is shown for it. A spelling
+ * begins with the first of its backslashes: a run of them is looked through once. */
 static size_t secret_here(struct tc_redaction *r)
 {
-    unsigned kinds = r->may_begin[(unsigned char)*r->at];
+    bool inside = *r->at == '\\' && r->at > r->start && r->at[-1] == '\\';
+    unsigned kinds = inside ? 0 : r->may_begin[(unsigned char)*r->at];
     size_t size = kinds ? own_length(r, kinds) : 0;
     return size || r->form == TC_REDACT_VERBATIM ? size : foreign_length(r);
 }
@@ -281,14 +378,24 @@ static void may_begin(struct tc_redaction *r, int character, unsigned kinds)
     r->may_begin[character] |= (unsigned char)kinds;
 }
 
+static void may_begin_with(struct tc_redaction *r, int character)
+{
+    may_begin(r, character, KEY);
+    if (r->key_size >= SHORT_KEY)
+        may_begin(r, "0123456789abcdef"[character >> 4], HEX);
+    if (r->key_size >= SHORT_KEY)
+        may_begin(r, "0123456789ABCDEF"[character >> 4], HEX);
+}
+
 /* Notes the characters with which the key may begin, in all its spellings. */
 static void note_beginnings(struct tc_redaction *r)
 {
     unsigned all = KEY | ENCODED | ENCODED << 1 | ENCODED << 2;
-    may_begin(r, tolower((unsigned char)r->key[0]), KEY);
-    may_begin(r, toupper((unsigned char)r->key[0]), KEY);
+    may_begin_with(r, tolower((unsigned char)r->key[0]));
+    may_begin_with(r, toupper((unsigned char)r->key[0]));
     may_begin(r, '\\', all);
     may_begin(r, '%', all);
+    may_begin(r, '&', all);
     for (size_t i = 0; i < 3; i++) {
         char first = r->encoded[i][0];
         if (first)

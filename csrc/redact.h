@@ -2,10 +2,11 @@
  * The one door through which what others wrote reaches a person: a server's words, a model's, those
  * of a library. No key passes, and nothing that a terminal would obey.
  *
- * The key of the request is known, and found in every spelling that servers give it: plain, in
- * capital or small letters, with JSON's escapes (inside each other too) or percent escapes, and as
- * base64, in which headers carry it. Keys of others are known by their form ("sk-...", hashes of 64
- * digits, names and passwords in URLs). What stands for one keeps its last four characters.
+ * The key of the request is known, and found in the spellings that programs give it: plain, in
+ * capital or small letters, with JSON's escapes, percent escapes or HTML's entities (each of them
+ * repeated too), as base64, in which headers carry it, and as hex. Keys of others are known by
+ * their form ("sk-...", hashes of 64 digits, names and passwords in URLs). What stands for one
+ * keeps its last four characters.
  */
 #ifndef TC_REDACT_H
 #define TC_REDACT_H

@@ -45,6 +45,12 @@ local spellings = {
     ["JSON escapes of JSON escapes"] = each(KEY, "\\\\u%04X"),
     ["percent escapes"] = each(KEY, "%%%02x"),
     ["some percent escapes"] = (KEY:gsub("[/+]", { ["/"] = "%2F", ["+"] = "%2B" })),
+    ["percent escapes of percent escapes"] = each(KEY, "%%25%02x"),
+    ["HTML's numbers"] = each(KEY, "&#%d;"),
+    ["HTML's numbers in HTML"] = each(KEY, "&amp;#x%X;"),
+    ["other languages' escapes"] = each(KEY, "\\\\x%02x"),
+    hex = each(KEY, "%02x"),
+    ["hex, spaced"] = each(KEY, "%02X "),
     ["behind a letter"] = "x" .. KEY .. "x",
     ["a header's base64"] = base64("Bearer " .. KEY),
     ["basic authentication"] = base64("joe:" .. KEY),
@@ -86,6 +92,10 @@ local answers = {
 }
 
 local function unescape(text)
+    text = text:gsub("%%25", "%%"):gsub("&amp;", "&"):gsub("&#x(%x+);", function(hex)
+        return string.char(tonumber(hex, 16) % 256)
+    end):gsub("&#(%d+);", function(number) return string.char(number % 256) end)
+    text = text:gsub("\\+x(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
     return (text:gsub("\\+u(%x%x%x%x)", function(hex)
         local code = tonumber(hex, 16)
         return code < 128 and string.char(code) or "?"
@@ -98,6 +108,12 @@ local function shown(text)
     for size = 9, #KEY do -- nobody else's text begins so
         local part = KEY:sub(1, size):lower()
         if low:find(part, 1, true) then
+            return part
+        end
+    end
+    for size = 9, #KEY do
+        local part = each(KEY:sub(1, size), "%02x")
+        if low:gsub(" ", ""):find(part, 1, true) then
             return part
         end
     end

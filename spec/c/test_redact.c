@@ -38,6 +38,13 @@ static const struct row {
     {"sk\\u002dAbCd\\\\/efgh\\\\u002b1234-WXYZ.", "sk-...WXYZ."},
     {"sk-AbCd%2Fefgh%2b1234-WXYZ&x", "sk-...WXYZ&x"},
     {"%73%6b%2d%41bCd/efgh+1234-WXYZ", "sk-...WXYZ"},
+    {"%2573k-AbCd%25252Fefgh+1234-WXYZ", "sk-...WXYZ"},
+    {"&#115;&#X6B;-AbCd&#x2f;efgh&amp;#43;1234-WXYZ", "sk-...WXYZ"},
+    {"\\x73k-AbCd\\/efgh\\x2b1234-WXYZ", "sk-...WXYZ"},
+    {"as hex 736b2d416243642f656667682B313233342D5758595a.", "as hex sk-...WXYZ."},
+    {"73 6b 2d 41 62 43 64 2f 65 66 67 68 2b 31 32 33 34 2d 57 58 59 5a", "sk-...WXYZ"},
+    {"73:6B:2D:41:62:43:64:2F:65:66 and 736b2d", "sk-... and 736b2d"},
+    {"&amp; &lt; &#; &#x; &#99999999999; %25 %2525 \\x \\", NULL},
     {"the end sk-AbCd/ef", "the end sk-..."},
     {"the end sk-A", "the end sk-..."},
     {"the end sk", NULL},
@@ -151,6 +158,28 @@ static void test_verbatim(void **state)
 }
 
 /* A short key is found as it is, and none is no key. */
+/* Each would take minutes if what may be a spelling were looked through again at each character. */
+static void test_floods(void **state)
+{
+    static const char *const floods[] = {"\\", "%25", "&amp;", "&#1", "://", "73 ", "s", "YQ"};
+    enum { SIZE = 1024 * 1024 };
+    char *text = malloc(SIZE);
+    (void)state;
+    assert_non_null(text);
+    for (size_t i = 0; i < COUNT(floods); i++) {
+        struct tc_redaction redaction;
+        size_t length = strlen(floods[i]), size, all = 0;
+        for (size_t at = 0; at < SIZE; at++)
+            text[at] = floods[i][at % length];
+        tc_redact_begin(&redaction, TC_REDACT_VERBATIM, KEY);
+        tc_redact_text(&redaction, text, SIZE);
+        while (tc_redact_next(&redaction, &size))
+            all += size;
+        assert_int_equal(all, SIZE);
+    }
+    free(text);
+}
+
 static void test_other_keys(void **state)
 {
     char out[256];
@@ -171,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_lines),    cmocka_unit_test(test_cut_anywhere),
         cmocka_unit_test(test_base64),   cmocka_unit_test(test_body),
         cmocka_unit_test(test_verbatim), cmocka_unit_test(test_other_keys),
+        cmocka_unit_test(test_floods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
