@@ -365,9 +365,6 @@ static const char *const nothings[] = {"null",  "none", "nil",       "true",
 /* What Python writes around bytes. */
 static const char *const quotes[] = {"b'", "b\""};
 
-/* Base64 of the first bytes of PNG, JPEG, GIF and WebP. */
-static const char *const pictures[] = {"iVBORw0KGgo", "/9j/", "R0lGODlh", "R0lGODdh", "UklGR"};
-
 /* What may be a picture, but is not decided. */
 static bool is_undecided(enum role role)
 {
@@ -606,7 +603,7 @@ static bool undecided_char(struct tc_envelope *e, char character)
     bool prose = e->role == ROLE_PROSE_TO_COME, known = e->role != ROLE_IMAGE_TO_COME;
     enum likeness address = prose ? UNLIKE : LIKEN(e, schemes, true);
     enum likeness quoted = prose ? UNLIKE : LIKEN(e, quotes, false);
-    enum likeness picture = known ? LIKEN(e, pictures, false) : UNLIKE;
+    enum likeness picture = known ? LIKEN(e, tc_picture_heads, false) : UNLIKE;
     bool nothing = !prose && LIKEN(e, nothings, true) != UNLIKE;
     if (quoted == IS)
         e->key_size = 0;

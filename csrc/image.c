@@ -407,6 +407,38 @@ bool tc_signature_is_text(const struct tc_signature *signature)
     return signature->state == LOST && !signature->mime;
 }
 
+/* ---- base64 of pictures ---- */
+
+const char *const tc_picture_heads[TC_PICTURE_HEADS] = {"iVBORw0KGgo", "/9j/", "R0lGODlh",
+                                                        "R0lGODdh", "UklGR"};
+
+enum { LEAST_PICTURE = 48 }; /* characters: a word may begin as a picture does */
+
+/* Does a run of base64 begin so? That of JSON in JSON begins with an escape: \u0022 or \n. */
+static bool begins_as_picture(const unsigned char *run, bool escaped)
+{
+    bool begins = false;
+    if (escaped)
+        run += *run == 'u' ? 5 : 1;
+    for (size_t i = 0; i < TC_PICTURE_HEADS; i++)
+        begins = begins || !memcmp(run, tc_picture_heads[i], strlen(tc_picture_heads[i]));
+    return begins;
+}
+
+bool tc_text_has_picture(const void *text, size_t size)
+{
+    const unsigned char *bytes = text;
+    size_t start = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (!tc_base64_has(bytes[i]))
+            start = i + 1;
+        else if (i + 1 - start == LEAST_PICTURE &&
+                 begins_as_picture(bytes + start, start && bytes[start - 1] == '\\'))
+            return true;
+    }
+    return false;
+}
+
 /* ---- pictures ---- */
 
 bool tc_image_is_whole(const struct tc_image *image)

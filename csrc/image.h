@@ -48,6 +48,13 @@ enum tc_file_end tc_signature_end(const struct tc_signature *signature);
 /* Are they text, a page's or base64, and no picture? */
 bool tc_signature_is_text(const struct tc_signature *signature);
 
+/* How the base64 of PNG, JPEG, GIF and WebP begins. */
+enum { TC_PICTURE_HEADS = 5 };
+extern const char *const tc_picture_heads[TC_PICTURE_HEADS];
+
+/* Is there the base64 of a picture in a text, at least the beginning of it? */
+bool tc_text_has_picture(const void *text, size_t size);
+
 /* What is wrong with a picture that has ended. */
 enum tc_image_fault {
     TC_IMAGE_FINE,

@@ -17,7 +17,7 @@
 
 enum {
     NESTED = 3,           /* documents inside each other that are read */
-    SEARCHED = 64 * 1024, /* bytes of a document in which true and false are looked for */
+    SEARCHED = 64 * 1024, /* bytes of a document in which flags and pictures are looked for */
     FIRST_ERROR = 400,    /* the HTTP statuses of errors */
     LAST_ERROR = 599,
 };
@@ -290,6 +290,8 @@ static void take_evidence(struct tc_problem *problem, const struct tc_envelope *
     const struct tc_buffer *text = &document->text, *texts = document->texts;
     problem->held_back = contains(text, "\"respect_moderation\":false");
     problem->has_address = has(texts, ADDRESS);
+    problem->has_picture =
+        tc_text_has_picture(text->data, text->size < SEARCHED ? text->size : SEARCHED);
     problem->is_error =
         text->size && *text->data == '{' && (has(texts, ERROR) || has(texts, ERROR_MESSAGE));
     problem->says_error = names_error(texts);
@@ -391,6 +393,7 @@ bool tc_problem_read(struct tc_problem *problem, const void *bytes, size_t size)
 void tc_problem_take(struct tc_problem *problem, const char *text)
 {
     add_line(problem->words, sizeof(problem->words), text, strlen(text));
+    problem->has_picture = problem->has_picture || tc_text_has_picture(text, strlen(text));
     snprintf(problem->message, sizeof(problem->message), "%s", text);
     unwrap(problem->message);
 }

@@ -31,6 +31,7 @@ struct tc_problem {
     bool says_error;              /* it has an error somewhere where errors are */
     bool tells_failure;           /* it has not, but where a picture was asked for it is one */
     bool has_address;             /* it has the address of a picture, too */
+    bool has_picture;             /* it has the base64 of one somewhere */
     bool held_back;               /* a picture was made, and moderation keeps it */
 };
 

@@ -288,14 +288,16 @@ static enum tc_kind by_status(long status)
 
 /* ---- money ---- */
 
-/* Was something made, which the gateway could then not read or keep? */
+/* Was something made, which is there beside the refusal, or which the gateway could then not read
+ * or keep? */
 static bool speaks_of_picture(const struct tc_problem *problem)
 {
     static const char *const phrases[] = {
         "invalid response object", "was generated",      "been generated",  "validation error for",
         "original response",       "unable to get json", "expecting value",
     };
-    return says(problem->words, phrases, COUNT(phrases));
+    return problem->has_address || problem->has_picture ||
+           says(problem->words, phrases, COUNT(phrases));
 }
 
 /* Does a refusal speak of something that had been under way, or done? */
@@ -382,12 +384,12 @@ static enum tc_repeat repeat_of(const struct tc_problem *problem, enum tc_kind k
 static bool may_be_billed(const struct tc_problem *problem, enum tc_kind kind,
                           enum tc_repeat repeat, long status)
 {
-    if (repeat != TC_REPEAT_NEVER)
-        return repeat == TC_REPEAT_RISKY;
+    if (problem->has_address || repeat != TC_REPEAT_NEVER)
+        return problem->has_address || repeat == TC_REPEAT_RISKY;
     if (kind == TC_INVALID_REQUEST || kind == TC_AUTHENTICATION || kind == TC_PERMISSION_DENIED ||
         kind == TC_BUDGET_EXCEEDED) /* whatever the status */
         return false;
-    return problem->held_back || (status >= 500 && status != 503) ||
+    return problem->held_back || problem->has_picture || (status >= 500 && status != 503) ||
            (status == 429 && speaks_of_work(problem));
 }
 
@@ -399,10 +401,19 @@ static bool is_brief(const struct tc_problem *problem)
     return strstr(problem->words, "limit type: max_parallel_requests") != NULL;
 }
 
+/* Is the answer the same at any time? A request that is too large may find room later. */
+static bool is_lasting(enum tc_kind kind, long status)
+{
+    return kind == TC_BUDGET_EXCEEDED || kind == TC_CONTENT_POLICY ||
+           (kind == TC_INVALID_REQUEST && status != 413);
+}
+
 /* Seconds to wait, below 0 where nobody says: headers, then fields, then sentences. */
 static double find_wait(const struct tc_problem *problem, const struct tc_answer *answer,
-                        enum tc_kind kind)
+                        enum tc_kind kind, long status)
 {
+    if (is_lasting(kind, status))
+        return -1;
     double wait = answer->retry_after;
     bool passes = kind == TC_RATE_LIMIT || kind == TC_SERVER_ERROR;
     if (kind == TC_RATE_LIMIT && is_brief(problem))
@@ -471,6 +482,8 @@ static void no_words(char *message, size_t size, const struct tc_problem *proble
         snprintf(message, size, "moderation holds the picture back");
     else if (*code)
         tc_redact(message, size, code, answer->key);
+    else if (problem->has_picture || problem->has_address)
+        snprintf(message, size, "a picture came, but with the status of an error");
     else
         snprintf(message, size, "no message");
 }
@@ -513,7 +526,7 @@ static void judge(struct tc_failure *failure, const struct tc_problem *problem,
     failure->status = status;
     failure->repeat = repeat_of(problem, kind, status);
     failure->maybe_billed = may_be_billed(problem, kind, failure->repeat, status);
-    failure->retry_after = find_wait(problem, answer, kind);
+    failure->retry_after = find_wait(problem, answer, kind, status);
     failure->brief = kind == TC_RATE_LIMIT && is_brief(problem);
     failure->advice = sign && sign->advice ? sign->advice : advice_for(failure, answer);
     tc_redact(failure->type, sizeof(failure->type), problem->type, answer->key);
@@ -531,16 +544,27 @@ static bool read_problem(struct tc_problem *problem, struct tc_failure *failure,
     return read;
 }
 
+/* Is the body a picture itself? */
+static bool is_picture(const struct tc_answer *answer)
+{
+    struct tc_signature signature = {0};
+    tc_signature_feed(&signature, (const unsigned char *)answer->head, answer->head_size);
+    return signature.mime != NULL;
+}
+
 void tc_failure_from_answer(struct tc_failure *failure, const struct tc_answer *answer)
 {
     struct tc_problem problem;
     const struct tc_buffer *document = answer->document;
     if (!read_problem(&problem, failure, document->data, document->size))
         return;
+    bool address = problem.has_address, picture = problem.has_picture || is_picture(answer);
     if (!*problem.message && /* very long texts were dropped on their way into the document */
         !read_problem(&problem, failure, answer->head, strlen(answer->head)))
         return;
-    if (!*problem.message)
+    problem.has_address = problem.has_address || address;
+    problem.has_picture = problem.has_picture || picture;
+    if (!*problem.message && !is_picture(answer))
         take_head(&problem, answer);
     judge(failure, &problem, answer);
 }

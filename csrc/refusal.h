@@ -11,11 +11,12 @@
 /* What is known of an answer that is no success. */
 struct tc_answer {
     long status;
-    double retry_after;               /* from the headers, below 0 where they do not say */
-    double reset;                     /* the same of headers that tell of a limit at any time */
-    const char *content_type;         /* never NULL, here and below: "" */
-    const char *redirect;             /* where a 3xx points */
-    const char *head;                 /* the beginning of the body, NUL-terminated */
+    double retry_after;       /* from the headers, below 0 where they do not say */
+    double reset;             /* the same of headers that tell of a limit at any time */
+    const char *content_type; /* never NULL, here and below: "" */
+    const char *redirect;     /* where a 3xx points */
+    const char *head;         /* the beginning of the body, NUL-terminated */
+    size_t head_size;
     const struct tc_buffer *document; /* as much of the body as is JSON */
     const char *key;                  /* the request's own, to be kept out of all texts */
 };

@@ -1206,6 +1206,7 @@ static struct tc_answer answer_of(const struct tc_request *request)
         .content_type = request->exchange->content_type,
         .redirect = request->exchange->redirect,
         .head = request->exchange->head,
+        .head_size = request->exchange->head_size,
         .document = &request->envelope->text,
         .key = request->key,
     };

@@ -624,7 +624,7 @@ describe("thucchien", function()
                 { "200-429/1", ONE, "picture" }, { "200-503/1", ONE, "picture" },
                 -- Not sent again, for it may have been.
                 { "billed-answer/1", BY_URL, "rate_limit" }, { "billed-500/1", BY_URL, "rate_limit" },
-                { "billed-quota/1", BY_URL, "rate_limit" },
+                { "billed-quota/1", BY_URL, "rate_limit" }, { "billed-picture/1", ALL, "rate_limit" },
             }
 
             local function is_whole(bytes)

@@ -311,6 +311,10 @@ local cases = {
         assert.is_true(#answer.body > 400000)
     end },
     ["billed-500"] = { NOT_GEMINI, says(429, "The server had an error while processing", "a429f0") },
+    ["billed-picture"] = { EVERY, function(answer)
+        says(429, "Rate limit exceeded")(answer)
+        assert.truthy(answer.body:find("iVBORw0KGgo", 1, true))
+    end },
     ["billed-quota"] = { EVERY, function(answer, via)
         says(via == "gemini" and 500 or 429, '"code": 500', "Quota exceeded for")(answer)
     end },

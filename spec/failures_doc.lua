@@ -178,6 +178,7 @@ local sections = {
         emulated("504", "A proxy before it got no answer in time (HTML)"),
         emulated("overloaded", "Google's model is overloaded (500)"),
         emulated("billed-answer", "A picture that it could not read (429)"),
+        emulated("billed-picture", "The picture, with the status and the words of a rate limit (429)"),
         emulated("billed-500", "A failure with \"429\" in its request ID (429)"),
         answered("500 and nothing else", { status = 500, body = "" }),
         answered("Its own key for the service behind it is wrong (401)", { status = 401,

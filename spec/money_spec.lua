@@ -2,7 +2,9 @@
 
 local cjson = require "cjson"
 local thucchien = require "thucchien"
+local command = require "spec.support.command"
 local mirrors = require "spec.support.mirror"
+local pictures = require "spec.support.pictures"
 
 local GOOD = { body = '{"data":[{"b64_json":"QUJD"}]}' }
 local BASE64 = ("iVBORw0KGgoAAAANSUhEUgAA429bYYYYYYYYYYYYY"):rep(5000)
@@ -152,6 +154,34 @@ local hopeless = {
     { "a refused prompt as a 429", 429, litellm(OPENAI .. "content_policy_violation (429)", 429), "content_policy" },
 }
 
+-- Pictures that came all the same, whatever the status says of them.
+local made
+do
+    local picture = pictures.encode(pictures.bytes "png")
+    local url = "data:image/png;base64," .. picture
+    made = {
+        { "in data", { data = { { b64_json = picture } } } },
+        { "in data, an error beside it", { error = { message = "Rate limit exceeded", code = "429" }, data = { { b64_json = picture } } } },
+        { "at an address", { error = { message = "Rate limit exceeded" }, data = { { url = "https://example.com/boat.png" } } } },
+        { "in a chat's answer", { choices = { { message = { images = { { image_url = { url = url } } } } } } } },
+        { "in Markdown", { choices = { { message = { content = "Here: ![i](" .. url .. ")" } } } } },
+        { "in Gemini's answer", { candidates = { { content = { parts = { { inlineData = { data = picture } } } } } } } },
+        { "in Gemini's answer in the words of an error", { error = { message = cjson.encode { candidates = { { content = { parts = {
+            { inlineData = { data = picture } } } } } } }, status = "RESOURCE_EXHAUSTED", code = 429 } } },
+        { "in a list of documents", { { text = "x" }, { data = { { b64_json = picture } } } } },
+        { "in a field of its own", { error = "The model is overloaded", result = { png = picture } } },
+        { "behind many words", { message = ("slow down "):rep(1000), data = { { b64_json = picture } } } },
+        { "behind much that says nothing", { object = ("x"):rep(10000), result = picture } },
+        { "of a few megabytes", { error = "slow down", data = { { b64_json = (picture:gsub("=", "")):rep(50000) } } } },
+        { "as an event", "data: " .. cjson.encode { b64_json = picture } .. "\n\n" },
+        { "as base64", picture },
+    }
+    for _, type in ipairs(pictures.types) do
+        made[#made + 1] = { "as itself: " .. type, pictures.bytes(type), pictures.mimes[type] }
+        made[#made + 1] = { "as base64 somewhere: " .. type, { note = pictures.encode(pictures.bytes(type)) } }
+    end
+end
+
 local function as_answer(case)
     return { status = case[2], body = case[3], headers = { "retry-after-ms: 5" } }
 end
@@ -189,6 +219,47 @@ describe("what may have been billed", function()
     it("is warned of", function()
         local _, err = ask(as_answer(risky[1]))
         assert.equal("it may have been drawn, so trying again may cost twice", err.advice)
+    end)
+end)
+
+describe("a picture with an error's status", function()
+    local directory = command.new_directory()
+    teardown(function()
+        command.remove_directory(directory)
+    end)
+
+    for _, case in ipairs(made) do
+        it("was made, and is not asked for again: " .. case[1], function()
+            local path = directory .. "/body"
+            command.write(path, type(case[2]) == "table" and cjson.encode(case[2]) or case[2])
+            for _, status in ipairs { 429, 503, 500, 409, 408 } do
+                local _, err, seen = ask { status = status, file = path, headers = { "content-type: " .. (case[3] or "application/json"), "retry-after: 0" } }
+                assert.same({ 1, 1, true, status }, { seen, err.attempts, err.maybe_billed, err.status })
+                assert.is_nil(tostring(err):find "[%z\1-\31\127]")
+            end
+            local response, _, seen = ask({ status = 429, file = path, headers = { "retry-after-ms: 5" } }, { retry = "all" })
+            assert.same({ 2, 2 }, { seen, response and response.attempts })
+        end)
+    end
+
+    it("was made where the request is said to be wrong, too", function()
+        for _, status in ipairs { 400, 401, 402, 403, 404, 413, 422, 451 } do
+            local _, err, seen = ask { status = status, body = cjson.encode { error = { message = "no" }, data = { { b64_json = BASE64 } } } }
+            assert.same({ 1, true }, { seen, err.maybe_billed })
+        end
+    end)
+
+    it("is the caller's own where a wrong request is told back", function()
+        local detail = { { type = "too_long", msg = "Too long", input = { image = "data:image/png;base64," .. BASE64 } } }
+        local _, err, seen = ask { status = 422, body = cjson.encode { detail = detail } }
+        assert.same({ 1, "invalid_request", false, "Too long" }, { seen, err.kind, err.maybe_billed, err.message })
+    end)
+
+    it("is none where base64 is a word or two", function()
+        for _, words in ipairs { "iVBORw0KGgo", "UklGR", "see /9j/4AAQSkZJRgABAQAAAQAB", "https://example.com/9j/" .. ("a"):rep(50), ("a"):rep(100) } do
+            local response, _, seen = ask { status = 429, body = litellm("slow down: " .. words, 429), headers = { "retry-after-ms: 5" } }
+            assert.same({ 2, 2 }, { seen, response and response.attempts })
+        end
     end)
 end)
 
@@ -271,7 +342,21 @@ describe("the wait", function()
         assert.same({ 1, 120 }, { seen, err.retry_after })
     end)
 
-    it("is not told of what does not pass", function()
+    it("is not told of what does not pass, whoever tells it", function()
+        for _, case in ipairs(hopeless) do
+            local answer = as_answer(case)
+            answer.headers = { "retry-after: 20", "x-ratelimit-reset-requests: 30s" }
+            local _, err = ask(answer)
+            if case[4] ~= "permission_denied" then
+                assert.is_nil(err.retry_after)
+                assert.is_nil(tostring(err):find "retry after")
+            end
+        end
+        local _, err = ask({ status = 413, body = "too large for now", headers = { "retry-after: 20" } })
+        assert.equal(20, err.retry_after)
+    end)
+
+    it("is not told where words alone speak of it", function()
         for status, message in pairs { [400] = "wait 5 seconds", [402] = "wait 5 seconds", [408] = "Connection timed out, wait 5 seconds" } do
             local _, err = ask({ status = status, body = message }, { retry = "none" })
             assert.is_nil(err.retry_after)
@@ -352,6 +437,7 @@ describe("the emulator's", function()
         { "upstream-401", "server_error", 401, false, 1, nil, "gateway's own key", { "gemini" } },
         { "billed-answer", "rate_limit", 429, true, 1, nil, "cost twice", LITELLM },
         { "billed-500", "rate_limit", 429, true, 1, nil, "cost twice", LITELLM },
+        { "billed-picture", "rate_limit", 429, true, 1, nil, "cost twice" },
         { "billed-quota", "rate_limit", 429, true, 1, nil, "cost twice", LITELLM },
         { "200-402", "budget_exceeded", 402, false, 1 },
         { "200-403", "permission_denied", 403, false, 1 },

@@ -379,6 +379,45 @@ static void test_later_bytes_change_nothing(void **state)
     }
 }
 
+/* Texts of servers, and whether a picture's base64 is in them. */
+static void test_text_has_picture(void **state)
+{
+#define RUN "AAAABBBBCCCCDDDDEEEEFFFFGGGGHHHHIIIIJJJJKKKKLLLL"
+    static const struct {
+        const char *text;
+        bool has;
+    } texts[] = {
+        {"iVBORw0KGgo" RUN, true},
+        {"{\"a\":\"iVBORw0KGgo" RUN "\"}", true},
+        {"{\"a\":\"data:image/jpeg;base64,/9j/" RUN "\"}", true},
+        {"'R0lGODlh" RUN "'", true},
+        {"(R0lGODdh" RUN, true},
+        {" UklGR" RUN, true},
+        {"{\\u0022UklGR" RUN, true},
+        {"\\nUklGR" RUN, true},
+        {"aUklGR" RUN, false},
+        {"iVBORw0KGgo", false},
+        {"iVBORw0KGgo AAAABBBBCCCCDDDDEEEEFFFFGGGGHHHHIIIIJJJJKKKKLLLL", false},
+        {RUN RUN, false},
+        {"https://example.com/9j/" RUN, false},
+        {"", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        size_t size = strlen(texts[i].text);
+        char *copy = malloc(size + 1); /* so that a byte too many is found */
+        memcpy(copy, texts[i].text, size);
+        assert_int_equal(tc_text_has_picture(copy, size), texts[i].has);
+        for (size_t cut = 0; cut < size; cut++) {
+            char *part = malloc(cut + 1);
+            memcpy(part, copy, cut);
+            (void)tc_text_has_picture(part, cut);
+            free(part);
+        }
+        free(copy);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_long_jpeg_at_every_split),
         cmocka_unit_test(test_long_jpeg_in_pieces),
         cmocka_unit_test(test_later_bytes_change_nothing),
+        cmocka_unit_test(test_text_has_picture),
     };
     return cmocka_run_group_tests_name("image", tests, NULL, NULL);
 }

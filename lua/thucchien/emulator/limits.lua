@@ -82,6 +82,14 @@ local function unreadable(call)
         .. "'data:image/png;base64,%s%s'}}]}}]}}"):format(call.stamps()[1].b64_json, base64.encode(bytes) .. "4290")
 end
 
+-- The picture, with the status of a refusal and an error beside it.
+local function made_all_the_same(call)
+    local answer = call.success(call.stamps())
+    answer.status = 429
+    answer.body = answer.body:gsub("{", '{"error":{"message":"Rate limit exceeded","code":"429"},', 1)
+    return answer
+end
+
 local function parallel(call)
     return account.rate_limit(call.via, KEY_HASH, 10, call.now + 60, "max_parallel_requests")
 end
@@ -135,6 +143,7 @@ limits.models = {
     wrapped("billed-500", '429: an error whose request ID holds "429"', 429, "litellm.RateLimitError: RateLimitError: "
         .. "OpenAIException - The server had an error while processing your request. Sorry about that! You can retry "
         .. "your request, or contact us if the error persists (request ID a429f0)."),
+    { name = "billed-picture", about = "429: and the picture all the same", answer = made_all_the_same },
     google("billed-quota", "429: Google's 500 that speaks of a quota", 429,
         "litellm.RateLimitError: litellm.RateLimitError: vertex_aiException",
         "Internal error encountered. Quota exceeded for a dependency.", 500, "INTERNAL"),
