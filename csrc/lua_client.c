@@ -39,7 +39,8 @@ struct client_box {
     struct tc_client *client; /* closed: its multi handle is gone; NULL: all is */
     char *api_key;            /* NULL: the environment's, or a function's */
     struct tc_defaults defaults;
-    double timer; /* when the driver was told to call back; below 0: never; NaN: tell it anew */
+    double timer;   /* when the driver was told to call back; below 0: never; NaN: tell it anew */
+    bool has_timer; /* the driver: one with a waiter alone has none */
     struct tc_room room; /* for the string of the next picture */
     unsigned calls;      /* of the user's functions, one inside another */
 };
@@ -388,15 +389,34 @@ static bool tell(lua_State *L, struct client_box *box, const char *name, int cou
     return well;
 }
 
+/* Seconds until a driver should call back without a socket; below 0: never. One that watches no
+ * sockets looks whether something has come. */
+static double timer_left(const struct tc_client *client)
+{
+    const double tick = 0.009; /* told as 10 ms; shorter than a frame */
+    double left = tc_client_timer(client);
+    bool ticks = !client->loop.lent && client->loop.count > 0;
+    return ticks && (left < 0 || left > tick) ? tick : left;
+}
+
+/* Is the driver's timer at `moment`, or early enough? A tick that was told stays, or whoever sends
+ * often would put it off for ever. */
+static bool is_timer_right(const struct client_box *box, double moment)
+{
+    const double same = 0.0005;
+    double change = moment - box->timer;
+    if (!box->client->loop.lent && box->timer >= 0 && moment >= 0 && change > 0)
+        return true;
+    return change < same && change > -same;
+}
+
 /* Tells the driver at `driver` when to call back without a socket, if that has changed. Raises what
  * it raises: it will be told again. */
 static void sync_timer(lua_State *L, struct client_box *box, int driver)
 {
-    const double same = 0.0005;
-    double left = tc_client_timer(box->client);
+    double left = timer_left(box->client);
     double moment = left < 0 ? -1 : tc_clock_now() + left;
-    double change = moment - box->timer;
-    if (left != 0 && change < same && change > -same)
+    if ((left != 0 && is_timer_right(box, moment)) || !box->has_timer)
         return;
     box->timer = moment;
     lua_pushvalue(L, driver);
@@ -520,26 +540,43 @@ static void detach(lua_State *L, struct client_box *box, int lent)
     lua_remove(L, driver);
 }
 
-static void check_driver(lua_State *L, int index)
+/* What a driver has; the only time that its fields are looked at before they are called. */
+struct abilities {
+    bool watch, timer, waiter;
+};
+
+static bool check_ability(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    bool has = lua_isfunction(L, -1);
+    if (!has && !lua_isnil(L, -1))
+        luaL_argerror(L, index, lua_pushfstring(L, "a function expected as '%s'", name));
+    lua_pop(L, 1);
+    return has;
+}
+
+static struct abilities check_driver(lua_State *L, int index)
 {
     luaL_checktype(L, index, LUA_TTABLE);
-    lua_getfield(L, index, "watch");
-    lua_getfield(L, index, "timer");
-    lua_getfield(L, index, "waiter");
-    luaL_argcheck(L, lua_isfunction(L, -3) && lua_isfunction(L, -2), index,
-                  "a table with the functions 'watch' and 'timer' expected");
-    luaL_argcheck(L, lua_isfunction(L, -1) || lua_isnil(L, -1), index,
-                  "a function expected as 'waiter'");
-    lua_pop(L, 3);
+    struct abilities has;
+    has.watch = check_ability(L, index, "watch");
+    has.timer = check_ability(L, index, "timer");
+    has.waiter = check_ability(L, index, "waiter");
+    luaL_argcheck(L, has.timer || !has.watch, index,
+                  "'watch' alone: a function 'timer' too expected");
+    luaL_argcheck(L, has.timer || has.waiter, index,
+                  "a table with functions expected: 'watch' and 'timer', 'timer', or 'waiter'");
+    return has;
 }
 
 /* client:set_driver(driver | nil) */
 static int client_set_driver(lua_State *L)
 {
     struct client_box *box = check_client(L, 1);
+    struct abilities has = {0};
     lua_settop(L, 2);
     if (!lua_isnil(L, 2))
-        check_driver(L, 2);
+        has = check_driver(L, 2);
     tc_checkstack(L, 10);
     tc_getuservalue(L, 1);
     detach(L, box, 3);
@@ -547,8 +584,9 @@ static int client_set_driver(lua_State *L)
     if (lua_isnil(L, -1) && !lua_isnil(L, 2)) { /* else the old one has set another */
         lua_pushvalue(L, 2);
         lua_setfield(L, 3, "driver");
+        box->has_timer = has.timer;
         if (box->client)
-            tc_loop_lend(&box->client->loop, true);
+            tc_loop_lend(&box->client->loop, has.watch);
         sync_driver(L, box, 3);
     }
     lua_settop(L, 4);
@@ -852,10 +890,14 @@ static int client_action(lua_State *L)
     check_depth(L, box);
     if (timer)
         box->timer = NAN; /* it has gone off; whatever comes next is news */
-    begin_frame(L, box, 2, 0);
-    if (box->client)
-        tc_client_action(box->client, socket, events);
-    deliver(L, box, 2, FRAME);
+    if (timer && box->client && !box->client->loop.lent) {
+        poll_frame(L, box, 2, 0); /* what is ready is for us to find out */
+    } else {
+        begin_frame(L, box, 2, 0);
+        if (box->client)
+            tc_client_action(box->client, socket, events);
+        deliver(L, box, 2, FRAME);
+    }
     sync_driver(L, box, 2);
     raise_kept(L, 2, INTERRUPT);
     raise_kept(L, 2, RAISED);

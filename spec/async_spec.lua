@@ -1036,14 +1036,6 @@ describe("a driver", function()
         own:close()
     end)
 
-    it("is a table with two functions, or three", function()
-        for _, driver in ipairs { {}, { watch = print }, { timer = print }, 5, { watch = print, timer = print, waiter = 1 } } do
-            assert.has_error(function()
-                client:set_driver(driver)
-            end)
-        end
-    end)
-
     -- A scheduler as they come: it alone may resume what runs in it, and tells its yields from others.
     local function scheduler(own)
         local ready, names, log = {}, {}, {}
@@ -1110,6 +1102,72 @@ describe("a driver", function()
         assert.equal("ABC", answers[4].data[1].bytes)
         assert.equal("ABC", plain.data[1].bytes)
         assert.equal(7, #tasks.log) -- once to begin, once for each await
+    end)
+
+    it("may have a timer alone, which ticks while something is under way", function()
+        local due, ticks, longest = nil, 0, 0
+        client:set_driver { timer = function(milliseconds)
+            due = milliseconds and system.monotime() + milliseconds * 1e-3
+            longest = math.max(longest, milliseconds or 0)
+        end }
+        local response
+        client:submit(slow(0.2), function(answer) response = answer end)
+        local deadline = system.monotime() + 30
+        while due and system.monotime() < deadline do
+            if due <= system.monotime() then
+                ticks = ticks + 1
+                client:action()
+            end
+        end
+        assert.equal("ABC", response.data[1].bytes)
+        assert.is_nil(due) -- nothing is under way, nothing ticks
+        assert.is_true(ticks > 2 and longest <= 10, ticks .. " ticks, " .. longest)
+    end)
+
+    it("without sockets is not put off by who sends often", function()
+        local told = {}
+        client:set_driver { timer = function(milliseconds) told[#told + 1] = milliseconds or "none" end }
+        local request = client:submit(slow(30))
+        while #told < 2 or told[#told] == 0 do -- until it is under way
+            client:action()
+        end
+        local count = #told
+        for _ = 1, 20 do
+            client:poll()
+        end
+        assert.equal(count, #told)
+        request:cancel()
+        run(client)
+        assert.equal("none", told[#told])
+    end)
+
+    it("may have a waiter alone, beside polls", function()
+        local woken, response
+        client:set_driver { waiter = function()
+            return coroutine.yield, function() woken = true end
+        end }
+        local thread = coroutine.create(function()
+            response = client:submit(params()):await()
+        end)
+        assert(coroutine.resume(thread))
+        run(client)
+        assert.is_true(woken)
+        assert(coroutine.resume(thread))
+        assert.equal("ABC", response.data[1].bytes)
+    end)
+
+    it("that is none is refused", function()
+        local function f() end
+        for _, row in ipairs {
+            { {}, "functions expected" }, { { watch = f }, "'timer'" }, { { watch = f, waiter = f }, "'timer'" },
+            { { timer = 1 }, "'timer'" }, { { timer = f, watch = true }, "'watch'" },
+            { { timer = f, waiter = "x" }, "'waiter'" }, { f, "table" },
+        } do
+            local ok, err = pcall(client.set_driver, client, row[1])
+            assert.is_false(ok)
+            assert.matches(row[2], err)
+        end
+        assert(client:generate(params()))
     end)
 
     it("may wake a coroutine too early", function()

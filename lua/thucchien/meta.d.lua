@@ -264,8 +264,10 @@ function client:poll(seconds) end
 function client:close() end
 
 ---@class thucchien.driver
----@field watch fun(socket: integer, events?: "r"|"w"|"rw") watch this socket; nil: forget it
----@field timer fun(milliseconds?: integer) call `client:action()` after this time; nil: do not
+--- Watch this socket; nil: forget it. Without it the timer ticks every 10 ms while anything is under way.
+---@field watch? fun(socket: integer, events?: "r"|"w"|"rw")
+--- Call `client:action()` after this time; nil: do not. Needed unless `waiter` stands alone, beside polls.
+---@field timer? fun(milliseconds?: integer)
 --- For `await` in coroutines that only a scheduler may resume: suspends the running one; wakes it. nil: it may yield.
 ---@field waiter? fun(): suspend: fun()?, wake: fun()?
 
