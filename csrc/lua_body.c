@@ -80,16 +80,30 @@ static const char *bytes_of(lua_State *L, int index, size_t *size)
     return lua_touserdata(L, index);
 }
 
-/* What the bytes at `index` are ("image/png"), or NULL. */
-static const char *type_of(lua_State *L, int index)
+/* What the bytes at `index` are ("image/png"), or NULL. `*whole`: has their file an end? */
+static const char *type_of(lua_State *L, int index, bool *whole)
 {
-    enum { TELLING = 64 };
-    struct tc_signature signature;
+    struct tc_signature signature = {0};
     size_t size;
     const char *bytes = bytes_of(L, index, &size);
-    memset(&signature, 0, sizeof(signature));
-    tc_signature_feed(&signature, (const unsigned char *)bytes, size < TELLING ? size : TELLING);
+    tc_signature_feed(&signature, (const unsigned char *)bytes, size);
+    *whole = tc_signature_end(&signature) == TC_END_SEEN;
     return signature.mime;
+}
+
+/* What has no end is of no use to a model, which would be paid all the same. */
+static bool half_picture(lua_State *L, const char *name, int value, const char *mime)
+{
+    const char *file = "";
+    if (lua_istable(L, value)) {
+        lua_getfield(L, value, "path");
+        if (!lua_isnil(L, -1))
+            file = lua_pushfstring(L, " %s", tc_push_quoted(L, lua_gettop(L)));
+    }
+    tc_push_error(L, TC_INVALID_REQUEST, name,
+                  "field '%s': the picture%s is cut short or damaged: it does not end as %s does",
+                  name, file, mime);
+    return false;
 }
 
 /* Pushes the picture that the value on top stands for, in its place: bytes, an image of a response,
@@ -112,7 +126,8 @@ static bool push_picture(lua_State *L, const char *name)
         return no_picture(L, name, value);
     if (from_file && !read_file(L, name))
         return false;
-    const char *mime = type_of(L, value + 1);
+    bool whole;
+    const char *mime = type_of(L, value + 1, &whole);
     if (!mime && from_file) {
         lua_getfield(L, value, "path");
         const char *shown = tc_push_quoted(L, lua_gettop(L));
@@ -123,6 +138,8 @@ static bool push_picture(lua_State *L, const char *name)
     }
     if (!mime)
         return no_picture(L, name, value + 1);
+    if (!whole)
+        return half_picture(L, name, value, mime);
     lua_createtable(L, 1, 1);
     lua_insert(L, value + 1);
     lua_rawseti(L, value + 1, 1);

@@ -18,6 +18,7 @@ local doc = {}
 
 local KEY = "sk-failures-0123456789abcdef"
 local PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
+local HALF = "\137PNG\r\n\26\n\0\0\0\rIHDR\0\0\0\2\0\0\0\3\8\2\0\0\0"
 local SECONDS = 60 -- for all of it to end
 
 -- Takes connections and never says a word.
@@ -99,6 +100,7 @@ local sections = {
         refused("A field does not exist", { aspectratio = "16:9" }),
         refused("`n` is too many for the model", { n = 5 }),
         refused("The model has no such size", { size = "2048x2048" }),
+        refused("A reference picture is cut short", { model = "gemini-2.5-flash-image", images = { HALF } }),
         refused("A header has a line break", { extra_headers = { ["X-A"] = "b\r\nX-C: d" } }),
         refused("`save` and `sink` are both given", { save = "x", sink = print }),
         { what = "The client is closed", at = "mirror", closed = true },

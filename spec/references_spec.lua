@@ -6,6 +6,7 @@ local thucchien = require "thucchien"
 local command = require "spec.support.command"
 local emulators = require "spec.support.emulator"
 local mirrors = require "spec.support.mirror"
+local pictures = require "spec.support.pictures"
 local routes = require "spec.support.routes"
 
 local KEY = "sk-specs-0123456789abcdef"
@@ -15,9 +16,7 @@ local VIAS = { "chat", "gemini" } -- the routes that take pictures
 local mirror, client, directory
 
 local PNG = routes.bytes(1)
-local JPEG = "\255\216\255\224\0\16JFIF\0\1"
-local WEBP = "RIFF\26\0\0\0WEBPVP8L\13\0\0\0/\0\0\0\16\7\16\17\17\136\136\254\7\0"
-local GIF = "GIF89a\2\0\3\0\128\0\0"
+local JPEG, WEBP, GIF = pictures.bytes "jpg", pictures.bytes "webp", pictures.bytes "gif"
 
 -- A PNG's head, and bytes that are nowhere the same.
 local function large_picture(size, seed)
@@ -243,6 +242,10 @@ describe("references that are none", function()
         { "other bytes", ("x"):rep(5000), "got other bytes" },
         { "no bytes", "", "got ''" },
         { "the first bytes of a picture", "\137PNG\r\n\26", "got other bytes" },
+        { "half a picture", PNG:sub(1, 40), "the picture is cut short or damaged: it does not end as image/png does" },
+        { "half a picture in a file", { path = "$/half" }, "the picture '$/half' is cut short" },
+        { "half a picture that came in an error", { bytes = GIF:sub(1, 40), complete = false }, "it does not end as image/gif does" },
+        { "a picture that is damaged", PNG:sub(1, 33) .. "\255\255" .. PNG:sub(36), "damaged" },
         { "a number", 5, "expected, got 5" },
         { "true", true, "got a boolean" },
         { "an empty table", {}, "a table without bytes or path" },
@@ -254,6 +257,7 @@ describe("references that are none", function()
     before_each(function()
         command.write(directory .. "/empty", "")
         command.write(directory .. "/text", "a text")
+        command.write(directory .. "/half", PNG:sub(1, 40))
         command.write(directory .. "/a.png", PNG)
         fifo = command.execute("mkfifo " .. command.quote(directory .. "/fifo")) == 0
     end)
@@ -279,6 +283,29 @@ describe("references that are none", function()
             assert.equal(0, mirrors.count(mirror, id))
         end)
     end
+
+    it("are refused wherever they are cut, and are not with more behind their end", function()
+        local path = directory .. "/cut"
+        for _, type in ipairs(pictures.types) do
+            local bytes = pictures.bytes(type)
+            for size = 0, #bytes - 1 do
+                local cut = bytes:sub(1, size)
+                command.write(path, cut)
+                for field, params in pairs {
+                    ["images[2]"] = { images = { PNG, cut } }, ["images[1]"] = { images = { { path = path } } },
+                    ["history[2].data[3]"] = { history = { { prompt = "x", data = { PNG } }, { prompt = "x", data = { PNG, PNG, { bytes = cut } } } } },
+                } do
+                    params.via, params.model, params.prompt = "chat", "any/model", "x"
+                    local request, err = client:submit(params)
+                    assert.is_nil(request)
+                    assert.same({ "invalid_request", field }, { err.kind, err.param })
+                end
+            end
+            for _, behind in ipairs { "", "\0", "and more" } do
+                assert(client:submit { via = "chat", model = "any/model", prompt = "x", images = { bytes .. behind } }):cancel()
+            end
+        end
+    end)
 
     it("are refused where nobody may read them", function()
         command.execute("chmod 000 " .. command.quote(directory .. "/a.png"))
@@ -353,6 +380,7 @@ describe("history", function()
         { "a prompt that is not UTF-8", { prompt = "\255", data = {} }, "history", "UTF-8" },
         { "a picture without its bytes", { prompt = "x", data = { { size = 5 } } }, "history[1].data[1]", "a table without bytes or path" },
         { "other bytes", { prompt = "x", data = { { bytes = ("x"):rep(1000) } } }, "history[1].data[1]", "picture" },
+        { "half a picture", { prompt = "x", data = { { bytes = PNG }, { bytes = GIF:sub(1, 50) } } }, "history[1].data[2]", "cut short" },
     }
     for number, case in ipairs(cases) do
         on_both("is refused: " .. case[1], function(via)

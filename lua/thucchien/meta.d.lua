@@ -86,7 +86,7 @@ local thucchien = {}
 ---@field model? string
 ---@field via? thucchien.via default: what the model's name calls for
 ---@field n? integer how many pictures, default 1; several requests where a model makes fewer at once
----@field images? thucchien.reference[] pictures to draw from, for chat and gemini
+---@field images? thucchien.reference[] pictures to draw from, whole ones, for chat and gemini
 ---@field history? thucchien.response[] earlier responses, oldest first: their prompts and pictures go along
 ---@field messages? table[] for chat: the caller's own conversation, instead of prompt, images and history
 ---@field size? thucchien.size

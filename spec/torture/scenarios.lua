@@ -6,8 +6,8 @@ local mirror = mirrors.start()
 
 local PICTURE = '{"data":[{"b64_json":"' .. ("QUJD"):rep(2000) .. '","revised_prompt":"a \\u00e9"},{"b64_json":"QUJD"}]}'
 
--- A PNG's first bytes are a picture for who only looks at them.
-local PNG = "\137PNG\r\n\26\n\0\0\0\rIHDR\0\0\0\2\0\0\0\3" .. ("x"):rep(1000)
+-- A PNG's beginning and end are a picture for who only looks at them.
+local PNG = "\137PNG\r\n\26\n\0\0\0\rIHDR\0\0\0\2\0\0\0\3\8\2\0\0\0\54\136\73\214\0\0\0\0IEND\174\66\96\130" .. ("x"):rep(1000)
 local CHAT = '{"choices":[{"message":{"content":"![a](data:image/png;base64,QUJD) words",'
     .. '"images":[{"image_url":{"url":"data:image/png;base64,' .. ("QUJD"):rep(2000) .. '"}}]},"finish_reason":"stop"}]}'
 
