@@ -6,6 +6,7 @@ local mirrors = require "spec.support.mirror"
 local support = require "spec.support.requests"
 
 local params, slow, PICTURE = support.params, support.slow, support.PICTURE
+local poll_until = support.poll_until
 
 local mirror, client
 
@@ -15,7 +16,7 @@ end
 
 -- Polls as a game does until nothing is in flight, and returns how often.
 local function run(own, seconds)
-    local deadline = system.monotime() + (seconds or 10)
+    local deadline = system.monotime() + (seconds or 60)
     local polls = 0
     while own:poll() > 0 do
         polls = polls + 1
@@ -215,7 +216,7 @@ describe("poll", function()
         local COUNT = 12
         local come, most = submit_large(client, COUNT), 0
         local left
-        local deadline = system.monotime() + 10
+        local deadline = system.monotime() + 60
         repeat
             local before = come.pictures
             left = client:poll()
@@ -237,7 +238,7 @@ describe("poll", function()
                 assert.is_nil(images)
                 images = response and response.data or err.data
             end)
-            local deadline = system.monotime() + 10
+            local deadline = system.monotime() + 60
             repeat
                 own:poll()
                 local received, total = request:progress()
@@ -275,7 +276,7 @@ describe("poll", function()
             while big.count == 0 do
                 client:poll()
             end
-            local deadline = system.monotime() + 10
+            local deadline = system.monotime() + 60
             while drive() > 0 and system.monotime() < deadline do
                 client:poll()
             end
@@ -366,9 +367,9 @@ describe("cancel", function()
                 kinds[name] = err.kind
             end
         end
-        local running = own:submit(slow(5), note "running")
+        local running = own:submit(params { id = "cancelled", hold = 60 }, note "running")
         local queued = own:submit(params(), note "queued")
-        own:poll(0.05)
+        poll_until(own, function() return mirrors.count(mirror, "cancelled") == 1 end)
         assert.equal("sending", running:status())
         assert.equal("queued", queued:status())
         assert.is_true(queued:cancel())
@@ -382,8 +383,7 @@ describe("cancel", function()
         _, err = queued:wait()
         assert.is_false(err.maybe_billed)
         local retrying = own:submit(params { status = 503, body = "", headers = { "retry-after: 30" } })
-        own:poll(0.2)
-        assert.equal("retrying", retrying:status())
+        poll_until(own, function() return retrying:status() == "retrying" end)
         assert.is_true(retrying:cancel())
     end)
 end)
@@ -417,30 +417,35 @@ end)
 
 describe("wait", function()
     it("drives the client until the request ends", function()
-        local order = {}
-        local request = client:submit(slow(0.2), function()
+        local order, gate = {}, mirrors.gate()
+        local request = client:submit(params { gate = gate.path, body = PICTURE }, function()
             order[#order + 1] = "slow"
         end)
         client:submit(params(), function()
             order[#order + 1] = "fast"
+            gate:open()
         end)
         assert(request:wait())
+        gate:remove()
         assert.same({ "fast", "slow" }, order)
     end)
 
     it("gives up after a time, and the request goes on", function()
-        local request = client:submit(slow(0.3))
+        local gate = mirrors.gate()
+        local request = client:submit(params { gate = gate.path, body = PICTURE })
         local response, err = request:wait(0.05)
         assert.is_nil(response)
         assert.equal("timeout", err.kind)
         assert.matches("goes on", err.message)
         assert.equal("sending", request:status())
+        gate:open()
         assert(request:wait())
+        gate:remove()
     end)
 
     it("of no time moves it on all the same", function()
         local request = assert(client:submit(slow(0.1)))
-        local deadline = system.monotime() + 5
+        local deadline = system.monotime() + 30
         local response, err
         repeat
             response, err = request:wait(0)
@@ -464,10 +469,9 @@ end)
 
 describe("progress and status", function()
     it("tell how far it is", function()
-        local gate = os.tmpname()
-        os.remove(gate)
+        local gate = mirrors.gate()
         local request = client:submit(params {
-            pieces = { "HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\n", PICTURE:sub(1, 10), PICTURE:sub(11) }, pause = 0.15, gate = gate,
+            pieces = { "HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\n", PICTURE:sub(1, 10), PICTURE:sub(11) }, gate = gate.path,
         })
         assert.same({ 0 }, { (request:progress()) })
         local received, total, seconds
@@ -478,9 +482,9 @@ describe("progress and status", function()
         assert.equal("receiving", request:status())
         assert.same({ 10, 30 }, { received, total })
         assert.is_true(seconds > 0)
-        assert(io.open(gate, "w")):close()
+        gate:open()
         assert(request:wait())
-        os.remove(gate)
+        gate:remove()
         received, total = request:progress()
         assert.same({ 30, 30 }, { received, total })
         local _, _, final = request:progress()
@@ -627,10 +631,9 @@ describe("the queue", function()
 
     it("takes two hundred at once", function()
         local own = new { max_concurrency = 200 }
-        local done, gate = 0, os.tmpname()
-        os.remove(gate)
+        local done, gate = 0, mirrors.gate()
         for _ = 1, 200 do
-            own:submit(params { id = "two-hundred", gate = gate, body = PICTURE }, function(response, err)
+            own:submit(params { id = "two-hundred", gate = gate.path, body = PICTURE }, function(response, err)
                 assert(response, err)
                 done = done + 1
             end)
@@ -639,9 +642,9 @@ describe("the queue", function()
             own:poll(0.1)
         end
         assert.equal(0, done) -- none is answered before all are there
-        assert(io.open(gate, "w")):close()
-        run(own, 60)
-        os.remove(gate)
+        gate:open()
+        run(own)
+        gate:remove()
         assert.equal(200, done)
     end)
 
@@ -651,9 +654,10 @@ describe("the queue", function()
         for i = 1, 5 do
             requests[i] = own:submit(params())
         end
-        for _ = 1, 20 do
-            own:poll(0.02)
-        end
+        poll_until(own, function()
+            return requests[1]:status() == "done" and requests[2]:status() == "done" and requests[3]:status() == "done"
+        end)
+        own:poll()
         assert.same({ "done", "done", "done", "queued", "queued" }, {
             requests[1]:status(), requests[2]:status(), requests[3]:status(), requests[4]:status(), requests[5]:status(),
         })
@@ -752,7 +756,7 @@ describe("a driver", function()
         client:submit(slow(0.05), function(answer)
             response = answer
         end)
-        local deadline = system.monotime() + 5
+        local deadline = system.monotime() + 30
         local active = 1
         while active > 0 do
             assert(system.monotime() < deadline)
@@ -774,7 +778,7 @@ describe("a driver", function()
             client:action(...)
             most = math.max(most, come.pictures - before)
         end
-        local deadline = system.monotime() + 10
+        local deadline = system.monotime() + 60
         while come.done < COUNT and system.monotime() < deadline do
             if record.timer then
                 act()
@@ -799,17 +803,23 @@ describe("a driver", function()
         assert.same({}, record.watched)
     end)
 
+    -- Moves the client on until it has sockets that are watched.
+    local function begin(own, record)
+        local deadline = system.monotime() + 30
+        repeat
+            own:action()
+            system.sleep(0.002)
+        until next(record.watched) or system.monotime() > deadline
+        assert.is_truthy(next(record.watched))
+    end
+
     it("gets every socket back, and is told of the end of a closed client", function()
         local record = attach_recorder(client)
         local kind
-        client:submit(slow(5), function(_, err)
+        client:submit(slow(60), function(_, err)
             kind = err.kind
         end)
-        for _ = 1, 20 do
-            client:action()
-            system.sleep(0.002)
-        end
-        assert.is_truthy(next(record.watched))
+        begin(client, record)
         client:close()
         assert.same({}, record.watched)
         assert.equal(0, record.timer)
@@ -820,10 +830,10 @@ describe("a driver", function()
 
     it("knows the sockets of others after a wait that was interrupted", function()
         local record = attach_recorder(client)
-        client:submit(slow(0.5))
-        local start = system.monotime()
+        local gate = mirrors.gate()
+        client:submit(params { id = "watched", gate = gate.path, body = PICTURE })
         debug.sethook(function()
-            if system.monotime() - start > 0.2 then
+            if mirrors.count(mirror, "watched") == 1 then
                 debug.sethook()
                 error("interrupted", 0)
             end
@@ -831,19 +841,19 @@ describe("a driver", function()
         local ok, err = pcall(client.generate, client, slow(5))
         debug.sethook()
         assert.same({ false, "interrupted" }, { ok, err })
-        assert.is_truthy(next(record.watched))
         assert.is_truthy(record.timer)
+        client:action() -- for that timer
+        assert.is_truthy(next(record.watched))
         client:set_driver(nil)
+        gate:open()
         run(client)
+        gate:remove()
     end)
 
     it("can be taken away", function()
         local record = attach_recorder(client)
         client:submit(slow(0.1))
-        for _ = 1, 20 do
-            client:action()
-            system.sleep(0.002)
-        end
+        begin(client, record)
         client:set_driver(nil)
         assert.same({}, record.watched)
         run(client)
@@ -851,21 +861,18 @@ describe("a driver", function()
 
     -- A request that waits for its answer, with sockets that are watched. Returns what it ends with.
     local function begin_slow(own, record)
-        local result = {}
-        own:submit(slow(0.2), function(response, err)
+        local result = { gate = mirrors.gate() }
+        own:submit(params { gate = result.gate.path, body = PICTURE }, function(response, err)
             result.response, result.err = response, err
+            result.gate:remove()
         end)
-        local deadline = system.monotime() + 5
-        repeat
-            own:action()
-            system.sleep(0.002)
-        until next(record.watched) or system.monotime() > deadline
+        begin(own, record)
         return result
     end
 
     -- Drives a client by what its driver was told, and by nothing else.
     local function serve(own, record, result)
-        local deadline = system.monotime() + 5
+        local deadline = system.monotime() + 30
         while not (result.response or result.err) and system.monotime() < deadline do
             if record.timer then
                 own:action()
@@ -905,6 +912,7 @@ describe("a driver", function()
             assert.is_false(ok)
             assert.matches("^the driver's ", err)
             assert.is_truthy(next(after.watched))
+            result.gate:open()
             serve(own, after, result)
             assert.equal("ABC", result.response and result.response.data[1].bytes)
             own:close()
@@ -921,6 +929,7 @@ describe("a driver", function()
             assert.is_false(ok)
             assert.matches("^the driver's ", err)
             fault.broken, fault.calls = false, 0
+            result.gate:open()
             run(own)
             assert.equal("ABC", result.response.data[1].bytes)
             assert.equal(0, fault.calls)
@@ -944,7 +953,7 @@ describe("a driver", function()
         own:submit(slow(0.05), function(response, err)
             result.response, result.err = response, err
         end)
-        local deadline = system.monotime() + 5
+        local deadline = system.monotime() + 30
         while not result.response and system.monotime() < deadline do
             if record.timer then
                 pcall(own.action, own)
@@ -1002,7 +1011,7 @@ describe("a driver", function()
             own:submit(slow(0.05), function(response, err)
                 result.response, result.err = response, err
             end)
-            local deadline = system.monotime() + 5
+            local deadline = system.monotime() + 30
             while not second and system.monotime() < deadline do
                 own:action()
                 system.sleep(0.002)
@@ -1031,6 +1040,7 @@ describe("a driver", function()
         end }
         assert.same({}, unused.watched)
         assert.is_truthy(next(last.watched))
+        result.gate:open()
         serve(own, last, result)
         assert.equal("ABC", result.response and result.response.data[1].bytes)
         own:close()
@@ -1091,7 +1101,7 @@ describe("a driver", function()
                 plain = client:submit(params()):await()
             end)()
         end)
-        local deadline = system.monotime() + 10
+        local deadline = system.monotime() + 60
         repeat
             tasks.step()
             local active = client:poll(0.01)

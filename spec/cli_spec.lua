@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local lfs = require "lfs"
+local mirrors = require "spec.support.mirror"
 local support = require "spec.support.command"
 
 local root, lua, quote = support.root, support.lua, support.quote
@@ -10,6 +11,9 @@ local read, write = support.read, support.write
 local command = lua .. " '" .. root .. "/bin/thucchien'"
 
 local KEY = "sk-a-key-nobody-may-read-0123456789"
+
+-- An answer with a PNG of 57 bytes, 2 by 3 pixels.
+local PICTURE = '{"created":1,"data":[{"b64_json":"iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAAElEQVQ1rwYeAAAAAElFTkSuQmCC"}]}'
 
 -- Nobody listens on port 1: with this address a command that sends anything says "connection".
 local NOWHERE = "http://127.0.0.1:1"
@@ -26,7 +30,7 @@ local function png_dimensions(bytes)
 end
 
 describe("thucchien", function()
-    local emulator, slow, directory
+    local emulator, mirror, slow, directory
 
     --- Runs the command with `arguments`, a shell text. `with`: stdin, env (false unsets), around
     -- (a shell text in which %s is the command). Returns status, standard output, standard error.
@@ -48,6 +52,25 @@ describe("thucchien", function()
         local everything = ("cd %s && { %s %s ; } <.stdin >.stdout 2>.stderr")
             :format(quote(directory), table.concat(exports, " "), line)
         return support.execute(everything), read(directory .. "/.stdout"), read(directory .. "/.stderr")
+    end
+
+    -- The address at which everything is answered by a picture once the gate is open; the request's id is for `has`.
+    local function held(id, gate)
+        return quote(mirrors.answering(mirror, { id = id, body = PICTURE, gate = gate.path }))
+    end
+
+    -- A shell's loop until a condition is true, half a minute at most.
+    local function wait_until(condition)
+        return ("n=0; until %s || [ $n = 1500 ]; do n=$((n + 1)); sleep 0.02; done"):format(condition)
+    end
+
+    -- Conditions: the mirror has had the request; the command has printed a text on its standard output.
+    local function has(id)
+        return ("grep -q '^request %s ' %s"):format(id, quote(mirror.log_path))
+    end
+
+    local function has_printed(text)
+        return ("grep -q '%s' .stdout"):format(text)
     end
 
     --- The files that are there, sorted; ours in the list begin with a dot.
@@ -74,12 +97,14 @@ describe("thucchien", function()
     setup(function()
         local emulators = require "spec.support.emulator"
         emulator = emulators.start {}
-        slow = emulators.start { delay = 1 }
+        slow = emulators.start { delay = 60 }
+        mirror = mirrors.start()
     end)
 
     teardown(function()
         emulator:stop()
         slow:stop()
+        mirror:stop()
     end)
 
     before_each(function()
@@ -398,8 +423,10 @@ describe("thucchien", function()
         end)
 
         it("loses no picture when a file appears in between", function()
-            local status, out, err = run("generate x -o race --base-url " .. quote(slow.url),
-                { around = "(sleep 0.5; printf mine >race.png) & %s" })
+            local gate = mirrors.gate()
+            local status, out, err = run("generate x -o race --base-url " .. held("race", gate),
+                { around = ("(%s; printf mine >race.png; : >%s) & %%s"):format(wait_until(has "race"), gate.path) })
+            gate:remove()
             assert.are.equal(1, status)
             assert_one_line(err, "race%.png: already exists.*; saved as race%-rescued%-1%.png")
             assert.is_truthy(out:find "^race%-rescued%-1%.png  ")
@@ -409,9 +436,10 @@ describe("thucchien", function()
 
         it("loses no picture when the directory goes away", function()
             lfs.mkdir(directory .. "/there")
-            local arguments = "generate x -o there/x --json --base-url " .. quote(slow.url)
-            local status, out, err = run(arguments,
-                { around = "(sleep 0.5; mv there gone) & %s" })
+            local gate = mirrors.gate()
+            local status, out, err = run("generate x -o there/x --json --base-url " .. held("goes-away", gate),
+                { around = ("(%s; mv there gone; : >%s) & %%s"):format(wait_until(has "goes-away"), gate.path) })
+            gate:remove()
             assert.are.equal(1, status)
             assert_one_line(err, "saved as picture%-rescued%-1%.png")
             assert.are.equal("\137PNG", picture("picture-rescued-1.png"):sub(1, 4))
@@ -692,8 +720,8 @@ describe("thucchien", function()
             local function interrupt(arguments, ready)
                 write(directory .. "/.loop", "for turn in 1 2; do echo turn $turn\n"
                     .. command .. " " .. arguments .. "\ndone\n")
-                write(directory .. "/.interrupt", "set -m; bash .loop & loop=$!\nuntil " .. ready
-                    .. "; do sleep 0.02; done; kill -INT -$loop; wait $loop\n")
+                write(directory .. "/.interrupt", "set -m; bash .loop & loop=$!\n" .. wait_until(ready)
+                    .. "; kill -INT -$loop; wait $loop\n")
                 return run("", { around = "bash .interrupt" })
             end
 
@@ -724,7 +752,8 @@ describe("thucchien", function()
             end)
 
             it("says that the request may be billed", function()
-                local status, _, err = interrupt("generate x --base-url " .. quote(slow.url), "sleep 0.5")
+                local gate = mirrors.gate()
+                local status, _, err = interrupt("generate x --base-url " .. held("interrupted", gate), has "interrupted")
                 assert.are.equal(130, status)
                 assert.is_truthy(err:find("thucchien: interrupted; the request may be billed\n", 1, true), err)
                 assert.are.same({}, files())
@@ -828,33 +857,41 @@ describe("thucchien", function()
             end
 
             it("shows seconds and megabytes in one short line", function()
-                local status, out = run_there("generate x -n 4 -o fog --model emulate/drip", "sleep 1.5")
+                local gate = mirrors.gate()
+                local half = math.floor(#PICTURE / 2)
+                local url = mirrors.answering(mirror, { id = "line", gate = gate.path,
+                    pieces = { "HTTP/1.1 200 OK\r\n\r\n" .. PICTURE:sub(1, half), PICTURE:sub(half + 1) } })
+                local status, out = run_there("generate x -o fog --base-url " .. quote(url),
+                    ("%s; : >%s; %s"):format(wait_until(has_printed "receiving"), gate.path, wait_until(has_printed "fog.png")))
+                gate:remove()
                 assert.are.equal(0, status)
-                assert.is_truthy(out:find("\r\27[Kwaiting for the gateway, 0 s ", 1, true))
-                assert.is_truthy(out:find "\r\27%[Kreceiving, %d s, 0%.0 MB ")
-                assert.is_truthy(out:find("\r\27[Kfog-1.png", 1, true))
+                assert.is_truthy(out:find("\r\27%[Kwaiting for the gateway, %d+ s "), out)
+                assert.is_truthy(out:find "\r\27%[Kreceiving, %d+ s, 0%.0 MB ")
+                assert.is_truthy(out:find("\r\27[Kfog.png", 1, true))
                 for line in out:gmatch "\r\27%[K([^\r\n]*%d s[^\r\n]*)" do
                     assert.is_true(#line <= 40)
                 end
             end)
 
             it("leaves no such line behind at Ctrl-C", function()
-                local status, out = run_there("generate x --base-url " .. quote(slow.url),
-                    "sleep 0.6; printf '\\003'; sleep 0.3")
+                local gate = mirrors.gate()
+                local status, out = run_there("generate x --base-url " .. held("left", gate),
+                    wait_until(has "left") .. "; printf '\\003'; " .. wait_until(has_printed "interrupted"))
                 assert.are.equal(130, status)
                 assert.is_truthy(out:find("\r\27[Kthucchien: interrupted; the request may be billed", 1, true), out)
             end)
 
             it("says that it waits for the prompt", function()
-                local status, out = run_there("generate -",
-                    "sleep 0.5; echo 'a boat'; sleep 0.3; printf '\\004'; sleep 1")
+                local status, out = run_there("generate -", ("%s; echo 'a boat'; printf '\\004'; %s"):format(
+                    wait_until(has_printed "type the prompt"), wait_until(has_printed "a-boat.png")))
                 assert.are.equal(0, status)
                 assert.is_truthy(out:find("thucchien: type the prompt, end with Ctrl-D\r\n", 1, true))
                 assert.are.same({ "a-boat.png" }, files())
             end)
 
             it("can be interrupted while it waits for the prompt", function()
-                local status, out = run_there("generate -", "sleep 0.5; printf '\\003'; sleep 0.3")
+                local status, out = run_there("generate -", ("%s; printf '\\003'; %s"):format(
+                    wait_until(has_printed "type the prompt"), wait_until(has_printed "interrupted")))
                 assert.are.equal(130, status)
                 assert.is_truthy(out:find("thucchien: interrupted\r\n", 1, true))
             end)

@@ -346,8 +346,8 @@ describe("a refusal", function()
 
     it("that does not end is one when the time is up", function()
         local _, err = client:generate {
-            prompt = "x", retry = "none", timeout = 0.2,
-            extra_body = { mirror = { pieces = { "HTTP/1.1 429 No\r\ncontent-length: 100\r\n\r\n{", "" }, pause = 2 } },
+            prompt = "x", retry = "none", timeout = 1,
+            extra_body = { mirror = { pieces = { "HTTP/1.1 429 No\r\ncontent-length: 100\r\n\r\n{", "" }, pause = 60 } },
         }
         assert.equal("rate_limit", err.kind)
         assert.is_false(err.maybe_billed)

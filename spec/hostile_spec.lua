@@ -191,10 +191,10 @@ describe("an answer", function()
         local head = JSON .. "content-length: 100000\r\n\r\n"
         for _, begin in ipairs { "HTTP/1.1 200 O", JSON .. "x-a: ", head, head .. '{"a":"' } do
             local drops = { begin }
-            for i = 2, 100 do
+            for i = 2, 1000 do
                 drops[i] = "1"
             end
-            local _, err = ask({ pieces = drops, pause = 0.05 }, { timeout = 0.3 })
+            local _, err = ask({ pieces = drops, pause = 0.05 }, { timeout = 0.5 })
             assert.equal("timeout", err.kind)
             assert.is_true(err.maybe_billed)
         end
@@ -352,7 +352,7 @@ describe("how often a server is asked", function()
         { "a bad certificate", 1, 1, 1, "tls", false, nil, { base_url = "secure" } },
         { "closed before the answer", 1, 2, 1, "connection", true, { pieces = {} } },
         { "reset before the answer", 1, 2, 1, "connection", true, { pieces = {}, reset = true } },
-        { "too late", 1, 2, 1, "timeout", true, { hold = 3, body = PICTURE }, nil, { timeout = 0.3 } },
+        { "too late", 1, 2, 1, "timeout", true, { hold = 60, body = PICTURE }, nil, { timeout = 1 } },
         { "400", 1, 1, 1, "invalid_request", false, { status = 400 } },
         { "401", 1, 1, 1, "authentication", false, { status = 401 } },
         { "402", 1, 1, 1, "budget_exceeded", false, { status = 402 } },

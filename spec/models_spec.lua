@@ -178,12 +178,16 @@ describe("more pictures than a model makes at once", function()
 
     it("keep their numbers, whichever is the first to come", function()
         local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 2 })
-        local numbers, came = {}, {}
+        local numbers, came, gate = {}, {}, mirrors.gate()
         -- Two at a time: the third comes before the one that is held, which is the first or the second.
-        local response = assert(own:generate(ask("numbers", { chat(1, { hold = 0.2 }), chat(2), chat(3) }, {
+        local response = assert(own:generate(ask("numbers", { chat(1, { gate = gate.path }), chat(2), chat(3) }, {
             on_image = function(image, number)
                 numbers[#numbers + 1], came[number] = number, image.bytes
+                if #numbers == 2 then
+                    gate:open()
+                end
             end })))
+        gate:remove()
         own:close()
         assert.equal(3, numbers[2])
         for i, image in ipairs(response.data) do

@@ -281,14 +281,16 @@ describe("an error of a function", function()
     end)
 
     it("is raised by who waits for it, though another one has given up", function()
-        local own, errors = new(), {}
-        local request = own:submit(params({ hold = 0.1, body = PICTURE }, { on_image = function()
+        local own, errors, gate = new(), {}, mirrors.gate()
+        local request = own:submit(params({ gate = gate.path, body = PICTURE }, { on_image = function()
             error("mine", 0)
         end }))
         own:submit(params(), function()
             errors[1] = select(2, pcall(request.wait, request, 0.01))
+            gate:open()
         end)
         errors[2] = select(2, pcall(request.wait, request))
+        gate:remove()
         assert.is_nil(errors[1]) -- the time was up
         assert.equal("mine", errors[2])
         assert.equal(0, own:poll())
@@ -463,10 +465,10 @@ describe("cancel, in on_image", function()
     -- The second picture comes with the end of the first one's request, which is told behind it.
     it("is told as such while one part has ended and another is in the queue", function()
         local own = new { max_concurrency = 2 }
-        local images, result, cancelled = 0, nil, nil
+        local images, result, cancelled, gate = 0, nil, nil, mirrors.gate()
         local request
-        request = own:submit(params({ id = "parts" .. tostring(own), answers = {
-            { body = CHAT }, { body = CHAT, hold = 0.1 },
+        request = own:submit(params({ id = "parts", answers = {
+            { body = CHAT }, { body = CHAT, id = "second-part", gate = gate.path, close = true },
         } }, {
             via = "chat", model = "gemini-2.5-flash-image", n = 3,
             on_image = function()
@@ -478,11 +480,13 @@ describe("cancel, in on_image", function()
         }), function(...)
             result = { ... }
         end)
-        local deadline = system.monotime() + 10
+        local deadline = system.monotime() + 60
         repeat
             own:poll()
         until images == 1 or system.monotime() > deadline
-        system.sleep(0.3) -- until the second has come, too
+        gate:open()
+        assert(mirror:await "ended second%-part\n") -- the second has come, too
+        gate:remove()
         assert.same({}, run(own))
         assert.same({ true, false }, cancelled)
         assert.is_nil(result[1])

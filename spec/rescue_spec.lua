@@ -25,9 +25,12 @@ local SCRIPT = [[
         names[index] = image.path
     end
     function params.on_progress(received)
-        if task.meanwhile and received > 1000 then
-            os.execute(task.meanwhile)
-            task.meanwhile = nil
+        if received > 1000 then
+            if task.meanwhile then
+                os.execute(task.meanwhile)
+                task.meanwhile = nil
+            end
+            assert(io.open("gates/rest", "w")):close()
             return task.cancel and request:cancel()
         end
     end
@@ -76,13 +79,13 @@ local SIZE = #png(COMMENT)
 local PICTURE = base64(png(COMMENT))
 local SMALL = base64(png(10))
 
--- An answer with pictures in it, of which the first comes in two halves.
+-- An answer with pictures in it, of which the first comes in two halves: the second when the script knows of the
+-- other one.
 local function answer(first, ...)
     local body = '{"data":[{"b64_json":"' .. table.concat({ first or PICTURE, ... }, '"},{"b64_json":"') .. '"}]}'
     local half = 200000
     return {
         pieces = { ("HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"):format(#body) .. body:sub(1, half), body:sub(half + 1) },
-        pause = 0.3,
     }
 end
 
@@ -99,7 +102,7 @@ describe("a picture that cannot be where it should be", function()
 
     before_each(function()
         directory = command.new_directory()
-        assert(lfs.mkdir(directory .. "/place") and lfs.mkdir(directory .. "/tmp"))
+        assert(lfs.mkdir(directory .. "/place") and lfs.mkdir(directory .. "/tmp") and lfs.mkdir(directory .. "/gates"))
         os.execute("chmod 777 " .. quote(directory) .. "/*; chmod 755 " .. quote(directory))
         command.write(directory .. "/script.lua", SCRIPT)
     end)
@@ -113,6 +116,8 @@ describe("a picture that cannot be where it should be", function()
     -- shell) and tmp. Returns what it found, or nil and what was printed.
     local function run(task, with)
         task.answer = task.answer or answer()
+        task.answer.gate = task.answer.pieces[2] and directory .. "/gates/rest"
+        os.remove(directory .. "/gates/rest")
         task.save = task.save or "place/a"
         command.write(directory .. "/task.json", cjson.encode(task))
         with = with or {}
@@ -276,12 +281,12 @@ describe("a picture that cannot be where it should be", function()
         end)
 
         it("whose reader leaves", function()
-            assert_kept(run({ save = "place/pipe" }, { first = "mkfifo place/pipe && { head -c 1 place/pipe >/dev/null & }" }),
+            assert_kept(run({ save = "place/pipe" }, { first = "mkfifo place/pipe && { head -c 1 place/pipe >/dev/null & } && exec 3>place/pipe" }),
                 "Broken pipe", "tmp/pipe-rescued-1.png")
         end)
 
         it("is in it when somebody reads", function()
-            local result = run({ save = "place/pipe" }, { first = "mkfifo place/pipe && { cat place/pipe >got & }" })
+            local result = run({ save = "place/pipe" }, { first = "mkfifo place/pipe && { cat place/pipe >got & } && exec 3>place/pipe" })
             assert.is_true(result.ok)
             assert.equal("place/pipe", result.data[1].path)
             assert.equal(SIZE, #bytes_of "got")

@@ -6,6 +6,7 @@ local thucchien = require "thucchien"
 local command = require "spec.support.command"
 local emulators = require "spec.support.emulator"
 local mirrors = require "spec.support.mirror"
+local requests = require "spec.support.requests"
 local routes = require "spec.support.routes"
 
 local KEY = "sk-specs-0123456789abcdef"
@@ -115,17 +116,15 @@ describe("addresses", function()
     end)
 
     it("are fetched in parallel", function()
-        local items = {}
+        local items, gate = {}, mirrors.gate()
         for i = 1, 4 do
-            items[i] = address(i, { id = "parallel", hold = 0.5 })
+            items[i] = address(i, { id = "parallel", gate = gate.path })
         end
-        local response = assert(generate(items))
-        assert.equal(4, #response.data)
-        local most = 0
-        for _, seen in ipairs(mirrors.seen(mirror, "parallel")) do
-            most = math.max(most, seen.busy)
-        end
-        assert.equal(4, most)
+        local request = assert(client:submit(ask(items)))
+        requests.poll_until(client, function() return mirrors.count(mirror, "parallel") == 4 end) -- and none is answered
+        gate:open()
+        assert.equal(4, #assert(request:wait()).data)
+        gate:remove()
     end)
 
     it("are fetched no more at once than max_concurrency says", function()
@@ -142,13 +141,19 @@ describe("addresses", function()
     end)
 
     it("keep their places among pictures that came along, in whatever order they come", function()
-        local indexes = {}
-        local response = assert(generate({ address(1, { hold = 0.4 }), 2, address(3, { hold = 0.2 }), 4, address(5) }, {
+        local indexes, first, third = {}, mirrors.gate(), mirrors.gate()
+        local response = assert(generate({ address(1, { gate = first.path }), 2, address(3, { gate = third.path }), 4, address(5) }, {
             on_image = function(image, index) -- those that came along are numbered first
                 indexes[#indexes + 1] = index
                 assert.equal(routes.SIZE + 3 * ({ 2, 4, 1, 3, 5 })[index], #image.bytes)
+                local gate = ({ [5] = third, [4] = first })[index]
+                if gate then
+                    gate:open()
+                end
             end,
         }))
+        first:remove()
+        third:remove()
         for i = 1, 5 do
             assert.is_true(response.data[i].bytes == routes.bytes(i))
         end
@@ -322,7 +327,7 @@ describe("an address that cannot be fetched", function()
     end)
 
     it("comes too late", function()
-        fails(address(1, { hold = 5 }), "timeout", "", { timeout = 0.3, max_retries = 0 })
+        fails(address(1, { hold = 60 }), "timeout", "", { timeout = 1, max_retries = 0 })
     end)
 
     it("is not reached", function()
@@ -444,7 +449,7 @@ end)
 describe("fetching ends", function()
     it("with cancel, which keeps what has come", function()
         local calls, request = 0, nil -- luacheck: ignore 311
-        request = assert(client:submit(ask({ 1, address(2, { hold = 3, id = "slow" }) }), function()
+        request = assert(client:submit(ask({ 1, address(2, { hold = 60, id = "slow" }) }), function()
             calls = calls + 1
         end))
         while mirrors.count(mirror, "slow") == 0 do
@@ -463,7 +468,7 @@ describe("fetching ends", function()
 
     it("with the client", function()
         local own, calls, result = assert(thucchien.new { base_url = mirror.url, api_key = KEY }), 0, nil
-        local request = assert(own:submit(ask({ 1, address(2, { hold = 3, id = "closed" }) }), function(_, err)
+        local request = assert(own:submit(ask({ 1, address(2, { hold = 60, id = "closed" }) }), function(_, err)
             calls, result = calls + 1, err
         end))
         while mirrors.count(mirror, "closed") == 0 do

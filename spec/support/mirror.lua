@@ -15,6 +15,27 @@ function support.start(certificate, key)
     return process.start("the mirror", { "luajit", "spec/support/mirror_server.lua", certificate, key })
 end
 
+local gate_methods = {}
+local gate_metatable = { __index = gate_methods }
+
+---Lets the answers that wait for the gate go.
+function gate_methods:open()
+    assert(io.open(self.path, "w")):close()
+end
+
+---To be called when no answer waits for it any more.
+function gate_methods:remove()
+    os.remove(self.path)
+end
+
+---A gate, closed: an answer whose `gate` is its path waits until it is open.
+---@return table gate  # path, open(), remove()
+function support.gate()
+    local path = os.tmpname()
+    os.remove(path)
+    return setmetatable({ path = path }, gate_metatable)
+end
+
 ---How many requests of `id` the mirror saw.
 ---@param mirror table
 ---@param id string

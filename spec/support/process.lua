@@ -5,7 +5,7 @@ local system = require "system"
 
 local process = {}
 
-local START_SECONDS = 15
+local START_SECONDS = 60
 
 local function quote(text)
     return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
@@ -26,14 +26,14 @@ function methods:log()
     return text
 end
 
----Waits until what it printed matches a pattern, and returns the match; nil after some seconds, or when the
+---Waits until what it printed matches a pattern, and returns the match; nil after half a minute, or when the
 ---process has ended. The line of a request is printed after its answer, so a client that looks at once may be
 ---too early.
 ---@param pattern string
----@param seconds? number  # 5 if not given
+---@param seconds? number  # 30 if not given
 ---@return string?
 function methods:await(pattern, seconds)
-    local deadline = system.monotime() + (seconds or 5)
+    local deadline = system.monotime() + (seconds or 30)
     repeat
         local log = self:log() -- once: it may grow between two looks
         local found = log:match(pattern)

@@ -4,7 +4,9 @@
 --     local client = requests.client(mirror, { max_concurrency = 2 })
 --     client:submit(requests.params({ status = 503, body = "" }, { retry = "none" }))
 --     client:submit(requests.slow(0.2))
+--     requests.poll_until(client, function() return … end)
 
+local system = require "system"
 local thucchien = require "thucchien"
 
 local requests = {}
@@ -36,6 +38,17 @@ end
 ---@return table params
 function requests.slow(seconds)
     return requests.params { hold = seconds, body = requests.PICTURE }
+end
+
+---Polls until something is true.
+---@param client thucchien.client
+---@param is_true fun(): any
+function requests.poll_until(client, is_true)
+    local deadline = system.monotime() + 60
+    while not is_true() do
+        assert(system.monotime() < deadline, "it has not become true")
+        client:poll(0.02)
+    end
 end
 
 return requests
