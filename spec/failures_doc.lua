@@ -201,11 +201,11 @@ local sections = {
         answered("The connection closes in the middle of a chunk", {
             pieces = { "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nff\r\n{" } }),
         answered("Only 103 Early Hints", { pieces = { "HTTP/1.1 103 Early Hints\r\n\r\n" } }),
-        emulated("slow/5", "No answer until `timeout`", { timeout = 0.3 }),
+        emulated("slow/60", "No answer until `timeout`", { timeout = 1.5 }),
         answered("An answer that drips, until `timeout`", { pieces = { "HTTP/1.1 200 OK\r\n\r\n{", (" "):rep(9), " ", " ", " " },
-            pause = 0.2 }, { options = { timeout = 0.3 } }),
+            pause = 1 }, { options = { timeout = 1.5 } }),
         answered("A refusal that does not end, until `timeout`", {
-            pieces = { "HTTP/1.1 400 No\r\ncontent-length: 99\r\n\r\n{", "" }, pause = 2 }, { options = { timeout = 0.3 } }),
+            pieces = { "HTTP/1.1 400 No\r\ncontent-length: 99\r\n\r\n{", "" }, pause = 60 }, { options = { timeout = 1.5 } }),
     },
     {
         "The answer is no picture",
@@ -251,13 +251,13 @@ local sections = {
     {
         "Your program",
         answered("It cancels a request in the queue", { body = PICTURE }, { then_do = "cancel" }),
-        answered("It cancels a request under way", { body = PICTURE, hold = 5 }, { once_seen = true, then_do = "cancel" }),
-        answered("It closes the client", { body = PICTURE, hold = 5 }, { once_seen = true, then_do = "close" }),
+        answered("It cancels a request under way", { body = PICTURE, hold = 60 }, { once_seen = true, then_do = "cancel" }),
+        answered("It closes the client", { body = PICTURE, hold = 60 }, { once_seen = true, then_do = "close" }),
         answered("Its `on_image` raises", { body = PICTURE }, { params = { on_image = error } }),
         answered("Its `sink` refuses", { body = PICTURE }, { params = { sink = function()
             return nil, "the disk is full"
         end } }),
-        answered("`request:wait(0.05)` is not long enough", { body = PICTURE, hold = 0.3 }, { wait = 0.05 }),
+        answered("`request:wait(0.05)` is not long enough", { body = PICTURE, hold = 60 }, { wait = 0.05 }),
         answered("The directory of `save` does not exist", { body = PICTURE }, { params = { save = "/nowhere/picture" } }),
         answered("A file takes the name of `save` meanwhile, with `if_exists = \"error\"`", { body = PICTURE }, { taken_meanwhile = true }),
         answered("The path of `save` is a directory", { body = PICTURE }, { save_to_directory = true }),
