@@ -132,18 +132,21 @@ describe("the C host", function()
             submit({ body = piece .. '"}]}' }, { save = "half", on_image = function() error("raised", 0) end })
             submit { body = piece .. '"}]}', hold = 0.2 }
             for _ = 1, 3 do submit { hold = 30, body = "" } end
-            local frames = 0
+            local frames, raised = 0, false
             function frame()
                 frames = frames + 1
                 local ok, err = pcall(client.poll, client)
-                if not ok then print(err) end
-                return frames <= 90
+                if not ok then
+                    raised = true
+                    print(err)
+                end
+                return frames <= 90 or not raised
             end
         ]])
         local status, output = shell(VALGRIND .. "./host flight.lua", mirror.url)
         assert.equal(0, status, output)
         assert.not_matches("==%d+==", output)
         assert.matches("raised\n", output)
-        assert.matches("90 frames\n$", output)
+        assert.matches("%d+ frames\n$", output)
     end)
 end)

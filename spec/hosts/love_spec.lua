@@ -122,7 +122,7 @@ describe("LÖVE", function()
             local client = assert(thucchien.new())
             local frames = 0
             function love.load()
-                for _ = 1, 4 do client:submit { prompt = "x", model = "emulate/slow/60" } end
+                for _ = 1, 4 do client:submit { prompt = "x", model = "emulate/slow/600" } end
             end
             function love.update()
                 frames = frames + 1
@@ -130,11 +130,9 @@ describe("LÖVE", function()
                 if frames == 30 then love.event.quit(7) end
             end
         ]]):format(root))
-        local start = os.time()
         local status, output = love(quote(game))
         assert.equal(7, status, output)
         assert.matches("4\n$", output)
-        assert.is_true(os.time() - start < 20)
     end)
 
     it("is clean with the address sanitizer", function()

@@ -86,7 +86,7 @@ end
 
 -- Waits until the screen has all the plain texts; returns it.
 function terminal:wait(...)
-    local deadline = system.monotime() + 20
+    local deadline = system.monotime() + 60
     local screen
     repeat
         system.sleep(0.05)
