@@ -63,14 +63,14 @@ BUILD ?= build
 OUT := $(BUILD)/$(VARIANT)$(LUA_NAME)
 MODULE := $(OUT)/thucchien.so
 
-SOURCES := $(sort $(wildcard csrc/*.c))
+SOURCES := $(sort $(wildcard csrc/*/*.c))
 OBJECTS := $(SOURCES:csrc/%.c=$(OUT)/obj/%.o)
 LUA_MODULES := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
 
-# The splitter is what is neither binding nor engine. Its unit tests link it and nothing else.
-BINDING := $(filter csrc/thucchien.c csrc/lua_%.c,$(SOURCES))
-ENGINE := $(filter $(patsubst %,csrc/%.c,address client failure loop proxy refusal request trust),$(SOURCES))
-SPLITTER := $(filter-out $(BINDING) $(ENGINE),$(SOURCES))
+# C unit tests link the two lowest layers, and of the engine what needs no libcurl.
+PURE := $(wildcard csrc/base/*.c csrc/splitter/*.c) \
+  $(patsubst %,csrc/engine/%.c,address problem proxy redact wait)
+PURE_OBJECTS := $(PURE:csrc/%.c=$(OUT)/obj/%.o)
 C_TESTS := $(patsubst spec/c/%.c,$(OUT)/c/%,$(sort $(wildcard spec/c/test_*.c)))
 
 # Fuzz targets, and programs that replay their corpus. One of them compares with lua-cjson.
@@ -105,19 +105,15 @@ $(OUT)/obj/%.o: csrc/%.c | deps-build
 
 c-tests: $(C_TESTS)
 
-$(OUT)/c/%: spec/c/%.c $(SPLITTER:csrc/%.c=$(OUT)/obj/%.o) | deps-test
+$(OUT)/c/%: spec/c/%.c $(PURE_OBJECTS) | deps-test
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC $@")
 	$(Q)$(COMPILE) -Icsrc -MMD -MP $(LDFLAGS) -o $@ $(filter %.c %.o,$^) -lcmocka
 
-# Of the engine, but it needs no libcurl.
-$(OUT)/c/test_address: $(OUT)/obj/address.o
-$(OUT)/c/test_proxy: $(OUT)/obj/address.o $(OUT)/obj/proxy.o
-
 # Compares with Lua 5.4 and its lua-cjson, whichever Lua the rest is for.
 $(OUT)/c/replay_whole: INCLUDES :=
 
-$(OUT)/c/replay_%: spec/fuzz/fuzz_%.c spec/fuzz/replay.c $(SPLITTER:csrc/%.c=$(OUT)/obj/%.o) | deps-test
+$(OUT)/c/replay_%: spec/fuzz/fuzz_%.c spec/fuzz/replay.c $(PURE_OBJECTS) | deps-test
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC $@")
 	$(Q)$(COMPILE) -Icsrc -DCORPUS='"spec/fuzz/corpus/$*"' $(LDFLAGS) -o $@ $(filter %.c %.o,$^) \
@@ -207,7 +203,7 @@ test-in: ## demo and test in a fresh Debian, as root and as a user: SUITE=trixie
 # ---- check it -----------------------------------------------------------------------------------
 
 LUA_FILES := $(wildcard lua spec examples bench plugin bin/thucchien $(wildcard rockspec/*.rockspec))
-C_FILES := $(wildcard csrc/*.[ch] spec/*/*.[ch] examples/*/*.[ch] bench/*.[ch] bench/*/*.[ch])
+C_FILES := $(wildcard csrc/*.h csrc/*/*.[ch] spec/*/*.[ch] examples/*/*.[ch] bench/*.[ch] bench/*/*.[ch])
 CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy
 LUACHECK ?= luacheck
@@ -278,7 +274,7 @@ fuzz: deps-fuzz ## libFuzzer on the splitter, SECONDS=60 each
 	  found=$(BUILD)/fuzz/$$target.found; mkdir -p $$found; \
 	  libs=; [ $$target != whole ] || libs='$(call fuzz_libs,whole)'; \
 	  clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Icsrc \
-	    spec/fuzz/fuzz_$$target.c $(SPLITTER) $$libs -o $(BUILD)/fuzz/$$target && \
+	    spec/fuzz/fuzz_$$target.c $(PURE) $$libs -o $(BUILD)/fuzz/$$target && \
 	  $(BUILD)/fuzz/$$target -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
 	    -dict=spec/fuzz/json.dict -artifact_prefix=$(BUILD)/fuzz/$$target- -print_final_stats=1 \
 	    $$found spec/fuzz/corpus/$$target || exit; \
@@ -343,8 +339,8 @@ $(BUILD)/bench/bin/ready: bench/clients/ready.c
 # With Lua 5.4, whichever Lua the rest is for.
 $(BUILD)/bench/bin/least: INCLUDES := -I/usr/include/lua5.4
 $(BUILD)/bench/bin/least: CURL_LIBS := $(CURL_LIBS) -llua5.4
-$(BUILD)/bench/bin/least: bench/clients/least.c bench/clients/post.h $(filter $(OUT)/obj/base64%,$(OBJECTS))
-$(BUILD)/bench/bin/poll: bench/poll.c $(filter-out $(BINDING:csrc/%.c=$(OUT)/obj/%.o),$(OBJECTS))
+$(BUILD)/bench/bin/least: bench/clients/least.c bench/clients/post.h $(filter $(OUT)/obj/splitter/base64%,$(OBJECTS))
+$(BUILD)/bench/bin/poll: bench/poll.c $(filter-out $(OUT)/obj/binding/%,$(OBJECTS))
 
 $(BENCH_TOOLS): | deps-build
 	@mkdir -p $(@D)
@@ -361,7 +357,7 @@ host: deps-demo ## a C program with csrc/ compiled in by one compiler line
 	@LUA='$(LUA)' LUA_INCDIR='$(strip $(LUA_INCDIR))' BUILD='$(BUILD)' CC='$(CC)' .ci/host.sh
 
 clean: ## remove what was built, by luarocks too
-	$(RM) -r $(BUILD) lua/thucchien.so doc/tags thucchien.so csrc/*.o
+	$(RM) -r $(BUILD) lua/thucchien.so doc/tags thucchien.so csrc/*/*.o
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

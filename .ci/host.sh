@@ -12,7 +12,7 @@ library=${LUA##*/}
 mkdir -p "$dir"
 
 set -x
-"$CC" -I"$LUA_INCDIR" examples/host/host.c csrc/*.c -l"$library" -lcurl -o "$dir/host"
+"$CC" -I"$LUA_INCDIR" examples/host/host.c csrc/*/*.c -l"$library" -lcurl -o "$dir/host"
 { set +x; } 2>/dev/null
 
 # No module may come from the checkout: the program has it inside.

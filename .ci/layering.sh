@@ -1,51 +1,42 @@
 #!/usr/bin/env bash
-# Checks the layers of csrc/ by what each file includes.
+# Checks the layers of csrc/, which are its folders, by what each file includes:
 #
-#   binding   thucchien.c binding.h lua_*    the only files that include Lua's headers
-#   engine    address client failure loop proxy refusal request trust
-#                                            the only ones that include libcurl's
-#   splitter  all the rest                   the C library, intrinsics, and each other
+#     binding -> engine -> splitter -> base
 #
-# A layer includes its own headers and those below, never one above. Since that holds for every
-# file, nothing is reached through another header either.
+# A file includes headers of its own folder ("x.h") and of the folders to the right ("../base/x.h"),
+# never of those to the left. Only the binding includes Lua's headers, only the engine libcurl's;
+# base and splitter have the C library, the system's calls and the compiler's intrinsics.
 set -euo pipefail
 cd "$(dirname "$0")/../csrc"
 
-layer() {
+rank() {
     case $1 in
-    thucchien.c | binding.h | lua_*.[ch]) echo binding ;;
-    address.[ch] | client.[ch] | loop.[ch] | proxy.[ch] | refusal.[ch] | request.[ch] | trust.[ch] | failure.[ch]) echo engine ;;
-    *) echo splitter ;;
+    base) echo 0 ;;
+    splitter) echo 1 ;;
+    engine) echo 2 ;;
+    binding) echo 3 ;;
+    *) echo 9 ;;
     esac
 }
 
-libc='<(assert|ctype|errno|fcntl|float|inttypes|io|limits|math|poll|share|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd|windows|sys/file|sys/stat|sys/time|sys/types)\.h>'
-simd='<([a-z]?mmintrin|immintrin|arm_neon|cpuid|intrin|sys/auxv|asm/hwcap)\.h>' # the compiler's own
-
-# allowed FILE HEADER, the header with its <> or "" around it.
+# allowed FOLDER HEADER, the header with its <> or "" around it.
 allowed() {
-    local own
-    own=$(layer "$1")
+    local path=${2//\"/}
     case $2 in
-    '<lua.h>' | '<lauxlib.h>' | '<lualib.h>' | '<luajit.h>') [ "$own" = binding ] ;;
-    '<curl/'*) [ "$own" = engine ] ;;
-    '"'*)
-        case $own/$(layer "${2//\"/}") in
-        binding/* | engine/engine | engine/splitter | splitter/splitter) ;;
-        *) return 1 ;;
-        esac
-        ;;
-    *)
-        [ "$own" != splitter ] || [[ $2 =~ ^$libc$ || $2 =~ ^$simd$ ]]
-        ;;
+    '<lua.h>' | '<lauxlib.h>' | '<lualib.h>' | '<luajit.h>') [ "$1" = binding ] ;;
+    '<curl/'*) [ "$1" = engine ] ;;
+    '<'*) ;;
+    '"../version.h"') [ "$1" = binding ] ;;
+    '"../'*) path=${path#../} && [ -e "$path" ] && [ "$(rank "${path%/*}")" -lt "$(rank "$1")" ] ;;
+    *) [[ $path != */* && -e $1/$path ]] ;;
     esac
 }
 
 status=0
-for file in *.[ch]; do
+for file in */*.[ch]; do
     while read -r header; do
-        allowed "$file" "$header" || {
-            echo "csrc/$file: the $(layer "$file") must not include $header"
+        allowed "${file%/*}" "$header" || {
+            echo "csrc/$file must not include $header"
             status=1
         }
     done < <(sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*([<"][^>"]*[>"]).*/\1/p' "$file")

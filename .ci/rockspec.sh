@@ -11,7 +11,7 @@ tree=$PWD/$BUILD/rock-$LUA_VERSION
 
 # A file added to csrc/ or lua/ and forgotten here would be missing only for LuaRocks' users.
 listed=$(grep -oE '"(csrc|lua)/[^"]+\.(c|lua)"' "$rockspec" | tr -d '"' | sort)
-present=$({ ls csrc/*.c && find lua -name '*.lua'; } | sort)
+present=$({ ls csrc/*/*.c && find lua -name '*.lua'; } | sort)
 diff <(echo "$listed") <(echo "$present") || {
     echo "$rockspec and the files of csrc/ and lua/ differ (< listed, > there)"
     exit 1
@@ -29,7 +29,7 @@ rm -rf "$tree"
 luarocks --lua-version "$LUA_VERSION" make --deps-mode none --tree "$tree" "$rockspec" \
     CURL_INCDIR="$CURL_INCDIR"
 # luarocks compiles beside the sources.
-rm -f thucchien.so csrc/*.o
+rm -f thucchien.so csrc/*/*.o
 
 # From another directory, so that nothing comes from the checkout. The command's wrapper looks for
 # modules in the trees that luarocks searched for dependencies; with none searched, say which.

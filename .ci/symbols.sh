@@ -11,7 +11,7 @@ complain() { echo "$1" && status=1; }
 exported=$(nm -D --defined-only "$1/thucchien.so" | awk '{ print $NF }' | sort | xargs)
 [ "$exported" = luaopen_thucchien ] || complain "$1/thucchien.so exports: $exported"
 
-shared=$(nm -g --defined-only "$1"/obj/*.o | awk 'NF == 3 { print $3 }' | sort -u)
+shared=$(nm -g --defined-only "$1"/obj/*/*.o | awk 'NF == 3 { print $3 }' | sort -u)
 strays=$(grep -vE '^(tc_|luaopen_thucchien$)' <<<"$shared" | xargs || :)
 [ -z "$strays" ] || complain "without the prefix tc_: $strays"
 

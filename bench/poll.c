@@ -11,7 +11,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 
-#include "client.h"
+#include "engine/client.h"
 
 #include <stdio.h>
 #include <stdlib.h>

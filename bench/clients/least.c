@@ -6,7 +6,7 @@
  * looked for, and nothing else is done: a picture is what stands between `b64_json":"` and the next
  * quotation mark. With OUT the last pictures go to the files OUT/1, OUT/2, ...
  */
-#include "base64.h"
+#include "splitter/base64.h"
 #include "post.h"
 
 #include <lauxlib.h>

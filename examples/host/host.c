@@ -1,7 +1,7 @@
 // A C program with Lua and thucchien inside: what a game engine does, as small as it gets. Its loop
 // makes 60 frames a second, and asks the script once a frame to move the requests on.
 //
-//     cc -I/usr/include/lua5.4 host.c csrc/*.c -llua5.4 -lcurl -o host
+//     cc -I/usr/include/lua5.4 host.c csrc/*/*.c -llua5.4 -lcurl -o host
 //     ./host "a bridge in fog" bridge          saves bridge.png
 //     ./host script.lua [argument...]          a script, with a function `frame` or without
 //

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "address.h"
+#include "engine/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -11,8 +11,8 @@
 
 #include "../fuzz/naive.h"
 
-#include "alloc.h"
-#include "body.h"
+#include "base/alloc.h"
+#include "splitter/body.h"
 
 #include <stdbool.h>
 #include <stdio.h>

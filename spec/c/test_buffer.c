@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "alloc.h"
-#include "buffer.h"
+#include "base/alloc.h"
+#include "base/buffer.h"
 
 #include <stdlib.h>
 #include <string.h>

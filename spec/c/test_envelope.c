@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "../fuzz/naive.h"
-#include "alloc.h"
-#include "envelope.h"
+#include "base/alloc.h"
+#include "splitter/envelope.h"
 
 #include <stdio.h>
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "image.h"
+#include "splitter/image.h"
 
 #include <stdio.h>
 #include <stdlib.h>

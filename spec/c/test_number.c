@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "number.h"
+#include "base/number.h"
 
 #include <locale.h>
 #include <math.h>

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "problem.h"
+#include "engine/problem.h"
 
 #include <stdio.h>
 #include <stdlib.h>

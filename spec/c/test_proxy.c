@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy.h"
+#include "engine/proxy.h"
 
 #include <stdlib.h>
 

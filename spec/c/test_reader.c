@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "reader.h"
+#include "base/reader.h"
 
 #include <errno.h>
 #include <stdio.h>

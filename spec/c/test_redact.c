@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base64.h"
-#include "redact.h"
+#include "splitter/base64.h"
+#include "engine/redact.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "scan.h"
+#include "splitter/scan.h"
 
 #include <stdlib.h>
 #include <string.h>

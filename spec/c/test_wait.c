@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "wait.h"
+#include "engine/wait.h"
 
 #include <math.h>
 #include <string.h>

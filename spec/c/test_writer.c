@@ -12,9 +12,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "alloc.h"
-#include "device.h"
-#include "writer.h"
+#include "base/alloc.h"
+#include "base/device.h"
+#include "base/writer.h"
 
 #include <dirent.h>
 #include <errno.h>

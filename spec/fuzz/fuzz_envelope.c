@@ -4,7 +4,7 @@
  *
  * Input: one byte that picks the rules, three that cut (see fuzz.h), then the document.
  */
-#include "envelope.h"
+#include "splitter/envelope.h"
 #include "fuzz.h"
 
 static const struct tc_rule gateway[] = {

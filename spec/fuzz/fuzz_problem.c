@@ -5,8 +5,8 @@
  * Input: the document.
  */
 #include "fuzz.h"
-#include "problem.h"
-#include "wait.h"
+#include "engine/problem.h"
+#include "engine/wait.h"
 
 static void check_text(const char *text, size_t size)
 {

@@ -7,7 +7,7 @@
  * 0x03 as percent escapes.
  */
 #include "fuzz.h"
-#include "redact.h"
+#include "engine/redact.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
  *
  * Input: the document. Links Lua's library and loads cjson with require.
  */
-#include "envelope.h"
+#include "splitter/envelope.h"
 #include "fuzz.h"
 #include "naive.h"
 

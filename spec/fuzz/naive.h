@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base64.h"
-#include "image.h"
+#include "splitter/base64.h"
+#include "splitter/image.h"
 
 struct naive {
     enum tc_base64_error error;

@@ -7,7 +7,7 @@ local mirrors = require "spec.support.mirror"
 
 local root = lfs.currentdir()
 
-local COMPILE = "cc -I/usr/include/lua5.4 host.c csrc/*.c -llua5.4 -lcurl -o host"
+local COMPILE = "cc -I/usr/include/lua5.4 host.c csrc/*/*.c -llua5.4 -lcurl -o host"
 local VALGRIND = "valgrind --quiet --leak-check=full --error-exitcode=99 "
 
 local function quote(text)

@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alloc.h"
+#include "base/alloc.h"
 
 int luaopen_thucchien(lua_State *L);
 

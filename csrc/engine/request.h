@@ -19,8 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "body.h"
-#include "envelope.h"
+#include "../splitter/body.h"
+#include "../splitter/envelope.h"
 #include "failure.h"
 
 struct tc_client;

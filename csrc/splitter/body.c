@@ -7,7 +7,7 @@
  */
 #include "body.h"
 
-#include "alloc.h"
+#include "../base/alloc.h"
 #include "base64.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
  */
 #include "redact.h"
 
-#include "base64.h"
+#include "../splitter/base64.h"
 
 #include <ctype.h>
 #include <stdbool.h>

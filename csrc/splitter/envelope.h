@@ -33,7 +33,7 @@
 #include <stdint.h>
 
 #include "base64.h"
-#include "buffer.h"
+#include "../base/buffer.h"
 #include "data_url.h"
 #include "framing.h"
 #include "image.h"

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "base64.h"
-#include "buffer.h"
+#include "../base/buffer.h"
 
 /* Has the file's own end been seen? */
 enum tc_file_end {

@@ -7,8 +7,8 @@
  * looked at. A list of documents is the chunks of a stream: they make one answer.
  */
 #include "binding.h"
-#include "link.h"
-#include "number.h"
+#include "../splitter/link.h"
+#include "../base/number.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  */
 #include "wait.h"
 
-#include "number.h"
+#include "../base/number.h"
 
 #include <stdbool.h>
 #include <stdint.h>

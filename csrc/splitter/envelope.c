@@ -9,7 +9,7 @@
  */
 #include "envelope.h"
 
-#include "alloc.h"
+#include "../base/alloc.h"
 #include "scan.h"
 
 #include <stdio.h>

@@ -28,10 +28,10 @@
  * the next collection, and here that would be the pictures.
  */
 #include "binding.h"
-#include "redact.h"
+#include "../engine/redact.h"
 
-#include "alloc.h"
-#include "clock.h"
+#include "../base/alloc.h"
+#include "../base/clock.h"
 
 #include <limits.h>
 #include <math.h>

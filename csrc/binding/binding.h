@@ -10,8 +10,8 @@
 
 #include "lua_compat.h"
 
-#include "client.h"
-#include "writer.h"
+#include "../engine/client.h"
+#include "../base/writer.h"
 
 #define TC_CLIENT  "thucchien.client"
 #define TC_REQUEST "thucchien.request"

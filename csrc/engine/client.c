@@ -11,10 +11,10 @@
 #include "client.h"
 
 #include "address.h"
-#include "alloc.h"
-#include "clock.h"
+#include "../base/alloc.h"
+#include "../base/clock.h"
 #include "proxy.h"
-#include "sigpipe.h"
+#include "../base/sigpipe.h"
 #include "trust.h"
 
 #include <curl/curl.h>

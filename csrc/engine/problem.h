@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "envelope.h"
+#include "../splitter/envelope.h"
 
 enum {
     TC_PROBLEM_TEXT = 4096,      /* bytes of a message; more is cut */

@@ -7,10 +7,10 @@
  * client holds its requests, until they have ended.
  */
 #include "binding.h"
-#include "version.h"
+#include "../version.h"
 
-#include "alloc.h"
-#include "clock.h"
+#include "../base/alloc.h"
+#include "../base/clock.h"
 
 #include <math.h>
 #include <stdlib.h>

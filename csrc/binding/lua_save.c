@@ -7,7 +7,7 @@
  */
 #include "binding.h"
 
-#include "device.h"
+#include "../base/device.h"
 
 #include <ctype.h>
 #include <errno.h>

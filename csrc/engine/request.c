@@ -5,10 +5,10 @@
 #include "request.h"
 
 #include "address.h"
-#include "alloc.h"
+#include "../base/alloc.h"
 #include "client.h"
-#include "clock.h"
-#include "number.h"
+#include "../base/clock.h"
+#include "../base/number.h"
 #include "redact.h"
 #include "refusal.h"
 #include "wait.h"

@@ -4,7 +4,7 @@
  * table, so the key is taken out of that as soon as it is there.
  */
 #include "binding.h"
-#include "redact.h"
+#include "../engine/redact.h"
 
 /* Has the text the key in it? */
 static bool has_key(struct tc_redaction *redaction, const char *text, size_t size)

@@ -2,8 +2,8 @@
  * Responses as Lua sees them: what the answers say, and the pictures in their order.
  */
 #include "binding.h"
-#include "number.h"
-#include "redact.h"
+#include "../base/number.h"
+#include "../engine/redact.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
  */
 #include "binding.h"
 
-#include "clock.h"
+#include "../base/clock.h"
 
 /* LuaJIT's allocator has the kernel map each large block anew, so there is nothing to make ready;
  * Lua 5.5 takes a picture's buffer as it is. */

@@ -6,7 +6,7 @@
  * is a light userdata. It minds no locale.
  */
 #include "binding.h"
-#include "number.h"
+#include "../base/number.h"
 
 #include <locale.h>
 #include <stdio.h>

@@ -7,8 +7,8 @@
 
 #include "loop.h"
 
-#include "alloc.h"
-#include "clock.h"
+#include "../base/alloc.h"
+#include "../base/clock.h"
 
 #include <curl/curl.h>
 #include <limits.h>

@@ -5,8 +5,8 @@
  * right, and returns false: nothing is sent for a table that is wrong.
  */
 #include "binding.h"
-#include "redact.h"
-#include "number.h"
+#include "../engine/redact.h"
+#include "../base/number.h"
 
 #include <ctype.h>
 #include <math.h>
