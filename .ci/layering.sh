@@ -4,8 +4,9 @@
 #     binding -> engine -> splitter -> base
 #
 # A file includes headers of its own folder ("x.h") and of the folders to the right ("../base/x.h"),
-# never of those to the left. Only the binding includes Lua's headers, only the engine libcurl's;
-# base and splitter have the C library, the system's calls and the compiler's intrinsics.
+# never of those to the left; the binding includes the public header too, "../thucchien.h". Only the
+# binding includes Lua's headers, only the engine libcurl's; base and splitter have the C library,
+# the system's calls and the compiler's intrinsics.
 set -euo pipefail
 cd "$(dirname "$0")/../csrc"
 
@@ -26,7 +27,7 @@ allowed() {
     '<lua.h>' | '<lauxlib.h>' | '<lualib.h>' | '<luajit.h>') [ "$1" = binding ] ;;
     '<curl/'*) [ "$1" = engine ] ;;
     '<'*) ;;
-    '"../version.h"') [ "$1" = binding ] ;;
+    '"../thucchien.h"') [ "$1" = binding ] ;;
     '"../'*) path=${path#../} && [ -e "$path" ] && [ "$(rank "${path%/*}")" -lt "$(rank "$1")" ] ;;
     *) [[ $path != */* && -e $1/$path ]] ;;
     esac

@@ -26,7 +26,7 @@
 #include <string.h>
 #include <time.h>
 
-int luaopen_thucchien(lua_State *L);
+#include "../csrc/thucchien.h"
 
 static const long FRAME = 1000000000 / 60; /* nanoseconds */
 

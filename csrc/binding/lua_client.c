@@ -7,7 +7,7 @@
  * client holds its requests, until they have ended.
  */
 #include "binding.h"
-#include "../version.h"
+#include "../thucchien.h"
 
 #include "../base/alloc.h"
 #include "../base/clock.h"

@@ -2,7 +2,7 @@
  * The module: what require "thucchien" gives.
  */
 #include "binding.h"
-#include "../version.h"
+#include "../thucchien.h"
 
 #if defined(_WIN32)
 #define TC_EXPORT __declspec(dllexport)

@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-int luaopen_thucchien(lua_State *L);
+#include "thucchien.h"
 
 enum { THREADS = 8 };
 

@@ -24,8 +24,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-
-int luaopen_thucchien(lua_State *L);
+#include "thucchien.h"
 
 enum source { OURS, LUAS, LIBCURLS, SOURCES };
 static const char *const source_names[] = {"ours", "Lua's", "libcurl's"};
