@@ -305,6 +305,82 @@ describe("a whole picture", function()
     end)
 end)
 
+describe("one item", function()
+    local PICTURE = encode(PNG)
+    local KEYED = { '"b64_json":"' .. PICTURE .. '"', '"url":"' .. url(PICTURE) .. '"', '"image_url":{"url":"' .. url(PICTURE) .. '"}',
+        '"inlineData":{"data":"' .. PICTURE .. '"}' }
+
+    -- An item in every shape that knows its fields.
+    local function in_shapes(item)
+        local shapes = {
+            { "chat", { body = '{"choices":[{"message":{"images":[' .. item .. "]}}]}" } },
+            { "chat", { body = '{"choices":[{"message":{"content":[' .. item .. "]}}]}" } },
+        }
+        for _, around in ipairs { '{"data":[%s]}', '{"data":%s}', '{"images":[%s]}', '[{"data":[%s]},{"data":[]}]' } do
+            if not item:find('"image_url"', 1, true) and not item:find('"inlineData"', 1, true) then
+                shapes[#shapes + 1] = { "images", { body = (around:gsub("%%s", function() return item end)) } }
+            end
+        end
+        return shapes
+    end
+
+    it("is one picture, in however many fields it is told", function()
+        for _, first in ipairs(KEYED) do
+            for _, second in ipairs(KEYED) do
+                for _, shape in ipairs(in_shapes("{" .. first .. ',"index":0,' .. second .. "}")) do
+                    for _, way in ipairs(WAYS) do
+                        local response, err, came, told = take(way, shape[1], shape[2])
+                        assert(response, tostring(err))
+                        assert.same({ { PNG }, { 1 }, 1, {} }, { came, told, #response.data, response.warnings }, shape[2].body)
+                    end
+                end
+            end
+        end
+        local answer = json { data = { { b64_json = encode(GIF), url = url(encode(GIF)) }, { url = url(encode(WEBP)), b64_json = encode(WEBP) } } }
+        assert.equal("well; 60 bytes image/gif nil, 54 bytes image/webp nil; nil; nil; ", assert_same_in_pieces("images", answer))
+    end)
+
+    it("is the bytes that came, not those at an address", function()
+        local id = "beside-bytes"
+        local address = mirrors.address(mirror, { id = id, body = GIF })
+        local there = '"url":"' .. address .. '"'
+        for _, keyed in ipairs(KEYED) do
+            for _, other in ipairs { there, '"image_url":{' .. there .. "}", '"image_url":"' .. address .. '"', '"b64_json":"' .. address .. '"' } do
+                local same_key = keyed:match '^"[^"]+"' == other:match '^"[^"]+"'
+                for _, item in ipairs(same_key and {} or { "{" .. keyed .. "," .. other .. "}", "{" .. other .. "," .. keyed .. "}" }) do
+                    for _, shape in ipairs(in_shapes(item)) do
+                        local response, err = generate(shape[1], shape[2])
+                        assert(response, tostring(err))
+                        assert.same({ 1, PNG }, { #response.data, response.data[1].bytes }, shape[2].body)
+                    end
+                end
+            end
+        end
+        assert.equal(0, mirrors.count(mirror, id))
+    end)
+
+    it("is the whole one where another of its fields is damaged, cut or empty", function()
+        for _, bad in ipairs { "*", encode(PNG:sub(1, 60)), "", "None" } do
+            for _, way in ipairs(WAYS) do
+                local response, err, came = take(way, "images", json { data = { { b64_json = bad, url = url(encode(GIF)) } } })
+                if response then
+                    assert.same({ { GIF }, 1 }, { came, #response.data })
+                else -- Lua has no order of fields: the good one may come last
+                    assert.is_nil(err)
+                end
+            end
+        end
+    end)
+
+    it("of two is two pictures", function()
+        for _, answer in ipairs { json { images = { PICTURE, encode(GIF) } }, chat { images = { { b64_json = PICTURE }, { b64_json = encode(GIF) } } },
+            json { data = { { b64_json = PICTURE }, { url = url(encode(GIF)) } } } } do
+            local _, _, came = take("plain", "images", answer)
+            assert.same({ PNG, GIF }, came)
+        end
+    end)
+end)
+
 describe("no picture", function()
     it("is a word for nothing in a picture's place", function()
         for _, word in ipairs { "None", "null", "true", "false", "N/A", "undefined", "NaN", " nil" } do

@@ -87,29 +87,36 @@ static bool add_place(lua_State *L, const struct reading *r, int item)
     return name != NULL;
 }
 
-/* Adds the place in an `image_url`, which is on top: an address, or a table with one. Pops it. */
-static bool add_image_url(lua_State *L, const struct reading *r, int item)
+/* Adds the place of the picture that is in one of the fields of the table at `index`: one that came
+ * along, else one at an address, which only the first `addresses` of the fields may have. */
+static void add_field(lua_State *L, const struct reading *r, int index, const char *const *fields,
+                      size_t count, size_t addresses, int item)
 {
-    if (lua_istable(L, -1)) {
-        lua_getfield(L, -1, "url");
-        lua_remove(L, -2);
+    bool added = false;
+    for (size_t i = 0; i < count + addresses && !added; i++) {
+        push_field(L, index, fields[i % count]);
+        if (lua_istable(L, -1)) {
+            push_either(L, lua_gettop(L), "url", "data");
+            lua_remove(L, -2);
+        }
+        if (i >= count || lua_type(L, -1) == LUA_TNUMBER)
+            added = add_place(L, r, item);
+        else
+            lua_pop(L, 1);
     }
-    return add_place(L, r, item);
 }
 
 /* Adds the place of a picture, which is on top, and popped: a table that has it in one of its
  * fields, or the picture itself. `detailed`: what else is in the table is said of the picture. */
 static void add_item(lua_State *L, const struct reading *r, bool detailed)
 {
-    static const char *const fields[] = {"b64_json", "url", "image_url", "result"};
+    static const char *const fields[] = {"b64_json", "url",    "image_url",  "result",     "image",
+                                         "base64",   "source", "inlineData", "inline_data"};
     int item = lua_gettop(L);
     size_t size = 0;
     const char *text = lua_type(L, item) == LUA_TSTRING ? lua_tolstring(L, item, &size) : NULL;
-    bool added = false;
-    for (size_t i = 0; i < COUNT(fields) && lua_istable(L, item) && !added; i++) {
-        lua_getfield(L, item, fields[i]);
-        added = add_image_url(L, r, detailed ? item : 0);
-    }
+    if (lua_istable(L, item))
+        add_field(L, r, item, fields, COUNT(fields), 4, detailed ? item : 0);
     if (!text || tc_link_is_address(text, size)) {
         lua_pushvalue(L, item);
         add_place(L, r, 0);
@@ -285,14 +292,9 @@ static void take_reason(lua_State *L, struct reading *r)
  */
 static void add_part(lua_State *L, const struct reading *r, int part)
 {
-    static const char *const fields[] = {"image_url", "b64_json", "url"};
-    bool added = false;
-    for (size_t i = 0; i < COUNT(fields) && !added; i++) {
-        push_field(L, part, fields[i]);
-        bool is_ours = i == 0 || lua_type(L, -1) == LUA_TNUMBER;
-        added = is_ours && add_image_url(L, r, 0);
-        lua_settop(L, part);
-    }
+    static const char *const fields[] = {"image_url", "b64_json",   "url",
+                                         "source",    "inlineData", "inline_data"};
+    add_field(L, r, part, fields, COUNT(fields), 1, 0);
 }
 
 /* Takes what is in the parts of a content, which are on top, and popped. What the model only
@@ -319,7 +321,7 @@ static void read_message(lua_State *L, struct reading *r, int message, unsigned 
     push_field(L, message, "images");
     add_items(L, r, false);
     push_field(L, message, "image");
-    add_image_url(L, r, 0);
+    add_item(L, r, false);
     push_field(L, message, "content");
     lua_pushvalue(L, -1);
     take_text(L, r, choice);

@@ -170,12 +170,28 @@ static bool open_image(struct tc_envelope *e)
     return true;
 }
 
+/* Has the object `owner` deep its picture already, and a good one? */
+static bool has_image(const struct tc_envelope *e, unsigned owner)
+{
+    if (!owner || owner != e->item_depth)
+        return false;
+    const struct tc_image *image = e->images[e->item_image]; /* or it was taken away */
+    return !image || !image->fault;
+}
+
 /* Opens a picture that is the whole string: its number is what the envelope has for it. */
 static bool open_numbered_image(struct tc_envelope *e)
 {
     char number[12];
+    unsigned owner = tc_path_owner(&e->path);
+    if (has_image(e, owner)) {
+        e->role = ROLE_SKIPPED;
+        return keep(e, "null", 4);
+    }
     if (!open_image(e))
         return false;
+    e->item_depth = owner;
+    e->item_image = e->image_count - 1;
     e->role = ROLE_IMAGE;
     return keep(e, number, (size_t)snprintf(number, sizeof(number), "%u", e->image_count));
 }
@@ -958,6 +974,8 @@ static bool close_container(struct tc_envelope *e, char character)
     if (character != (tc_path_in_object(&e->path) ? '}' : ']'))
         return fail(e, TC_ENVELOPE_NOT_JSON);
     close_scope(e);
+    if (e->item_depth == e->path.depth)
+        e->item_depth = 0;
     bool dropped = close_aside(e);
     tc_path_close(&e->path);
     value_ended(e);
@@ -1100,6 +1118,7 @@ static void free_image(struct tc_envelope *e, unsigned index)
 static void begin_document(struct tc_envelope *e)
 {
     e->state = VALUE;
+    e->item_depth = 0;
     tc_path_begin(&e->path, e->path.rules, e->path.rule_count);
     e->text_rule = -1;
 }

@@ -7,6 +7,9 @@
  * picture was, the envelope has its number (1, 2, ...), and only the scanner puts numbers there;
  * where it was inside prose there is nothing, and its number is the next one.
  *
+ * One object has one picture, in whatever fields it is told again: the first one that is not
+ * damaged or cut. Null stands for the others.
+ *
  * In front of base64, white space, quotes (Python's b'...') and what is not ASCII, as a byte order
  * mark, do not count.
  *
@@ -116,6 +119,8 @@ struct tc_envelope {
     char key[TC_ENVELOPE_KEY];
     struct tc_base64 base64;
     struct tc_draft_scope scope, outer_scope;
+    unsigned item_depth; /* containers open inside an object that has its picture, or 0 */
+    unsigned item_image; /* which one that is, from 0 */
 };
 
 /* Begins. `rules` (at most TC_PATH_RULES) must stay where they are. */

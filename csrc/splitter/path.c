@@ -12,10 +12,23 @@ static void note_kind(struct tc_path *path, bool object)
     *kinds = (unsigned char)(object ? *kinds | bit : *kinds & ~bit);
 }
 
+static bool is_object(const struct tc_path *path, unsigned depth)
+{
+    unsigned index = depth - 1;
+    return path->objects[index / 8] >> index % 8 & 1;
+}
+
 bool tc_path_in_object(const struct tc_path *path)
 {
-    unsigned index = path->depth - 1;
-    return path->objects[index / 8] >> index % 8 & 1;
+    return is_object(path, path->depth);
+}
+
+unsigned tc_path_owner(const struct tc_path *path)
+{
+    unsigned depth = path->depth, root = 1U + path->in_list;
+    if (depth <= root || !is_object(path, depth))
+        return 0;
+    return depth > root + 1 && is_object(path, depth - 1) ? depth - 1 : depth;
 }
 
 /* Steps that lead to a value in the innermost container. A list of documents is no step. */

@@ -64,6 +64,10 @@ void tc_path_close(struct tc_path *path);
 /* Is the innermost container an object? */
 bool tc_path_in_object(const struct tc_path *path);
 
+/* Containers open inside the object whose field the value to come is, itself included; where that
+ * is a field of another ("image_url": {"url": ...}), inside that one. 0 in a list and at a root. */
+unsigned tc_path_owner(const struct tc_path *path);
+
 /* The value to come is that of a key, or of one that matches nothing (NULL). */
 void tc_path_key(struct tc_path *path, const char *key, size_t size);
 

@@ -21,6 +21,7 @@
 /* The gateway's shapes, lists whose elements are pictures, and a rule as deep as there can be. */
 enum {
     PICTURE,
+    ADDRESS,
     PROMPT,
     ERROR_MESSAGE,
     ERROR,
@@ -46,6 +47,7 @@ enum {
 
 static const struct tc_rule rules[RULES] = {
     [PICTURE] = {TC_CAPTURE_BASE64, {"data", "[]", "b64_json"}},
+    [ADDRESS] = {TC_CAPTURE_DATA_URL, {"data", "[]", "url|image_url"}},
     [PROMPT] = {TC_CAPTURE_TEXT, {"data", "[]", "revised_prompt"}},
     [ERROR_MESSAGE] = {TC_CAPTURE_TEXT, {"error", "message"}},
     [ERROR] = {TC_CAPTURE_TEXT, {"error"}},
@@ -287,8 +289,44 @@ static const struct right {
      {0}},
     {"duplicated keys",
      "{'data':[{'b64_json':'QQ==','b64_json':'QkI='}],'data':[]}",
-     "{'data':[{'b64_json':1,'b64_json':2}],'data':[]}",
-     "A|BB",
+     "{'data':[{'b64_json':1,'b64_json':null}],'data':[]}",
+     "A",
+     {0}},
+    {"one picture an object",
+     "{'data':[{'b64_json':'QQ==','url':'data:;base64,QQ=='},{'url':'data:;base64,QkI=',"
+     "'revised_prompt':'x','b64_json':'QkI=','image_url':'data:;base64,QkI='},{'b64_json':'QUJD'}],"
+     "'images':['QQ==','QQ==']}",
+     "{'data':[{'b64_json':1,'url':null},{'url':2,'revised_prompt':'x','b64_json':null,"
+     "'image_url':null},{'b64_json':3}],'images':[4,5]}",
+     "A|BB|ABC|A|A",
+     {[PROMPT] = "x"}},
+    {"one picture an object, in a list of documents",
+     "[{'data':[{'b64_json':'QQ==','url':'\\u0064ata:;base64,QQ=='}]},{'b64_json':'QUI='},"
+     "{'b64_json':'QUI='}]",
+     "[{'data':[{'b64_json':1,'url':null}]},{'b64_json':2},{'b64_json':3}]",
+     "A|AB|AB",
+     {0}},
+    {"addresses beside the picture of an object",
+     "{'data':[{'b64_json':'QQ==','url':'https://x'},{'url':'https://x','b64_json':'QQ=='},"
+     "{'b64_json':'None','url':'data:;base64,QUI='}]}",
+     "{'data':[{'b64_json':1,'url':'https://x'},{'url':'https://x','b64_json':2},"
+     "{'b64_json':'','url':3}]}",
+     "A|A|AB",
+     {0}},
+    {"one picture a part",
+     MESSAGE(
+         "'content':[{'image_url':{'url':'data:;base64,QQ=='}},{'image_url':'data:;base64,QQ==',"
+         "'image_url':{'url':'data:;base64,QQ=='}},{'text':'data:;base64,QQ==',"
+         "'image_url':{'url':'data:;base64,QkI='}}]"),
+     MESSAGE("'content':[{'image_url':{'url':1}},{'image_url':2,'image_url':{'url':null}},"
+             "{'text':'','image_url':{'url':4}}]"),
+     "A|A|A|BB",
+     {0}},
+    {"one picture a part of Gemini's",
+     PARTS("{'inlineData':{'data':'QQ=='},'inline_data':{'data':'QQ=='}},"
+           "{'inlineData':{'data':'QUI='}}"),
+     PARTS("{'inlineData':{'data':1},'inline_data':{'data':null}},{'inlineData':{'data':2}}"),
+     "A|AB",
      {0}},
     {"unknown fields",
      "{'x':{'data':[{'b64_json':'no'}]},'data':[{'x':[1,{}],'b64_json':'QUJD'}]}",
@@ -1036,6 +1074,8 @@ static const struct damaged {
     {"white space in a data URL", IN_URL("data:;base64, "), TC_BASE64_TRUNCATED},
     {"half a pair in a data URL", IN_URL("data:;base64,\\ud83d"), TC_BASE64_CHARACTER},
     {"too little in a data URL", IN_URL("data:;base64,QUJDR"), TC_BASE64_TRUNCATED},
+    {"the second of an object whose first is damaged",
+     "{'data':[{'b64_json':'!','url':'data:;base64,QUJDR'}]}", TC_BASE64_TRUNCATED},
     {"a data URL and more", IN_URL("data:;base64,QUJD)"), TC_BASE64_CHARACTER},
     {"too little in prose", IN_PROSE("data:;base64,QUJDR) x"), TC_BASE64_TRUNCATED},
     {"too little at the end of prose", IN_PROSE("data:;base64,QUJDR"), TC_BASE64_TRUNCATED},
