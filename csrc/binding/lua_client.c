@@ -7,6 +7,7 @@
  * client holds its requests, until they have ended.
  */
 #include "binding.h"
+#include "../engine/url.h"
 #include "../thucchien.h"
 
 #include "../base/alloc.h"
@@ -120,10 +121,10 @@ static bool read_model(lua_State *L, int index, const char **model)
 
 static bool check_base_url(lua_State *L, const char *url, bool allow_http)
 {
-    const char *wrong = tc_client_check_url(url, allow_http);
+    const char *wrong = tc_url_check_base(url, allow_http);
     if (!wrong)
         return true;
-    if (wrong == tc_client_no_memory)
+    if (wrong == tc_url_no_memory)
         return luaL_error(L, wrong) != 0;
     lua_pushstring(L, url);
     const char *shown = tc_push_quoted(L, lua_gettop(L));

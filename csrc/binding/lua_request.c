@@ -29,6 +29,7 @@
  */
 #include "binding.h"
 #include "../engine/redact.h"
+#include "../engine/url.h"
 
 #include "../base/alloc.h"
 #include "../base/clock.h"
@@ -735,7 +736,7 @@ static void fetch(lua_State *L, int index, int state, struct tc_part *part, cons
     int top = lua_gettop(L);
     const char *place = push_original(L, state, url);
     const char *wrong =
-        tc_client_check_picture_url(client, place, part->request->at_private_address);
+        tc_url_check_picture(place, client->is_loopback, part->request->at_private_address);
     struct tc_request_options options = fetch_options(part);
     options.place = place;
     if (!client->multi)

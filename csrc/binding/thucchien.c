@@ -2,6 +2,7 @@
  * The module: what require "thucchien" gives.
  */
 #include "binding.h"
+#include "../engine/process.h"
 #include "../thucchien.h"
 
 #if defined(_WIN32)
@@ -39,7 +40,7 @@ int luaopen_thucchien(lua_State *L)
     tc_set_functions(L, functions);
     lua_pushliteral(L, "thucchien " TC_VERSION);
     lua_setfield(L, -2, "_VERSION");
-    tc_client_libcurl_version(libcurl, sizeof(libcurl));
+    tc_process_libcurl_version(libcurl, sizeof(libcurl));
     lua_pushstring(L, libcurl);
     lua_setfield(L, -2, "libcurl");
     return 1;

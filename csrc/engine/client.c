@@ -10,12 +10,12 @@
 
 #include "client.h"
 
-#include "address.h"
 #include "../base/alloc.h"
 #include "../base/clock.h"
-#include "proxy.h"
+#include "process.h"
 #include "../base/sigpipe.h"
 #include "trust.h"
+#include "url.h"
 
 #include <curl/curl.h>
 #include <limits.h>
@@ -23,43 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifdef _WIN32
-#include <windows.h>
-#else
-#include <pthread.h>
-#endif
-
-/* ---- the process ---- */
-
-/*
- * Once for all states and threads, and never undone: other users of libcurl in the process, and its
- * own resolver threads, may outlive us.
- */
-#ifdef _WIN32
-static BOOL CALLBACK set_up(PINIT_ONCE once, PVOID parameter, PVOID *context)
-{
-    (void)once, (void)parameter, (void)context;
-    return curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK;
-}
-
-static void set_up_once(void)
-{
-    static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
-    InitOnceExecuteOnce(&once, set_up, NULL, NULL);
-}
-#else
-static void set_up(void)
-{
-    curl_global_init(CURL_GLOBAL_ALL);
-}
-
-static void set_up_once(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, set_up);
-}
-#endif
 
 /* ---- lists ---- */
 
@@ -589,136 +552,6 @@ struct tc_request *tc_client_submit(struct tc_client *client,
 
 /* ---- life ---- */
 
-/* The host of a URL as libcurl will look it up: letters of other scripts may spell "localhost" or
- * digits. To be freed with curl_free. */
-static CURLUcode get_host(CURLU *url, char **host)
-{
-#ifdef CURLU_PUNYCODE /* 7.88 */
-    CURLUcode code = curl_url_get(url, CURLUPART_HOST, host, CURLU_PUNYCODE);
-    if (code == CURLUE_OK || code == CURLUE_OUT_OF_MEMORY)
-        return code;
-#endif
-    return curl_url_get(url, CURLUPART_HOST, host, 0);
-}
-
-static CURLUcode has_part(CURLU *url, CURLUPart part)
-{
-    char *text = NULL;
-    CURLUcode code = curl_url_get(url, part, &text, 0);
-    curl_free(text);
-    return code;
-}
-
-const char tc_client_no_memory[] = "not enough memory";
-
-/* What a code of the URL parser's means, if it is bad. */
-static const char *wrong_code(CURLUcode code)
-{
-    if (code == CURLUE_OUT_OF_MEMORY)
-        return tc_client_no_memory;
-    return code == CURLUE_OK ? NULL : "an https URL expected";
-}
-
-/* What a URL may be. */
-struct allowance {
-    bool http_here, http_anywhere, private_address;
-    const char *no_http; /* what to say of http elsewhere */
-};
-
-static const char *check_place(const char *scheme, const char *host,
-                               const struct allowance *allowed)
-{
-    bool http_allowed =
-        allowed->http_anywhere || (allowed->http_here && tc_address_text_is_loopback(host));
-    if (!strcmp(scheme, "http") && !http_allowed)
-        return allowed->no_http;
-    if (!allowed->private_address && tc_address_text_is_private(host))
-        return "it is at a private address";
-    return NULL;
-}
-
-static const char *check_parts(CURLU *url, const struct allowance *allowed)
-{
-    char *scheme = NULL, *host = NULL;
-    const char *wrong = wrong_code(curl_url_get(url, CURLUPART_SCHEME, &scheme, 0));
-    if (!wrong && strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
-        wrong = "only https and http are spoken";
-    if (!wrong)
-        wrong = wrong_code(get_host(url, &host));
-    if (!wrong)
-        wrong = check_place(scheme, host, allowed);
-    curl_free(scheme);
-    curl_free(host);
-    if (wrong)
-        return wrong;
-    CURLUcode user = has_part(url, CURLUPART_USER), password = has_part(url, CURLUPART_PASSWORD);
-    if (user == CURLUE_OUT_OF_MEMORY || password == CURLUE_OUT_OF_MEMORY)
-        return tc_client_no_memory;
-    if (user == CURLUE_OK || password == CURLUE_OK)
-        return "a URL without user name and password expected; the key is api_key's";
-    return NULL;
-}
-
-static const char *check_url(const char *url, const struct allowance *allowed)
-{
-    CURLU *parts = curl_url();
-    if (!parts)
-        return tc_client_no_memory;
-    const char *wrong =
-        wrong_code(curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME));
-    if (!wrong)
-        wrong = check_parts(parts, allowed);
-    curl_url_cleanup(parts);
-    return wrong;
-}
-
-const char *tc_client_check_url(const char *url, bool allow_http)
-{
-    const struct allowance allowed = {
-        true, allow_http, true,
-        "plain http shows the key to the network; use https, or allow_http = true"};
-    set_up_once();
-    const char *wrong = check_url(url, &allowed);
-    return !wrong && strpbrk(url, "?#") ? "a URL without '?' and '#' expected" : wrong;
-}
-
-const char *tc_client_check_picture_url(const struct tc_client *client, const char *url,
-                                        bool trusted)
-{
-    const struct allowance allowed = {client->local, false, trusted || client->local,
-                                      "https expected"};
-    return check_url(url, &allowed);
-}
-
-/* The proxy for a place, or NULL. Plain http to this machine is no business of the environment's.
- */
-static const char *proxy_for(const struct tc_client *client, const char *scheme, const char *host)
-{
-    const char *proxy = client->proxy;
-    if (!proxy && (strcmp(scheme, "http") != 0 || !tc_address_text_is_loopback(host)))
-        proxy = tc_proxy_of_environment(scheme);
-    return proxy && !tc_proxy_is_exempt(host) ? proxy : NULL;
-}
-
-bool tc_client_find_proxy(const struct tc_client *client, const char *url, const char **proxy)
-{
-    char *scheme = NULL, *host = NULL;
-    CURLU *parts = curl_url();
-    CURLUcode code = CURLUE_OUT_OF_MEMORY;
-    if (parts)
-        code = curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
-    if (code == CURLUE_OK)
-        code = curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0);
-    if (code == CURLUE_OK)
-        code = get_host(parts, &host);
-    /* Of a URL that is none libcurl will say so itself. */
-    *proxy = code == CURLUE_OK ? proxy_for(client, scheme, host) : NULL;
-    curl_free(scheme);
-    curl_free(host);
-    curl_url_cleanup(parts);
-    return code != CURLUE_OUT_OF_MEMORY;
-}
-
 static bool copy(char **to, const char *text)
 {
     *to = text ? tc_strndup(text, strlen(text)) : NULL;
@@ -746,18 +579,10 @@ static void trim_slashes(char *url)
 /* False when memory is short. */
 static bool set_base_url(struct tc_client *client)
 {
-    char *host = NULL;
-    CURLU *url = curl_url();
-    bool well = url && client->base_url &&
-                curl_url_set(url, CURLUPART_URL, client->base_url, 0) == CURLUE_OK &&
-                get_host(url, &host) == CURLUE_OK;
-    if (well) {
-        client->local = tc_address_text_is_loopback(host);
-        trim_slashes(client->base_url);
-    }
-    curl_free(host);
-    curl_url_cleanup(url);
-    return well;
+    if (!client->base_url || !tc_url_is_loopback(client->base_url, &client->is_loopback))
+        return false;
+    trim_slashes(client->base_url);
+    return true;
 }
 
 /* The moments of the last starts, as many as a minute may have. */
@@ -770,7 +595,7 @@ static bool make_window(struct tc_client *client)
 
 struct tc_client *tc_client_new(const struct tc_client_options *options)
 {
-    set_up_once();
+    tc_process_set_up();
     struct tc_client *client = tc_calloc(sizeof(*client));
     if (!client)
         return NULL;
@@ -834,14 +659,4 @@ void tc_client_release(struct tc_client *client)
     tc_free(client->ca_directory);
     tc_free(client->user_agent);
     tc_free(client);
-}
-
-void tc_client_libcurl_version(char *text, size_t size)
-{
-    const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
-    snprintf(text, size, "libcurl/%s %s zlib/%s%s%s", built->version,
-             built->ssl_version ? built->ssl_version : "no TLS",
-             built->libz_version ? built->libz_version : "none",
-             built->features & CURL_VERSION_HTTP2 ? " HTTP/2" : "",
-             built->features & CURL_VERSION_ASYNCHDNS ? " AsynchDNS" : "");
 }

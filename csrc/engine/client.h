@@ -14,7 +14,7 @@
 
 /* Strings are copied; NULL where an option is not given. */
 struct tc_client_options {
-    const char *base_url; /* checked by tc_client_check_url */
+    const char *base_url; /* checked by tc_url_check_base */
     const char *proxy;
     const char *ca_file;
     const char *user_agent;
@@ -45,7 +45,7 @@ struct tc_client {
     unsigned max_concurrency;
     uint64_t max_response_bytes;
     bool http2;
-    bool local; /* the base URL is one of this machine's */
+    bool is_loopback; /* the base URL is one of this machine's */
     struct tc_loop loop;
     struct tc_kept kept[TC_KEPT]; /* the latest, in turn */
     unsigned next_kept;
@@ -67,29 +67,6 @@ struct tc_client {
     struct tc_request_list queued, sending, retrying;
     struct tc_request *first_ready, *last_ready;
 };
-
-/*
- * Is `url` fit to be a base URL? Returns NULL, or why not. Plain http is for loopback hosts only
- * unless `allow_http`; credentials, queries and fragments do not belong in it.
- */
-const char *tc_client_check_url(const char *url, bool allow_http);
-
-/*
- * Is `url` fit for a picture that an answer points to? NULL, or why not. Plain http is for pictures
- * of a gateway on this machine; addresses that are not of the internet need `trusted`.
- */
-const char *tc_client_check_picture_url(const struct tc_client *client, const char *url,
-                                        bool trusted);
-
-/*
- * The proxy between this client and `url`: its own, or the environment's for such URLs, unless
- * $NO_PROXY has the host; NULL for none. What it says is to be copied at once. False when memory is
- * short.
- */
-bool tc_client_find_proxy(const struct tc_client *client, const char *url, const char **proxy);
-
-/* What these return when it is not the URL's fault. */
-extern const char tc_client_no_memory[];
 
 /* NULL when memory is short. Sets libcurl up, once per process. */
 struct tc_client *tc_client_new(const struct tc_client_options *options);
@@ -174,9 +151,5 @@ void tc_client_tell_again(struct tc_client *client, struct tc_request *request);
 
 /* For requests: takes one that is under way out and marks its end, `failure` being set. */
 void tc_client_end(struct tc_client *client, struct tc_request *request);
-
-/* "libcurl/7.88.1 OpenSSL/3.0.17 ...": not curl_version()'s, which may ask the network for the name
- * of this host (where libcurl has OpenLDAP in it). */
-void tc_client_libcurl_version(char *text, size_t size);
 
 #endif

@@ -11,6 +11,7 @@
 #include "../base/number.h"
 #include "redact.h"
 #include "refusal.h"
+#include "url.h"
 #include "wait.h"
 
 #include <ctype.h>
@@ -1024,7 +1025,7 @@ static bool set_certificates(CURL *easy, const struct tc_client *client)
 static bool set_proxy(CURL *easy, struct tc_request *request)
 {
     const char *proxy;
-    if (!tc_client_find_proxy(request->client, request->url, &proxy))
+    if (!tc_url_find_proxy(request->url, request->client->proxy, &proxy))
         return false;
     request->proxied = proxy != NULL;
     return curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "") == CURLE_OK &&
@@ -1045,7 +1046,7 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
 /* A proxy looks names up itself: its own address is not the server's. */
 static void guard_addresses(CURL *easy, struct tc_request *request)
 {
-    if (!request->picture || request->trusted || request->client->local || request->proxied)
+    if (!request->picture || request->trusted || request->client->is_loopback || request->proxied)
         return;
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
@@ -1347,7 +1348,8 @@ static const char *wrong_redirect(const struct tc_request *request, const char *
 {
     if (request->redirects == REDIRECTS)
         return "that is one redirect too many";
-    return url ? tc_client_check_picture_url(request->client, url, request->trusted) : "not a URL";
+    return url ? tc_url_check_picture(url, request->client->is_loopback, request->trusted)
+               : "not a URL";
 }
 
 /* Goes where a picture's server points to, if that is a place for a picture. */
