@@ -232,6 +232,7 @@ local sections = {
         emulated_via("chat", "length", "The model had no room for the picture's end (chat)"),
         emulated_via("gemini", "draft-only", "A draft, and no picture (Gemini)"),
         answered("A picture's base64 is cut short", { body = '{"data":[{"b64_json":"QUJDR"}]}' }),
+        answered("A picture's base64 is that of words", { body = '{"data":[{"b64_json":"bm90IGF2YWlsYWJsZQ=="}]}' }),
         answered("A number in place of a picture", { body = '{"data":[{"b64_json":1}]}' }),
         answered("Gzip that is broken", { body = "garbage", headers = { "content-encoding: gzip" } }),
         answered("No HTTP", { pieces = { "hello\r\n\r\n" } }),

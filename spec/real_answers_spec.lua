@@ -397,9 +397,12 @@ describe("no picture", function()
     end)
 
     it("is text that was made base64: a page, a document, base64 once more", function()
-        local texts = { "<html><title>Sign in</title></html>", "<!DOCTYPE html>\n<html>", cjson.encode { error = { message = "no" } }, url "QUJD" }
+        local texts = { "<html><title>Sign in</title></html>", "<!DOCTYPE html>\n<html>", cjson.encode { error = { message = "no" } }, url "QUJD",
+            "The image could not be generated.", "unavailable", "Không vẽ được ảnh này", ("words "):rep(100000) }
         for _, type in ipairs(pictures.types) do
             texts[#texts + 1] = encode(pictures.bytes(type))
+            texts[#texts + 1] = pictures.bytes(type):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
+            texts[#texts + 1] = texts[#texts]:upper()
         end
         for _, text in ipairs(texts) do
             for _, way in ipairs(WAYS) do
@@ -411,8 +414,29 @@ describe("no picture", function()
         end
     end)
 
-    it("is what a server calls one, but is a page or base64", function()
-        for _, text in ipairs { "<html><title>Sign in</title></html>", encode(PNG) } do
+    it("is a data URL of text", function()
+        for _, text in ipairs { "A", "ABC", "some words" } do
+            for _, address in ipairs { url(encode(text), "text/plain"), url(encode(text), "TEXT/html;charset=utf-8") } do
+                for _, answer in ipairs { json { data = { { b64_json = address } } }, json { data = { { url = address } } },
+                    chat { images = { { image_url = { url = address } } } }, chat { content = { { type = "image_url", image_url = address } } } } do
+                    for _, way in ipairs(WAYS) do
+                        local response, err, _, told = take(way, "chat", answer)
+                        assert.is_nil(response)
+                        assert.same({ "bad_response", true, {} }, { err.kind, err.maybe_billed, told })
+                        assert.matches("^image 1 is no picture: its " .. #text .. " bytes are text", err.message)
+                    end
+                end
+                local _, err = generate("chat", chat { content = "As you asked: [a file](" .. address .. ")" }) -- which is no picture's
+                assert.equal("no_image", err.kind)
+                assert.truthy(err.message:find("As you asked", 1, true))
+            end
+        end
+        local response = assert(generate("chat", chat { content = "![i](" .. url(encode(PNG), "text/plain") .. ")" })) -- but this one is
+        assert.is_true(response.data[1].bytes == PNG)
+    end)
+
+    it("is what a server calls one, but is a page, words or base64", function()
+        for _, text in ipairs { "<html><title>Sign in</title></html>", "not found", encode(PNG) } do
             local answer = { body = text, headers = { "content-type: image/png" } }
             local _, err = generate("images", answer)
             assert.same({ "bad_response", true }, { err.kind, err.maybe_billed })

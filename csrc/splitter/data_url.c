@@ -8,7 +8,9 @@
 #include <string.h>
 
 #define DATA   UINT64_C(0x646174613a)       /* "data:" */
+#define TEXT   UINT64_C(0x746578742f)       /* "text/" */
 #define BASE64 UINT64_C(0x3b6261736536342c) /* ";base64," */
+#define LAST_5 UINT64_C(0xffffffffff)
 
 bool tc_data_url_has_head(const struct tc_data_url *url)
 {
@@ -60,17 +62,20 @@ void tc_data_url_follow(struct tc_data_url *url, char character, size_t kept, bo
     url->recent = url->recent << 8 | (unsigned char)(capital ? character | 0x20 : character);
     url->gap = false;
     url->first_size = 0;
-    if ((url->recent & UINT64_C(0xffffffffff)) == DATA)
-        url->head = 5;
+    if ((url->recent & LAST_5) == DATA)
+        url->head = 5, url->text = false;
     else if (inside && !next && (is_media_type(character) || url->recent == BASE64))
         url->head += (unsigned)kept; /* a colon is in no head but behind its "data" */
     else
         url->head = 0;
+    if (url->head == 10 && (url->recent & LAST_5) == TEXT)
+        url->text = true;
 }
 
 bool tc_data_url_begins(const struct tc_data_url *url, char next)
 {
     if (url->gap)
         return url->first_size == TC_DATA_URL_FIRST;
-    return tc_data_url_has_head(url) && tc_base64_has((unsigned char)next) && next != '-';
+    return tc_data_url_has_head(url) && !url->text && tc_base64_has((unsigned char)next) &&
+           next != '-';
 }

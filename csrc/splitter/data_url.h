@@ -19,6 +19,7 @@ enum {
 struct tc_data_url {
     unsigned head; /* bytes that were kept of what may be the head, and of what follows it, or 0 */
     uint64_t recent; /* the last characters, in small letters, 8 bits each */
+    bool text;       /* it begins with "data:text/" */
     bool gap;        /* behind the comma came white space or '%' */
     unsigned char first_size;
     char first[TC_DATA_URL_FIRST]; /* and behind that these, so far like a picture's base64 */
@@ -31,7 +32,8 @@ void tc_data_url_follow(struct tc_data_url *url, char character, size_t kept, bo
 /* Has the head ended, so that the next character may begin the base64? */
 bool tc_data_url_has_head(const struct tc_data_url *url);
 
-/* In prose: does the base64 begin with `next`, or with `first`, which was kept already? */
+/* In prose: does the base64 begin with `next`, or with `first`, which was kept already? That of
+ * text has to begin as pictures do. */
 bool tc_data_url_begins(const struct tc_data_url *url, char next);
 
 #endif

@@ -304,7 +304,7 @@ static bool end_image(struct tc_envelope *e, enum tc_base64_error error)
         (error && end == TC_END_MISSING && !at_end)) {
         image->fault = TC_IMAGE_DAMAGED;
         image->base64_error = error ? error : TC_BASE64_TRUNCATED;
-    } else if (end == TC_END_MISSING) {
+    } else if (end == TC_END_MISSING || (end == TC_END_UNKNOWN && image->text)) {
         image->fault = TC_IMAGE_CUT;
     }
     e->percent = 0;
@@ -472,7 +472,11 @@ static bool open_payload(struct tc_envelope *e)
     e->text.size -= url.head;
     if (e->role == ROLE_URL) {
         e->text.size--;
-        return open_numbered_image(e);
+        if (!open_numbered_image(e))
+            return false;
+        if (url.text && e->role == ROLE_IMAGE)
+            tc_envelope_open_image(e)->text = true;
+        return true;
     }
     e->role = ROLE_IMAGE_IN_PROSE;
     if (!open_image(e))

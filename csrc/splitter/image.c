@@ -29,6 +29,7 @@ enum state {
     GIF_IMAGE,
     GIF_SUBBLOCK,
     WEBP_HEADER,
+    WORDS,  /* of no type that we know, and text so far */
     LAST,   /* the end is behind the bytes to be skipped */
     WHOLE,  /* the end was seen */
     LOST,   /* the structure is broken: no end will be found */
@@ -276,6 +277,12 @@ static const struct beginning {
     {"<!DOCTYPE html", 14, NULL, NULL, LOST, 0},
     {"<!doctype html", 14, NULL, NULL, LOST, 0},
     {"{\"", 2, NULL, NULL, LOST, 0},
+    {"89504e47", 8, NULL, NULL, LOST, 0}, /* and hexadecimal digits */
+    {"89504E47", 8, NULL, NULL, LOST, 0},
+    {"ffd8ff", 6, NULL, NULL, LOST, 0},
+    {"FFD8FF", 6, NULL, NULL, LOST, 0},
+    {"47494638", 8, NULL, NULL, LOST, 0},
+    {"52494646", 8, NULL, NULL, LOST, 0},
 };
 
 static bool begins_webp(const struct tc_signature *signature)
@@ -285,6 +292,45 @@ static bool begins_webp(const struct tc_signature *signature)
     for (unsigned i = 0; i < signature->window_size && i < sizeof(head) - 1; i++)
         same = same && (head[i] == '.' || signature->window[i] == (unsigned char)head[i]);
     return same;
+}
+
+static bool is_space(unsigned char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+/* Are the bytes in the window text, in ASCII or UTF-8? Pictures of other types have bytes that no
+ * text has; but for SVG, which is a picture in the words of a page. */
+static bool is_text(const struct tc_signature *signature)
+{
+    bool text = signature->window[0] != '<';
+    for (unsigned i = 0; i < signature->window_size; i++) {
+        unsigned char byte = signature->window[i];
+        bool printed = byte >= 0x20 && byte != 0x7f && byte <= 0xf4;
+        text = text && (is_space(byte) || printed);
+    }
+    return text;
+}
+
+/* Does the text in the window have words? A few capitals may be the beginning of another type. */
+static bool has_words(const struct tc_signature *signature)
+{
+    bool words = false;
+    for (unsigned i = 0; i < signature->window_size; i++) {
+        unsigned char byte = signature->window[i];
+        words = words || is_space(byte) || (byte >= 'a' && byte <= 'z');
+    }
+    return words;
+}
+
+static void read_words(struct tc_signature *signature)
+{
+    bool text = is_text(signature);
+    settle(signature, 0, 0);
+    if (text && signature->window_size < sizeof(signature->window))
+        wait_for(signature, WORDS, (unsigned char)(signature->window_size + 1));
+    else
+        give_up(signature, text && has_words(signature) ? LOST : FOREIGN);
 }
 
 /* One more byte of the beginning is there. */
@@ -310,7 +356,7 @@ static void read_start(struct tc_signature *signature)
         return;
     }
     if (!possible) {
-        give_up(signature, FOREIGN);
+        read_words(signature);
     } else if (size == 30) {
         name(signature, "image/webp", "webp");
         wait_for(signature, WEBP_HEADER, 30);
@@ -352,6 +398,9 @@ static void read_window(struct tc_signature *signature)
         break;
     case GIF_SUBBLOCK:
         read_subblock(signature);
+        break;
+    case WORDS:
+        read_words(signature);
         break;
     default:
         read_webp(signature);
@@ -399,12 +448,15 @@ enum tc_file_end tc_signature_end(const struct tc_signature *signature)
 {
     if (signature->state == WHOLE)
         return TC_END_SEEN;
+    if (signature->state == WORDS)
+        return has_words(signature) ? TC_END_MISSING : TC_END_UNKNOWN;
     return signature->state == FOREIGN ? TC_END_UNKNOWN : TC_END_MISSING; /* START: cut early */
 }
 
 bool tc_signature_is_text(const struct tc_signature *signature)
 {
-    return signature->state == LOST && !signature->mime;
+    bool words = signature->state == WORDS && has_words(signature);
+    return words || (signature->state == LOST && !signature->mime);
 }
 
 /* ---- base64 of pictures ---- */
@@ -452,7 +504,7 @@ void tc_image_describe(const struct tc_image *image, unsigned number, char *text
     if (image->ended && image->fault == TC_IMAGE_DAMAGED)
         snprintf(text, size, "image %u has %s (behind %llu bytes of the picture)", number,
                  tc_base64_error_text(image->base64_error), bytes);
-    else if (tc_signature_is_text(&image->signature))
+    else if (image->text || tc_signature_is_text(&image->signature))
         snprintf(text, size, "image %u is no picture: its %llu bytes are text", number, bytes);
     else
         snprintf(text, size, "image %u is cut short: its file does not end with its %llu bytes",

@@ -45,7 +45,7 @@ void tc_signature_feed(struct tc_signature *signature, const unsigned char *byte
 /* What is known of the end once the last byte was fed. */
 enum tc_file_end tc_signature_end(const struct tc_signature *signature);
 
-/* Are they text, a page's or base64, and no picture? */
+/* Are they text and no picture: words, a page, base64 or hexadecimal digits? */
 bool tc_signature_is_text(const struct tc_signature *signature);
 
 /* How the base64 of PNG, JPEG, GIF and WebP begins. */
@@ -69,6 +69,7 @@ struct tc_image {
     struct tc_signature signature;
     bool ended; /* nothing more of it will come */
     bool held;  /* whether it is a draft is not known yet: its bytes are not to be handed out */
+    bool text;  /* its server calls it text */
     bool draft; /* a step on the model's way to the picture */
     enum tc_image_fault fault;         /* once it has ended */
     enum tc_base64_error base64_error; /* of a damaged one */

@@ -292,6 +292,14 @@ static const struct right {
      "{'data':[{'b64_json':1,'b64_json':null}],'data':[]}",
      "A",
      {0}},
+    {"data URLs of text in prose",
+     "{'prose':['see data:text/plain;base64,QUJD.','data:Text/html;charset=utf-8;base64,QUJD',"
+     "'data:text/plain;base64,iVBORw0KGgo=','data:;base64,QQ== data:text/x;base64,QUJD',"
+     "'data:texts/x;base64,QUJD','data:text/x;base64, QUJD']}",
+     "{'prose':['see data:text/plain;base64,QUJD.','data:Text/html;charset=utf-8;base64,QUJD',"
+     "'',' data:text/x;base64,QUJD','','data:text/x;base64, QUJD']}",
+     "\x89PNG\r\n\x1a\n|A|ABC",
+     {0}},
     {"one picture an object",
      "{'data':[{'b64_json':'QQ==','url':'data:;base64,QQ=='},{'url':'data:;base64,QkI=',"
      "'revised_prompt':'x','b64_json':'QkI=','image_url':'data:;base64,QkI='},{'b64_json':'QUJD'}],"
@@ -1085,6 +1093,40 @@ static const struct damaged {
     {"damaged second image in prose", IN_PROSE("data:;base64,QQ== data:;base64,Q "),
      TC_BASE64_TRUNCATED},
 };
+
+static const struct text {
+    const char *name, *json;
+    unsigned size;
+} texts[] = {
+    {"a data URL of text", IN_URL("data:text/plain;base64,QUJD"), 3},
+    {"a data URL of text, escaped", IN_URL("data:tex\\u0074\\/plain;base64,QUJD"), 3},
+    {"a data URL of text for base64", IN_IMAGE("'DATA:TEXT/HTML;base64,QUJD'"), 3},
+    {"words in base64", IN_IMAGE("'bm8gcGljdHVyZQ=='"), 10},
+    {"words in a data URL of a picture", IN_URL("data:image/png;base64,bm8gcGljdHVyZQ"), 10},
+    {"hexadecimal digits in base64", IN_IMAGE("'ODk1MDRlNDcwZDBhMWEwYQ=='"), 16},
+};
+
+/* What is text is told as such, and is no picture. */
+static void test_text_for_a_picture(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct tc_envelope e;
+        struct document d = document(texts[i].json);
+        char told[128], wanted[128];
+        parse(&e, &d, uncut);
+        assert_int_equal(e.error, TC_ENVELOPE_OK);
+        assert_int_equal(e.image_count, 1);
+        assert_false(tc_image_is_whole(e.images[0]));
+        tc_image_describe(e.images[0], 1, told, sizeof(told));
+        snprintf(wanted, sizeof(wanted), "image 1 is no picture: its %u bytes are text",
+                 texts[i].size);
+        assert_string_equal(told, wanted);
+        tc_envelope_free(&e);
+        expect_at_every_cut(texts[i].name, &d);
+        free(d.bytes);
+    }
+}
 
 /* The document is right all the same, and the picture tells what is wrong. */
 static void test_damaged_images(void **state)
@@ -2279,6 +2321,7 @@ int main(void)
         cmocka_unit_test(test_images_taken_away),
         cmocka_unit_test(test_expected_size),
         cmocka_unit_test(test_damaged_images),
+        cmocka_unit_test(test_text_for_a_picture),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_image_descriptions),
         cmocka_unit_test(test_streamed_drafts),

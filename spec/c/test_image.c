@@ -258,7 +258,26 @@ static const struct file {
     {"WebP whose length cannot be", BYTES(WEBP("\x04")), 0},
     {"WebP, half of its head", BYTES("RIFF\x1a\x00\x00\x00WEBPVP8L"), 0},
     {"RIFF of another kind", BYTES("RIFF\x1a\x00\x00\x00WAVEfmt "), SIZE_MAX},
-    {"text", BYTES("no picture"), SIZE_MAX},
+    {"text", BYTES("no picture"), 0},
+    {"text of some length", BYTES("no picture at all, as a filter has it held back"), 0},
+    {"text in UTF-8",
+     BYTES("kh\xc3\xb4ng v\xe1\xba\xbd \xc4\x91\xc6\xb0\xe1\xbb\xa3"
+           "c"),
+     0},
+    {"one word", BYTES("unavailable"), 0},
+    {"hexadecimal digits", BYTES("89504e470d0a1a0a0000000d"), 0},
+    {"a few capitals", BYTES("ABC"), SIZE_MAX},
+    {"capitals of some length", BYTES("ABCABCABCABCABCABCABCABCABCABCABCABCABC"), SIZE_MAX},
+    {"SVG", BYTES("<svg xmlns='http://www.w3.org/2000/svg'></svg>"), SIZE_MAX},
+    {"text with a zero byte", BYTES("some bytes\0"), SIZE_MAX},
+    {"text and another byte, the 32nd", BYTES("the words of some headers only\n\xff"), SIZE_MAX},
+    {"BMP", BYTES("BM\x46\0\0\0\0\0\0\0\x36\0\0\0"), SIZE_MAX},
+    {"AVIF",
+     BYTES("\0\0\0\x1c"
+           "ftypavif\0\0\0\0"
+           "avifmif1miaf"),
+     SIZE_MAX},
+    {"QOI", BYTES("qoif\0\0\0\x40\0\0\0\x40\4\0"), SIZE_MAX},
     {"a byte of a PNG", BYTES("\x89"), 0},
 };
 

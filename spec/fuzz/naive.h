@@ -212,7 +212,8 @@ static inline int naive_find_url(const char *text, size_t size, size_t from, str
 {
     for (; from < size; from++) {
         size_t payload = naive_payload(text, size, from);
-        if (payload && (payload == size || naive_value(text[payload]) < 0 || text[payload] == '-'))
+        if (payload && (payload == size || naive_value(text[payload]) < 0 || text[payload] == '-' ||
+                        naive_follows(text, size, from + 5, "text/")))
             payload = naive_far_payload(text, size, payload);
         if (!payload)
             continue;
