@@ -7,8 +7,8 @@
  * client holds its requests, until they have ended.
  */
 #include "binding.h"
-#include "../engine/url.h"
-#include "../thucchien.h"
+#include "lua_key.h"
+#include "lua_options.h"
 
 #include "../base/alloc.h"
 #include "../base/clock.h"
@@ -28,11 +28,6 @@
 #define RAISED    "raised"
 #define INTERRUPT "interrupt"
 
-#define DEFAULT_BASE_URL "https://api.thucchien.ai"
-#define DEFAULT_MODEL    "imagen-4"
-
-enum { MIB = 1024 * 1024 };
-
 /* How long a wait may stay in libcurl before Lua's hooks get a chance: Ctrl-C is one of them. */
 static const double SLICE = 0.1;
 
@@ -49,214 +44,6 @@ struct client_box {
 static struct client_box *check_client(lua_State *L, int index)
 {
     return tc_check_class(L, index, TC_CLIENT);
-}
-
-/* ---- options; all push an error table when false ---- */
-
-static const struct tc_field fields[] = {
-    {"api_key", TC_T_ANY, 0},
-    {"base_url", TC_T_STRING, 0},
-    {"model", TC_T_STRING, 0},
-    {"timeout", TC_T_NUMBER, 0},
-    {"connect_timeout", TC_T_NUMBER, 0},
-    {"max_retries", TC_T_WHOLE, 0},
-    {"retry", TC_T_STRING, 0},
-    {"max_concurrency", TC_T_WHOLE, 0},
-    {"requests_per_minute", TC_T_WHOLE, 0},
-    {"max_response_bytes", TC_T_WHOLE, 0},
-    {"headers", TC_T_TABLE, 0},
-    {"proxy", TC_T_STRING, 0},
-    {"ca_file", TC_T_STRING, 0},
-    {"http2", TC_T_BOOLEAN, 0},
-    {"allow_http", TC_T_BOOLEAN, 0},
-    {"user_agent", TC_T_STRING, 0},
-};
-
-static bool read_boolean(lua_State *L, int index, const char *name)
-{
-    lua_getfield(L, index, name);
-    bool value = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return value;
-}
-
-static bool check_characters(lua_State *L, const char *name, const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
-            tc_push_error(L, TC_INVALID_REQUEST, name,
-                          "option '%s': no control characters expected (byte %d is one)", name,
-                          (int)i + 1);
-            return false;
-        }
-    return true;
-}
-
-/* Reads a string that goes to libcurl: not empty, no control characters. It stays on the stack. */
-static bool read_text(lua_State *L, int index, const char *name, const char **text)
-{
-    size_t size;
-    lua_getfield(L, index, name);
-    *text = lua_tolstring(L, -1, &size);
-    if (!*text)
-        return true;
-    if (!check_characters(L, name, *text, size))
-        return false;
-    if (size)
-        return true;
-    tc_push_error(L, TC_INVALID_REQUEST, name, "option '%s': got an empty string", name);
-    return false;
-}
-
-static bool read_model(lua_State *L, int index, const char **model)
-{
-    if (!read_text(L, index, "model", model))
-        return false;
-    if (!*model)
-        *model = getenv("THUCCHIEN_MODEL");
-    if (!*model || !**model)
-        *model = DEFAULT_MODEL;
-    return check_characters(L, "model", *model, strlen(*model));
-}
-
-static bool check_base_url(lua_State *L, const char *url, bool allow_http)
-{
-    const char *wrong = tc_url_check_base(url, allow_http);
-    if (!wrong)
-        return true;
-    if (wrong == tc_url_no_memory)
-        return luaL_error(L, wrong) != 0;
-    lua_pushstring(L, url);
-    const char *shown = tc_push_quoted(L, lua_gettop(L));
-    tc_push_error(L, TC_INVALID_REQUEST, "base_url", "option 'base_url': %s, got %s", wrong, shown);
-    return false;
-}
-
-static bool read_base_url(lua_State *L, int index, const char **url)
-{
-    if (!read_text(L, index, "base_url", url))
-        return false;
-    if (!*url)
-        *url = getenv("THUCCHIEN_BASE_URL");
-    if (!*url || !**url)
-        *url = DEFAULT_BASE_URL;
-    return check_base_url(L, *url, read_boolean(L, index, "allow_http"));
-}
-
-static bool read_defaults(lua_State *L, int index, struct tc_defaults *defaults)
-{
-    *defaults = (struct tc_defaults){300, 15, 2, TC_RETRY_SAFE};
-    return tc_field_number(L, index, "option", "timeout", 0.001, TC_LONGEST_TIMEOUT,
-                           &defaults->timeout) &&
-           tc_field_number(L, index, "option", "connect_timeout", 0.001, TC_LONGEST_TIMEOUT,
-                           &defaults->connect_timeout) &&
-           tc_field_whole(L, index, "option", "max_retries", 0, 100, &defaults->max_retries) &&
-           tc_field_retry(L, index, "option", &defaults->retry);
-}
-
-static bool read_limits(lua_State *L, int index, struct tc_client_options *options)
-{
-    double concurrency = 8, bytes = 256.0 * MIB, per_minute = 0;
-    if (!tc_field_whole(L, index, "option", "max_concurrency", 1, 10000, &concurrency) ||
-        !tc_field_whole(L, index, "option", "requests_per_minute", 1, 1000000, &per_minute) ||
-        !tc_field_whole(L, index, "option", "max_response_bytes", 1, 9007199254740992.0, &bytes))
-        return false;
-    options->max_concurrency = (unsigned)concurrency;
-    options->requests_per_minute = (unsigned)per_minute;
-    options->max_response_bytes = (uint64_t)bytes;
-    options->http2 = read_boolean(L, index, "http2");
-    return true;
-}
-
-/* ---- the key ---- */
-
-/* Why `key` cannot be one, or NULL. The key itself is never shown. What is wrong comes along when a
- * key is copied from a file, a page or a line of a shell's. */
-static const char *wrong_key(const char *key, size_t size)
-{
-    static const char quotes[] = "\"'`";
-    if (!size)
-        return "the API key is an empty string";
-    if (size >= 3 && !memcmp(key, "\xef\xbb\xbf", 3))
-        return "the API key has a byte order mark before it (a file saved with one?)";
-    for (size_t i = 0; i < size; i++) {
-        if ((unsigned char)key[i] <= 0x20 || key[i] == 0x7f)
-            return "the API key has a space or a control character (a line break at its end?)";
-        if ((unsigned char)key[i] >= 0x80)
-            return "the API key has a character that is not ASCII (a space of no width, a quote?)";
-    }
-    if (strchr(quotes, key[0]) || strchr(quotes, key[size - 1]))
-        return "the API key has a quote at its beginning or end: leave quotes out";
-    return NULL;
-}
-
-/* Takes the key where it is a string; a function is kept in the uservalue. */
-static bool read_key(lua_State *L, int index, struct client_box *box, int lent)
-{
-    size_t size;
-    lua_getfield(L, index, "api_key");
-    if (lua_isfunction(L, -1)) {
-        lua_setfield(L, lent, "api_key");
-        return true;
-    }
-    if (lua_type(L, -1) == LUA_TSTRING) {
-        const char *key = lua_tolstring(L, -1, &size), *wrong = wrong_key(key, size);
-        if (wrong) {
-            tc_push_error(L, TC_INVALID_REQUEST, "api_key", "option 'api_key': %s", wrong);
-            return false;
-        }
-        box->api_key = tc_strndup(key, size);
-        if (!box->api_key)
-            luaL_error(L, "not enough memory");
-    } else if (!lua_isnil(L, -1)) {
-        tc_push_error(L, TC_INVALID_REQUEST, "api_key",
-                      "option 'api_key': a string or a function expected, got a %s",
-                      luaL_typename(L, -1));
-        return false;
-    }
-    lua_pop(L, 1);
-    return true;
-}
-
-/* Calls the user's function for the key, whose result stays on the stack. Its own error means that
- * there is none; an interrupt is raised. */
-static bool call_for_key(lua_State *L, const char **key)
-{
-    size_t size;
-    bool interrupted;
-    int status = tc_hooks_pcall(L, 0, 1, &interrupted);
-    if (interrupted || (status && status != LUA_ERRRUN))
-        lua_error(L);
-    if (status) {
-        const char *text = lua_tostring(L, -1);
-        tc_push_error(L, TC_AUTHENTICATION, "api_key", "the function for the API key failed: %s",
-                      text ? text : "(no message)");
-        return false;
-    }
-    *key = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
-    const char *wrong =
-        *key ? wrong_key(*key, size) : "the function for the API key gave no string";
-    if (wrong)
-        tc_push_error(L, TC_AUTHENTICATION, "api_key", "%s", wrong);
-    return !wrong;
-}
-
-/* Finds the key for one request. */
-static bool find_key(lua_State *L, const struct client_box *box, int lent, const char **key)
-{
-    *key = box->api_key;
-    if (*key)
-        return true;
-    lua_getfield(L, lent, "api_key");
-    if (lua_isfunction(L, -1))
-        return call_for_key(L, key);
-    *key = getenv("THUCCHIEN_API_KEY");
-    const char *wrong = *key
-                            ? wrong_key(*key, strlen(*key))
-                            : "no API key: set THUCCHIEN_API_KEY, or give api_key to thucchien.new";
-    if (wrong)
-        tc_push_error(L, TC_AUTHENTICATION, "api_key", "%s", wrong);
-    return !wrong;
 }
 
 /* ---- life ---- */
@@ -305,24 +92,15 @@ static struct client_box *push_client(lua_State *L)
 static bool open_client(lua_State *L, int index, struct client_box *box)
 {
     int userdata = lua_gettop(L);
-    struct tc_client_options options;
-    memset(&options, 0, sizeof(options));
+    struct tc_options options;
     tc_getuservalue(L, userdata);
     int lent = lua_gettop(L);
-    const char *model;
-    if (!tc_fields_check(L, index, "option", fields, sizeof(fields) / sizeof(fields[0])) ||
-        !read_base_url(L, index, &options.base_url) || !read_key(L, index, box, lent) ||
-        !read_model(L, index, &model) || !read_text(L, index, "proxy", &options.proxy) ||
-        !read_text(L, index, "ca_file", &options.ca_file) ||
-        !read_text(L, index, "user_agent", &options.user_agent) ||
-        !read_defaults(L, index, &box->defaults) || !read_limits(L, index, &options) ||
-        !tc_field_headers(L, index, "option", "headers", &options.headers))
+    if (!tc_options_read(L, index, &options) || !tc_key_read(L, index, lent, &box->api_key))
         return false;
-    lua_pushstring(L, model);
+    box->defaults = options.defaults;
+    lua_pushstring(L, options.model);
     lua_setfield(L, lent, "model");
-    if (!options.user_agent)
-        options.user_agent = "thucchien/" TC_VERSION;
-    box->client = tc_client_new(&options);
+    box->client = tc_client_new(&options.client);
     if (!box->client)
         luaL_error(L, "not enough memory");
     lua_settop(L, userdata);
@@ -342,14 +120,6 @@ int tc_client_lua_new(lua_State *L)
     if (open_client(L, 1, push_client(L)))
         return 1;
     return refuse(L);
-}
-
-static void wipe_key(struct client_box *box)
-{
-    if (box->api_key)
-        tc_wipe(box->api_key, strlen(box->api_key));
-    tc_free(box->api_key);
-    box->api_key = NULL;
 }
 
 /* ---- a host's own loop ---- */
@@ -938,7 +708,7 @@ static bool submit(lua_State *L, int client, int index, int done, reader *read)
         return false;
     if (!is_open(box)) /* closed by a metamethod of the params */
         return closed(L);
-    if (!find_key(L, box, lent, &order.options.api_key))
+    if (!tc_key_find(L, lent, box->api_key, &order.options.api_key))
         return false;
     (void)tc_push_request(L, client, index, done, &order);
     if (!is_open(box)) /* closed by the function for the key */
@@ -1063,7 +833,7 @@ static int client_close(lua_State *L)
 {
     struct client_box *box = check_client(L, 1);
     lua_settop(L, 1);
-    wipe_key(box);
+    tc_key_wipe(&box->api_key);
     if (!is_open(box))
         return 0;
     tc_client_close(box->client);
@@ -1093,7 +863,7 @@ static int client_gc(lua_State *L)
     box->client = NULL;
     tc_client_free(client);
     tc_room_give_back(L, &box->room);
-    wipe_key(box);
+    tc_key_wipe(&box->api_key);
     if (client) { /* else there may be no uservalue yet */
         tc_getuservalue(L, 1);
         forget_requests(L, 2);

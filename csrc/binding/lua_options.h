@@ -1,0 +1,21 @@
+/*
+ * A client's options, all but its key.
+ */
+#ifndef TC_LUA_OPTIONS_H
+#define TC_LUA_OPTIONS_H
+
+#include "binding.h"
+
+struct tc_options {
+    struct tc_client_options client;
+    struct tc_defaults defaults; /* of its requests */
+    const char *model;
+};
+
+/*
+ * Reads the table at `index`, and the environment where that has nothing. False: an error table is
+ * on top. Strings that `options` points to are on the stack, or the environment's.
+ */
+bool tc_options_read(lua_State *L, int index, struct tc_options *options);
+
+#endif
