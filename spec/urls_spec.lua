@@ -11,6 +11,9 @@ local routes = require "spec.support.routes"
 
 local KEY = "sk-specs-0123456789abcdef"
 
+-- A whole file of 14 bytes, as a decoder sees it that tells nothing.
+local GIF = "GIF89a\2\0\3\0\0\0\0;"
+
 local mirror, client, directory
 
 -- An answer of the images route with these items: numbers are pictures in base64, strings addresses.
@@ -223,6 +226,33 @@ describe("addresses", function()
         local url = mirrors.address(mirror, { id = "cut", answers = { { body = bytes, length = 9999, close = true }, { body = bytes } } })
         assert.is_true(assert(generate { url }).data[1].bytes == bytes)
         assert.equal(2, mirrors.count(mirror, "cut"))
+    end)
+
+    it("are told nothing of the times when they were cut, though on_progress is", function()
+        local cut = { body = GIF:sub(1, -3) } -- a whole answer, but no whole file
+        local url = mirrors.address(mirror, { id = "cut-then-whole", answers = { cut, { body = GIF } } })
+        local response = assert(generate({ url }, { on_progress = function() end }))
+        assert.is_true(response.data[1].bytes == GIF)
+        assert.is_nil(response.errors)
+        assert.equal(2, mirrors.count(mirror, "cut-then-whole"))
+    end)
+
+    -- What the first time brought is being looked at: it has to stay where it is.
+    it("are not fetched again while a function is told of the time before", function()
+        local counts, response = {}, nil
+        local url = mirrors.address(mirror, { id = "told-of", answers = { { body = GIF:sub(1, -3) }, { body = GIF } } })
+        assert(client:submit(ask({ url }, {
+            on_progress = function()
+                system.sleep(0.1) -- so that the next time is told, too
+                client:poll(0.7)
+                counts[#counts + 1] = mirrors.count(mirror, "told-of")
+            end,
+        }), function(result)
+            response = result
+        end))
+        while client:poll(0.1) > 0 do end
+        assert.is_true(response.data[1].bytes == GIF)
+        assert.same({ 0, 1 }, { counts[1], counts[2] }) -- the first is told of the addresses
     end)
 
     it("count in on_progress", function()

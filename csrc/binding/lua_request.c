@@ -536,11 +536,13 @@ static bool has_bytes(const struct tc_request *request, const struct tc_image *i
     return request->envelope->streaming && image->bytes.size && known;
 }
 
-/* The first picture that has something to give, or `image_count`. */
+/* The first picture that has something to give, or `image_count`. There is none where another
+ * attempt follows: what came is not what will be. */
 static unsigned next_image(const struct tc_request *request)
 {
     const struct tc_envelope *envelope = request->envelope;
-    for (unsigned i = 0; i < envelope->image_count; i++) {
+    bool lasts = request->state != TC_RETRYING;
+    for (unsigned i = 0; lasts && i < envelope->image_count; i++) {
         const struct tc_image *image = envelope->images[i];
         if (image && !image->held && (image->ended || has_bytes(request, image)))
             return i;

@@ -214,10 +214,11 @@ static double next_start(const struct tc_client *client)
     return oldest > 0 ? oldest + WINDOW : 0;
 }
 
-/* May it begin, and is what it brings taken? */
+/* May it begin, and is what it brings taken? What the attempt before has brought may be in other
+ * hands still. */
 static bool is_wanted(const struct tc_client *client, const struct tc_request *request)
 {
-    return request->awaited || !client->awaited_only;
+    return !request->is_held && (request->awaited || !client->awaited_only);
 }
 
 /* The first of the queue that may begin, or NULL. */

@@ -208,7 +208,8 @@ bool tc_request_can_resume(const struct tc_request *request);
 /* For the client: is the transfer paused until somebody takes away what it has brought? */
 bool tc_request_is_stalled(const struct tc_request *request);
 
-/* No more comes for it while it is held: what it has brought is being taken away. */
+/* No more comes for it while it is held, nor does another attempt begin: what it has brought is
+ * being taken away. */
 void tc_request_hold(struct tc_request *request, bool held);
 
 /* For the client: goes on with a paused transfer. Returns a CURLcode: anything but CURLE_OK ended
