@@ -135,6 +135,9 @@ local function walk(value, path, found)
         end
     elseif type(value) == "table" then
         for key, inner in pairs(value) do
+            if type(key) == "string" and shown(key) then
+                found[#found + 1] = path .. " has it as a name"
+            end
             walk(inner, path .. "." .. tostring(key), found)
         end
     end
@@ -169,6 +172,32 @@ describe("a key that a server sends back", function()
             end
         end)
     end
+
+    for name, spelling in pairs(spellings) do
+        it("shows in no result of another route: " .. name, function()
+            local result = assert(client:call { path = "/any", body = { mirror = {
+                body = ('{"KEY":"KEY","x":{"KEY":{"KEY":1}},"y":["KEY"]}'):gsub("KEY", function() return spelling end) } } })
+            assert.same({}, walk(result, "result", {}))
+            assert.equal(1, #result.y)
+        end)
+    end
+
+    it("shows nowhere, though it has what escapes begin with", function()
+        for _, key in ipairs { [[pass\word%2Fof-joe]], [[%41%42-0123456789]], [[\\k"ey\with/odd%]] } do
+            local own = assert(thucchien.new { base_url = mirror.url, api_key = key, retry = "none" })
+            local json = key:gsub('["\\/]', "\\%0")
+            for _, written in ipairs { json, each(key, "\\u%04x"), each(key, "%%%02X") } do
+                local _, err = own:generate { prompt = "x", extra_body = { mirror = {
+                    status = 400, body = '{"error":{"message":"no ' .. written .. '.","code":"' .. written .. '"}}' } } }
+                for _, text in ipairs { tostring(err), err.message, err.body, err.code } do
+                    assert.is_nil(unescape(text):find(key, 1, true))
+                    assert.is_nil(text:find(key, 1, true))
+                    assert.is_nil(text:find(json, 1, true))
+                end
+            end
+            own:close()
+        end
+    end)
 
     it("stays in an address that is asked", function()
         local response = assert(client:generate { prompt = "x", extra_body = { mirror = { body = ('{"data":[{"url":%q}]}'):format(

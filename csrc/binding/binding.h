@@ -530,8 +530,8 @@ int tc_image_save(lua_State *L);
 
 /* ---- lua_conceal.c ---- */
 
-/* Takes the key out of all strings of the table at `table`, all the way down, and pushes a table
- * that has, by what they are now, those that had it. */
+/* Takes the key out of all strings of the table at `table` and its fields' names, all the way down,
+ * and pushes a table that has, by what they are now, the values that had it. */
 void tc_conceal(lua_State *L, int table, const char *key);
 
 /* ---- lua_response.c ---- */

@@ -48,15 +48,61 @@ static void conceal_value(lua_State *L, int table, struct tc_redaction *redactio
     lua_rawset(L, table); /* a field that is there: lua_next can bear that */
 }
 
+/* Has the value at `index`, a field's name, the key in it? */
+static bool is_telling_name(lua_State *L, int index, struct tc_redaction *redaction)
+{
+    size_t size;
+    if (lua_type(L, index) != LUA_TSTRING)
+        return false;
+    const char *name = lua_tolstring(L, index, &size);
+    return has_key(redaction, name, size);
+}
+
+/* Keeps the name under the value on top as one of the list at `names`, which is nil before the
+ * first.
+ */
+static void keep_name(lua_State *L, int names, int number)
+{
+    if (number == 1) {
+        lua_newtable(L);
+        lua_replace(L, names);
+    }
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, names, number);
+}
+
+/* Gives the field whose name is on top another one, without the key, and pops that. */
+static void rename_field(lua_State *L, int table, struct tc_redaction *redaction)
+{
+    size_t size;
+    const char *name = lua_tolstring(L, -1, &size);
+    push_concealed(L, redaction, name, size);
+    lua_pushvalue(L, -2);
+    lua_rawget(L, table);
+    lua_rawset(L, table);
+    lua_pushnil(L);
+    lua_rawset(L, table);
+}
+
 static void conceal(lua_State *L, int table, struct tc_redaction *redaction, int originals)
 {
-    tc_checkstack(L, 8);
+    int count = 0;
+    tc_checkstack(L, 10);
+    lua_pushnil(L); /* or a list of names: a table must not get new ones while it is gone through */
+    int names = lua_gettop(L);
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
         if (lua_istable(L, -1))
             conceal(L, lua_gettop(L), redaction, originals);
         else if (lua_type(L, -1) == LUA_TSTRING)
             conceal_value(L, table, redaction, originals);
+        if (is_telling_name(L, -2, redaction))
+            keep_name(L, names, ++count);
     }
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, names, i);
+        rename_field(L, table, redaction);
+    }
+    lua_pop(L, 1);
 }
 
 void tc_conceal(lua_State *L, int table, const char *key)

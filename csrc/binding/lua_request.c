@@ -366,7 +366,7 @@ static void call_sink(lua_State *L, struct tc_request_box *box, struct tc_part *
     if (!lua_toboolean(L, -2) && !lua_isnil(L, -1)) {
         char message[400];
         const char *text = lua_tostring(L, -1);
-        tc_redact(message, sizeof(message), text ? text : "the sink refused", NULL);
+        tc_redact(message, sizeof(message), text ? text : "the sink refused", part->request->key);
         give_up(box, part, message);
     }
     lua_pop(L, 3);

@@ -744,6 +744,8 @@ bool tc_push_json_answer(lua_State *L, const struct tc_request *request, const c
     if (!tc_push_answer(L, request))
         return false;
     tc_tidy(L, lua_gettop(L));
+    tc_conceal(L, lua_gettop(L), request->key);
+    lua_pop(L, 1);
     if (!field)
         return true;
     lua_getfield(L, -1, field);

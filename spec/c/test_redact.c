@@ -86,6 +86,29 @@ static void test_lines(void **state)
     }
 }
 
+/* A key may have what escapes begin with; it is found as it is, and in every spelling. */
+static void test_escapes_of_its_own(void **state)
+{
+    static const struct {
+        const char *key, *text;
+    } odd[] = {
+        {"pass\\word%2Fof-joe", "pass\\word%2Fof-joe"},
+        {"pass\\word%2Fof-joe", "pass\\\\word%2Fof-joe"},
+        {"pass\\word%2Fof-joe", "pass\\u005cword\\u00252Fof-joe"},
+        {"0123456789%41bc", "0123456789%41bc"},
+        {"%41%42%43%44%45", "%41%42%43%44%45"},
+        {"\\\\server\\key", "\\\\server\\key"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(odd); i++) {
+        char text[128], out[256], wanted[64];
+        snprintf(text, sizeof(text), "<%s>", odd[i].text);
+        snprintf(wanted, sizeof(wanted), "<...%s>", odd[i].key + strlen(odd[i].key) - 4);
+        tc_redact(out, sizeof(out), text, odd[i].key);
+        assert_string_equal(out, wanted);
+    }
+}
+
 /* Whatever the room: nothing is written behind it, UTF-8 stays UTF-8, and the key does not show. */
 static void test_cut_anywhere(void **state)
 {
@@ -200,7 +223,7 @@ int main(void)
         cmocka_unit_test(test_lines),    cmocka_unit_test(test_cut_anywhere),
         cmocka_unit_test(test_base64),   cmocka_unit_test(test_body),
         cmocka_unit_test(test_verbatim), cmocka_unit_test(test_other_keys),
-        cmocka_unit_test(test_floods),
+        cmocka_unit_test(test_floods),   cmocka_unit_test(test_escapes_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
