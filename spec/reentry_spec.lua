@@ -73,6 +73,14 @@ local function run(client)
     return errors
 end
 
+local function on_collection(finalizer)
+    if newproxy then -- luacheck: globals newproxy
+        getmetatable(newproxy(true)).__gc = finalizer
+    else
+        setmetatable({}, { __gc = finalizer })
+    end
+end
+
 -- ---- everything, everywhere ---------------------------------------------------------------------
 
 describe("whatever is called", function()
@@ -362,6 +370,55 @@ describe("an interrupt", function()
         end
     end)
 
+    -- Lua calls no hook inside another one, nor inside a finalizer: nobody says there that a call has begun.
+    it("that cannot come lets done, and who wakes a coroutine, be called once", function()
+        local own, log, polls = new(), {}, 0
+        local function ask()
+            own:submit(params(), function()
+                log[#log + 1] = "done"
+            end)
+        end
+        local function poll()
+            for _ = 1, 5 do
+                polls = own:poll(0.1)
+            end
+        end
+        own:set_driver {
+            watch = function() end,
+            timer = function() end,
+            waiter = function()
+                return coroutine.yield, function()
+                    log[#log + 1] = "awake"
+                end
+            end,
+        }
+        ask()
+        coroutine.wrap(function()
+            own:submit(params()):await()
+        end)()
+        local inside = false
+        debug.sethook(function()
+            if not inside then
+                inside = true
+                poll()
+            end
+        end, "c")
+        tostring(own)
+        debug.sethook()
+        table.sort(log)
+        assert.same({ "awake", "done" }, log)
+        ask()
+        on_collection(poll)
+        debug.sethook(function() end, "c")
+        collectgarbage()
+        collectgarbage()
+        debug.sethook()
+        table.sort(log)
+        assert.same({ "awake", "done", "done" }, log)
+        assert.equal(0, polls)
+        own:close()
+    end)
+
     it("that comes again and again does not keep poll from returning", function()
         local own, events, result = new(), 0, nil
         coroutine.wrap(function()
@@ -436,14 +493,6 @@ describe("__gc, called by hand,", function()
 end)
 
 describe("a finalizer that waits", function()
-    local function on_collection(finalizer)
-        if newproxy then -- luacheck: globals newproxy
-            getmetatable(newproxy(true)).__gc = finalizer
-        else
-            setmetatable({}, { __gc = finalizer })
-        end
-    end
-
     it("gets the result", function()
         local own, response = new(), nil
         local request = own:submit(slow(0.05))

@@ -104,7 +104,7 @@ int tc_hooks_call(lua_State *L, int arguments, bool *called)
     struct hooked hooked = {lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L), false};
     bool interrupted;
     *called = true;
-    if (!hooked.hook || !(hooked.mask & LUA_MASKCALL))
+    if (!hooked.hook || !(hooked.mask & LUA_MASKCALL) || !are_called(L))
         return tc_hooks_pcall(L, arguments, 0, &interrupted);
     int outer = lua_gettop(L) - arguments; /* of a call that this hook may be in */
     tc_own_push(L, HOOKED);
