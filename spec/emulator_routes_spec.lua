@@ -360,7 +360,7 @@ describe("the emulator's", function()
         end)
 
         it("are read in every type of PNG, and guessed at otherwise", function()
-            local thumbnail = require "thucchien.emulator.thumbnail"
+            local thumbnail = require "thucchien.emulator.paint.thumbnail"
             local function nothing() end
             local cases = { -- colour type, depth, pixel, palette, expected
                 { 0, 8, "\77", nil, { 77, 77, 77 } },
@@ -386,8 +386,8 @@ describe("the emulator's", function()
         end)
 
         it("undo every row filter", function()
-            local landscape, png = require "thucchien.emulator.landscape", require "thucchien.emulator.png"
-            local thumbnail = require "thucchien.emulator.thumbnail"
+            local landscape, png = require "thucchien.emulator.paint.landscape", require "thucchien.emulator.paint.png"
+            local thumbnail = require "thucchien.emulator.paint.thumbnail"
             local bytes = png.encode(5, 4, function(y, row)
                 for i = 0, 14 do
                     row[i] = (y * 40 + i * 9) % 256
@@ -427,7 +427,7 @@ describe("the emulator's", function()
             }
             local drawn = chat_picture(chat("emulate/stamp", { messages = messages }))
             assert.are.equal(cast_of(shown(PICTURE)), cast_of(drawn))
-            local scene = require "thucchien.emulator.scene"
+            local scene = require "thucchien.emulator.paint.scene"
             local read = scene.read("now at night", function() return 0.5 end, { "a lighthouse at noon" })
             assert.are.same({ "night", "sea", true }, { read.time, read.place, read.lighthouse })
             read = scene.read("in a desert", function() return 0.5 end, { "night", "a boat on a lake" })

@@ -324,7 +324,7 @@ describe("the emulator", function()
         end)
 
         it("is the same on this Lua as in the emulator", function()
-            local landscape = require "thucchien.emulator.landscape"
+            local landscape = require "thucchien.emulator.paint.landscape"
             for _, prompt in ipairs { "a lighthouse at dusk", "rừng thông phủ tuyết, cực quang", "sa mạc" } do
                 local _, body = generate { prompt = prompt, size = "160x96" }
                 assert.is_true(landscape.png(prompt, 1, 160, 96) == picture_of(body))

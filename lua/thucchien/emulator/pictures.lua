@@ -2,7 +2,7 @@
 -- last few in memory.
 
 local base64 = require "thucchien.emulator.base64"
-local landscape = require "thucchien.emulator.landscape"
+local landscape = require "thucchien.emulator.paint.landscape"
 local recent = require "thucchien.emulator.recent"
 
 local pictures = {}

@@ -2,9 +2,9 @@
 -- the same one wherever it is shown, and colours. A picture that was drawn here with characters brings those.
 
 local base64 = require "thucchien.emulator.base64"
-local random = require "thucchien.emulator.random"
+local random = require "thucchien.emulator.paint.random"
 local recent = require "thucchien.emulator.recent"
-local thumbnail = require "thucchien.emulator.thumbnail"
+local thumbnail = require "thucchien.emulator.paint.thumbnail"
 
 local references = {}
 
@@ -12,7 +12,7 @@ local references = {}
 ---@field id string        # decides what the character looks like
 ---@field body number[]    # its colour
 ---@field accent number[]
----@field portrait? thucchien.emulator.thumbnail
+---@field portrait? thucchien.emulator.paint.thumbnail
 
 ---@class thucchien.emulator.reference
 ---@field id string                            # the same for the same picture

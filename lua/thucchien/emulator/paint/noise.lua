@@ -5,12 +5,12 @@ local floor = math.floor
 
 local noise = {}
 
----@class thucchien.emulator.noise
+---@class thucchien.emulator.paint.noise
 ---@field order integer[]  # a permutation of 0..255, indexed from 0
 ---@field value number[]   # heights in [-1, 1], indexed from 0
 
 ---@param draw fun(low?: number, high?: number): number
----@return thucchien.emulator.noise
+---@return thucchien.emulator.paint.noise
 function noise.new(draw)
     local order, value = {}, {}
     for i = 0, 255 do order[i], value[i] = i, draw(-1, 1) end
@@ -22,7 +22,7 @@ function noise.new(draw)
 end
 
 ---Noise along a line, in [-1, 1].
----@param self thucchien.emulator.noise
+---@param self thucchien.emulator.paint.noise
 ---@param x number
 ---@return number
 function noise.line(self, x)
@@ -35,7 +35,7 @@ function noise.line(self, x)
 end
 
 ---Noise on a plane, in [-1, 1].
----@param self thucchien.emulator.noise
+---@param self thucchien.emulator.paint.noise
 ---@param x number
 ---@param y number
 ---@return number
@@ -53,7 +53,7 @@ function noise.plane(self, x, y)
 end
 
 ---Octaves of line noise, each of twice the frequency and `gain` times the height; in about [-1, 1].
----@param self thucchien.emulator.noise
+---@param self thucchien.emulator.paint.noise
 ---@param x number
 ---@param octaves integer
 ---@param gain number
@@ -68,7 +68,7 @@ function noise.fractal_line(self, x, octaves, gain)
 end
 
 ---Octaves of line noise folded at zero, which gives the sharp crests of mountains; in [0, 1].
----@param self thucchien.emulator.noise
+---@param self thucchien.emulator.paint.noise
 ---@param x number
 ---@param octaves integer
 ---@param gain number
@@ -85,7 +85,7 @@ function noise.ridged_line(self, x, octaves, gain)
 end
 
 ---Octaves of plane noise; in about [-1, 1].
----@param self thucchien.emulator.noise
+---@param self thucchien.emulator.paint.noise
 ---@param x number
 ---@param y number
 ---@param octaves integer

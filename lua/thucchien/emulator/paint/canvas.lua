@@ -1,21 +1,21 @@
 -- A picture being painted: one array of red, green and blue in 0..255 with fractions, so that thin glows
 -- and soft edges survive until the last rounding. Doubles everywhere: a picture must not depend on the Lua.
 
-local png = require "thucchien.emulator.png"
+local png = require "thucchien.emulator.paint.png"
 
 local floor, min, max = math.floor, math.min, math.max
 local has_ffi, ffi = pcall(require, "ffi")
 
 local canvas = {}
 
----@class thucchien.emulator.canvas
+---@class thucchien.emulator.paint.canvas
 ---@field width integer
 ---@field height integer
 ---@field pixels table|ffi.cdata*  # 3 numbers a pixel, row by row, from 0
 
 ---@param width integer
 ---@param height integer
----@return thucchien.emulator.canvas
+---@return thucchien.emulator.paint.canvas
 function canvas.new(width, height)
     local count = 3 * width * height
     local pixels
@@ -29,7 +29,7 @@ function canvas.new(width, height)
 end
 
 ---Lays a colour over one pixel; nothing outside the canvas.
----@param self thucchien.emulator.canvas
+---@param self thucchien.emulator.paint.canvas
 ---@param x integer
 ---@param y integer
 ---@param colour number[]
@@ -43,7 +43,7 @@ function canvas.blend(self, x, y, colour, opacity)
 end
 
 ---Adds light to one pixel; nothing outside the canvas.
----@param self thucchien.emulator.canvas
+---@param self thucchien.emulator.paint.canvas
 ---@param x integer
 ---@param y integer
 ---@param colour number[]
@@ -57,7 +57,7 @@ function canvas.light(self, x, y, colour, amount)
 end
 
 ---A horizontal stroke from `left` to `right` (fractions of pixels count) in row `y`.
----@param self thucchien.emulator.canvas
+---@param self thucchien.emulator.paint.canvas
 ---@param left number
 ---@param right number
 ---@param y integer
@@ -72,7 +72,7 @@ function canvas.span(self, left, right, y, colour, opacity)
 end
 
 ---A shape given by its left and right edge at every height: `edges(y)` with y at a row's middle.
----@param self thucchien.emulator.canvas
+---@param self thucchien.emulator.paint.canvas
 ---@param top number
 ---@param bottom number
 ---@param colour number[]
@@ -89,7 +89,7 @@ function canvas.shape(self, top, bottom, colour, opacity, edges)
 end
 
 ---A soft round light that fades to nothing at `radius`.
----@param self thucchien.emulator.canvas
+---@param self thucchien.emulator.paint.canvas
 ---@param x number
 ---@param y number
 ---@param radius number
@@ -114,7 +114,7 @@ local THRESHOLD = {
     15.5 / 16, 7.5 / 16, 13.5 / 16, 5.5 / 16,
 }
 
----@param self thucchien.emulator.canvas
+---@param self thucchien.emulator.paint.canvas
 ---@param note? string  # kept in the file
 ---@return string
 function canvas.png(self, note)

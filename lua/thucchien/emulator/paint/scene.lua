@@ -1,7 +1,7 @@
 -- What a prompt asks to see: its words choose the time of day, the place and what stands in it; what
 -- no word decides, the prompt's own numbers do.
 
-local random = require "thucchien.emulator.random"
+local random = require "thucchien.emulator.paint.random"
 
 local scene = {}
 
@@ -88,7 +88,7 @@ local function lower(text)
     return (text:gsub("%u", string.lower):gsub(ONE_CHARACTER, lower_of))
 end
 
----@class thucchien.emulator.scene
+---@class thucchien.emulator.paint.scene
 ---@field time "dawn"|"day"|"dusk"|"night"|"storm"
 ---@field place "sea"|"lake"|"desert"|"mountains"
 ---@field palette table<string, number[]>
@@ -136,7 +136,7 @@ end
 ---@param prompt string
 ---@param draw fun(): number   # decides what the words leave open
 ---@param earlier? string[]    # what was asked for before, oldest first; it stays unless the prompt says otherwise
----@return thucchien.emulator.scene
+---@return thucchien.emulator.paint.scene
 function scene.read(prompt, draw, earlier)
     local asked = {}
     for _, text in ipairs(earlier or {}) do add_words(asked, text) end

@@ -1,8 +1,8 @@
 -- What stands in a landscape: trees, grass, houses, a lighthouse, a boat, birds. Each is a few
 -- soft-edged shapes, dark against the sky, with a light in the window after sunset.
 
-local canvas = require "thucchien.emulator.canvas"
-local noise = require "thucchien.emulator.noise"
+local canvas = require "thucchien.emulator.paint.canvas"
+local noise = require "thucchien.emulator.paint.noise"
 
 local floor, min, max = math.floor, math.min, math.max
 

@@ -4,12 +4,12 @@
 -- Lengths are fractions of `unit`, the side of a square as large as the picture, so that a portrait
 -- and a panorama of one prompt show things at one scale.
 
-local canvas = require "thucchien.emulator.canvas"
-local noise = require "thucchien.emulator.noise"
-local random = require "thucchien.emulator.random"
-local scene = require "thucchien.emulator.scene"
-local props = require "thucchien.emulator.props"
-local characters = require "thucchien.emulator.characters"
+local canvas = require "thucchien.emulator.paint.canvas"
+local noise = require "thucchien.emulator.paint.noise"
+local random = require "thucchien.emulator.paint.random"
+local scene = require "thucchien.emulator.paint.scene"
+local props = require "thucchien.emulator.paint.props"
+local characters = require "thucchien.emulator.paint.characters"
 local references = require "thucchien.emulator.references"
 
 local floor, ceil, sqrt = math.floor, math.ceil, math.sqrt
@@ -32,15 +32,15 @@ local function mix(a, b, t)
 end
 
 ---@class thucchien.emulator.view
----@field canvas thucchien.emulator.canvas
+---@field canvas thucchien.emulator.paint.canvas
 ---@field width integer
 ---@field height integer
 ---@field unit number      # pixels
 ---@field horizon number   # y of the horizon, pixels
 ---@field sun table        # x, y, radius in pixels
----@field scene thucchien.emulator.scene
+---@field scene thucchien.emulator.paint.scene
 ---@field draw fun(low?: number, high?: number): number
----@field noise thucchien.emulator.noise
+---@field noise thucchien.emulator.paint.noise
 ---@field pause fun()      # called now and then while painting: a server may serve others
 ---@field members thucchien.emulator.member[]  # characters that references bring
 

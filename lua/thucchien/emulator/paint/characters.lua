@@ -3,8 +3,8 @@
 --
 -- Shapes are ellipses lit from the sun's side. Lengths are fractions of the creature's height.
 
-local canvas = require "thucchien.emulator.canvas"
-local random = require "thucchien.emulator.random"
+local canvas = require "thucchien.emulator.paint.canvas"
+local random = require "thucchien.emulator.paint.random"
 
 local floor, ceil, sqrt, min, max = math.floor, math.ceil, math.sqrt, math.min, math.max
 

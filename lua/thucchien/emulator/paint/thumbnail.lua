@@ -11,7 +11,7 @@ local PIECE = 65536 -- bytes inflated at once
 -- Of a picture that is read; plain Lua takes seconds for a million.
 local MOST_PIXELS = has_ffi and 64000000 or 2000000
 
----@class thucchien.emulator.thumbnail
+---@class thucchien.emulator.paint.thumbnail
 ---@field width integer
 ---@field height integer
 ---@field pixels number[]  # 3 numbers a pixel, 0..255, row by row, from 1
@@ -151,7 +151,7 @@ end
 ---The thumbnail of a PNG file, if it can be read, and the note that the emulator put there.
 ---@param bytes string
 ---@param pause fun()  # called now and then
----@return thucchien.emulator.thumbnail?
+---@return thucchien.emulator.paint.thumbnail?
 ---@return string? note
 function thumbnail.read(bytes, pause)
     local header = read_chunks(bytes)
