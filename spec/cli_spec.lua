@@ -337,7 +337,8 @@ describe("thucchien", function()
 
         it("saves a picture that the module does not know, and says so", function()
             lfs.mkdir(directory .. "/.pictures")
-            write(directory .. "/.pictures/odd.png", "not a picture")
+            local bitmap = "BM\70\0\0\0\0\0\0\0\54\0\0"
+            write(directory .. "/.pictures/odd.png", bitmap)
             local odd = require("spec.support.emulator").start { images = directory .. "/.pictures" }
             finally(function()
                 odd:stop()
@@ -346,7 +347,7 @@ describe("thucchien", function()
             assert.are.equal(0, status)
             assert.are.equal("odd  unknown size  13 bytes\n", out)
             assert_one_line(err, "odd: not a picture the module knows")
-            assert.are.equal("not a picture", picture "odd")
+            assert.are.equal(bitmap, picture "odd")
         end)
 
         describe("before it sends", function()
@@ -630,7 +631,9 @@ describe("thucchien", function()
                 { "draft-after", { "gemini" }, "picture" }, { "draft-only", { "gemini" }, "no_image" },
                 { "partial-images", { "images" }, "picture" },
                 { "as-images", TALKING, "picture" }, { "as-chat", { "images", "gemini" }, "picture" }, { "as-gemini", BY_URL, "picture" },
-                { "as-responses", ALL, "picture" }, { "raw", ALL, "picture" }, { "b64-data-url", { "images" }, "picture" },
+                { "as-responses", ALL, "picture" }, { "responses-sse", ALL, "picture" },
+                { "inside", { "gemini" }, "picture" }, { "data-images", { "images" }, "picture" }, { "ndjson", TALKING, "picture" },
+                { "raw", ALL, "picture" }, { "b64-data-url", { "images" }, "picture" },
                 { "sse", ALL, "picture" }, { "sse-comments", ALL, "picture" }, { "chunks", TALKING, "picture" },
                 { "keep-alive", ALL, "picture" }, { "blank-lines", ALL, "picture" }, { "string-url", { "chat" }, "picture" },
                 { "message-b64", { "chat" }, "picture" }, { "markdown-url", { "chat" }, "picture" }, { "bare-url", { "chat" }, "picture" },

@@ -186,6 +186,27 @@ local cases = {
     ["as-responses"] = { EVERY, function(answer)
         check_png(cjson.decode(answer.body).output[1].result)
     end },
+    ["responses-sse"] = { EVERY, function(answer)
+        local events = events_of(answer)
+        assert.equal("response.image_generation_call.partial_image", events[2].type)
+        check_png(events[2].partial_image_b64)
+        check_png(events[3].response.output[1].result)
+    end },
+    inside = { { "gemini" }, function(answer)
+        assert.is_table(cjson.decode(answer.body).response.candidates)
+        check_png(answer.body:match '"data": "([^"]+)"')
+    end },
+    ["data-images"] = { { "images" }, function(answer)
+        check_png(cjson.decode(answer.body).data.images[2].b64_json)
+    end },
+    ndjson = { TALKING, function(answer)
+        local count = 0
+        for line in answer.body:gmatch "([^\n]*)\n" do
+            cjson.decode(line)
+            count = count + 1
+        end
+        assert.is_true(count >= 3)
+    end },
     raw = { EVERY, function(answer)
         assert.equal("image/png", answer.headers["content-type"])
         assert.is_true(is_png(answer.body))

@@ -160,6 +160,19 @@ local SHAPES = {
     { "the responses route's answer", "images", function(p)
         return json { id = "r", output = { { type = "image_generation_call", result = p } } }
     end },
+    { "a type without data:", "images", function(p) return json { data = { { url = "image/png;base64," .. p } } } end },
+    { "a type without data: in b64_json", "images", function(p) return json { data = { { b64_json = "image/png;base64," .. p } } } end },
+    { "data.images", "images", function(p) return json { data = { images = { { b64_json = p } } } } end },
+    { "data.images of data URLs", "images", function(p) return json { data = { images = { url(p) } } } end },
+    { "output.images", "images", function(p) return json { output = { images = { { url = url(p) } } } } end },
+    { "documents on lines", "images", function(p)
+        return { body = '{"status":"drawing"}\n{"data":[{"b64_json":"' .. p .. '"}]}\n', headers = { "content-type: application/x-ndjson" } }
+    end },
+    { "the responses route's stream", "images", function(p)
+        return events { { type = "response.created", response = { id = "r", output = {} } },
+            { type = "response.image_generation_call.in_progress", item_id = "i" },
+            { type = "response.completed", response = { id = "r", output = { { type = "image_generation_call", result = p } }, usage = { total_tokens = 1 } } } }
+    end },
     { "images of image_url", "chat", function(p) return chat { role = "assistant", images = { { image_url = { url = url(p) } } } } end },
     { "images of strings", "chat", function(p) return chat { images = { { type = "image_url", image_url = url(p) } } } end },
     { "images of b64_json", "chat", function(p) return chat { images = { { b64_json = p } } } end },
@@ -170,6 +183,14 @@ local SHAPES = {
         return chat { content = { { type = "text", text = "Here." }, { type = "image", source = { type = "base64", data = p } } } }
     end, "Here." },
     { "inlineData in content", "chat", function(p) return chat { content = { { inlineData = { mimeType = "image/png", data = p } } } } end },
+    { "parts of a message", "chat", function(p)
+        return chat { role = "assistant", parts = { { text = "Here." }, { inlineData = { mimeType = "image/png", data = p } } } }
+    end, "Here." },
+    { "a type without data: in image_url", "chat", function(p) return chat { images = { { image_url = { url = "image/png;base64," .. p } } } } end },
+    { "chunks on lines", "chat", function(p)
+        return { body = json(chunk { content = "A " }).body .. "\n" .. json(chunk { content = "boat." }).body .. "\r\n"
+            .. json(chunk { images = { { image_url = { url = url(p) } } } }).body .. "\n" .. json(chunk({}, "stop")).body }
+    end, "A boat." },
     { "a data URL as content", "chat", function(p) return chat { content = url(p) } end },
     { "Markdown", "chat", function(p) return chat { content = "Here:\n\n![a [small] boat](" .. url(p) .. ")" } end, "Here:" },
     { "Markdown, in lines of 76", "chat", function(p) return chat { content = "![i](" .. url(lines_of(p, 76, "\n")) .. ")" } end },
@@ -195,6 +216,9 @@ local SHAPES = {
     { "the images route's answer", "chat", function(p) return json { data = { { b64_json = p } } } end },
     { "inlineData", "gemini", function(p) return json(gemini { { text = "Here." }, { inlineData = { mimeType = "image/png", data = p } } }) end, "Here." },
     { "inline_data", "gemini", function(p) return json(gemini { { inline_data = { mime_type = "image/png", data = p } } }) end },
+    { "an answer inside a response", "gemini", function(p)
+        return json { response = gemini { { text = "Here." }, { inlineData = { mimeType = "image/png", data = p } } }, traceId = "t" }
+    end, "Here." },
     { "a list of chunks", "gemini", function(p)
         return json { gemini { { text = "A " } }, gemini { { text = "boat." } }, gemini { { inlineData = { data = p } } } }
     end, "A boat." },
@@ -741,6 +765,16 @@ describe("drafts", function()
             return events { { type = "image_generation.partial_image", partial_image_index = 0, b64_json = draft },
                 { type = "image_generation.completed", b64_json = final } }
         end },
+        { "partial images of the responses route's stream", "images", function(draft, final)
+            return events { { type = "response.image_generation_call.partial_image", partial_image_index = 0, partial_image_b64 = draft },
+                { type = "response.completed", response = { output = { { type = "image_generation_call", result = final } } } } }
+        end },
+        { "thoughts among the parts of a message", "chat", function(draft, final)
+            return chat { parts = { { thought = true, inlineData = { data = draft } }, { inlineData = { data = final } } } }
+        end },
+        { "thoughts inside a response", "gemini", function(draft, final)
+            return json { response = gemini { { thought = true, inlineData = { data = draft } }, { inlineData = { data = final } } } }
+        end },
         { "a thought behind the picture", "gemini", function(draft, final)
             return json(gemini { { inlineData = { data = final } }, { thought = true, inlineData = { data = draft } } })
         end },
@@ -1002,6 +1036,26 @@ describe("an address in what a chat says", function()
         assert.is_true(response.data[1].bytes == PNG)
         response = assert(generate("chat", json { choices = { { message = { content = address } }, { message = { content = new_picture(GIF) } } } }))
         assert.same({ PNG, GIF }, { response.data[1].bytes, response.data[2].bytes })
+    end)
+
+    it("is fetched where a part of Gemini's names a file", function()
+        for _, field in ipairs { { "fileData", "fileUri" }, { "file_data", "file_uri" } } do
+            for via, around in pairs { gemini = function(parts) return json(gemini(parts)) end, chat = function(parts) return chat { parts = parts } end } do
+                local address, id = new_picture()
+                local part = { [field[1]] = { mimeType = "image/png", [field[2]] = address } }
+                for _, way in ipairs(WAYS) do
+                    local response, err, came = take(way, via, around { { text = "Here." }, part })
+                    assert(response, tostring(err))
+                    assert.same({ { PNG }, "Here.", address }, { came, response.text, response.data[1].url })
+                end
+                part.thought = true
+                local before = mirrors.count(mirror, id)
+                local _, err = generate(via, around { part })
+                assert.same({ "no_image", before }, { err.kind, mirrors.count(mirror, id) })
+            end
+        end
+        local _, err = generate("gemini", json(gemini { { fileData = { fileUri = "gs://bucket/a.png" } } }))
+        assert.same({ "gs://bucket/a.png", true }, { err.url, err.maybe_billed })
     end)
 
     it("is fetched of each image, in order", function()

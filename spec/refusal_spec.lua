@@ -297,6 +297,11 @@ local successes = {
         becomes = 502, billed = true, said = "^the upstream broke$", via = "chat" },
     { "a choice that only ends so", 200, json { choices = { { finish_reason = "error", message = { content = "" } } } }, "server_error",
         billed = true, via = "chat" },
+    { "the responses route's, in events", 200, 'data: {"type":"response.created","response":{"status":"in_progress","error":null}}\n\n'
+        .. 'data: {"type":"response.failed","response":{"status":"failed","error":{"code":"rate_limit_exceeded","message":"slow down"}}}\n\n',
+        "rate_limit", said = "^slow down$" },
+    { "an answer's inside", 200, '{"response":{"error":{"code":502,"message":"gone"}}}', "server_error", becomes = 502, billed = true },
+    { "on a line of its own", 200, '{"status":"drawing"}\n{"error":{"code":502,"message":"gone"}}\n', "server_error", becomes = 502, billed = true },
     { "a string", 200, json { error = "it broke" }, "server_error", billed = true, said = "^it broke$" },
     { "a flag and a message", 200, json { error = true, message = "it broke" }, "server_error", billed = true, said = "^it broke$" },
     { "a number and a message", 200, json { error = 1, msg = "it broke" }, "server_error", billed = true, said = "^it broke$" },
@@ -449,7 +454,7 @@ describe("any JSON route", function()
         for _, body in ipairs {
             '{"success":false,"message":"x"}', '{"code":1,"message":"x","data":null}', '[{"error":"x"},{"error":"y"}]',
             '{"errors":[{"message":"x"}]}', '{"errors":3}', '{"status":"failed","title":"x"}', '{"message":"x"}', '{"detail":"x"}',
-            '{"choices":[{"finish_reason":"error"}]}', '{"error":null}', '{"error":""}', '{"error":{}}',
+            '{"choices":[{"finish_reason":"error"}]}', '{"response":{"error":{"message":"x"}}}', '{"error":null}', '{"error":""}', '{"error":{}}',
         } do
             assert(call(body))
         end

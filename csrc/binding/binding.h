@@ -236,7 +236,7 @@ struct tc_route {
 const struct tc_route *tc_route(enum tc_via via);
 
 /* Where an answer has pictures, whatever its route. */
-enum { TC_PICTURE_RULES = 22 };
+enum { TC_PICTURE_RULES = 26 };
 extern const struct tc_rule tc_picture_rules[TC_PICTURE_RULES];
 
 /* The route of that name; false when there is none. */

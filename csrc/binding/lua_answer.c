@@ -87,6 +87,17 @@ static bool add_place(lua_State *L, const struct reading *r, int item)
     return name != NULL;
 }
 
+/* Pushes what is the picture, or its address, in the table at `index` that stands for one. */
+static void push_picture(lua_State *L, int index)
+{
+    static const char *const fields[] = {"url", "data", "fileUri", "file_uri"};
+    lua_pushnil(L);
+    for (size_t i = 0; i < COUNT(fields) && lua_isnil(L, -1); i++) {
+        lua_pop(L, 1);
+        lua_getfield(L, index, fields[i]);
+    }
+}
+
 /* Adds the place of the picture that is in one of the fields of the table at `index`: one that came
  * along, else one at an address, which only the first `addresses` of the fields may have. */
 static void add_field(lua_State *L, const struct reading *r, int index, const char *const *fields,
@@ -96,7 +107,7 @@ static void add_field(lua_State *L, const struct reading *r, int index, const ch
     for (size_t i = 0; i < count + addresses && !added; i++) {
         push_field(L, index, fields[i % count]);
         if (lua_istable(L, -1)) {
-            push_either(L, lua_gettop(L), "url", "data");
+            push_picture(L, lua_gettop(L));
             lua_remove(L, -2);
         }
         if (i >= count || lua_type(L, -1) == LUA_TNUMBER)
@@ -292,9 +303,9 @@ static void take_reason(lua_State *L, struct reading *r)
  */
 static void add_part(lua_State *L, const struct reading *r, int part)
 {
-    static const char *const fields[] = {"image_url", "b64_json",   "url",
-                                         "source",    "inlineData", "inline_data"};
-    add_field(L, r, part, fields, COUNT(fields), 1, 0);
+    static const char *const fields[] = {"image_url", "fileData", "file_data",  "b64_json",
+                                         "url",       "source",   "inlineData", "inline_data"};
+    add_field(L, r, part, fields, COUNT(fields), 3, 0);
 }
 
 /* Takes what is in the parts of a content, which are on top, and popped. What the model only
@@ -309,7 +320,8 @@ static void take_parts(lua_State *L, struct reading *r, unsigned choice)
         if (!thought)
             take_text_field(L, r, choice, parts + 1, "text");
         take_text_field(L, r, choice, parts + 1, "refusal");
-        add_part(L, r, parts + 1);
+        if (!thought)
+            add_part(L, r, parts + 1);
         lua_settop(L, parts);
     }
     lua_settop(L, parts - 1);
@@ -325,6 +337,8 @@ static void read_message(lua_State *L, struct reading *r, int message, unsigned 
     push_field(L, message, "content");
     lua_pushvalue(L, -1);
     take_text(L, r, choice);
+    take_parts(L, r, choice);
+    push_field(L, message, "parts");
     take_parts(L, r, choice);
     take_text_field(L, r, choice, message, "refusal");
 }
@@ -413,6 +427,18 @@ static void copy_fields(lua_State *L, const struct reading *r, int document)
     }
 }
 
+/* Pictures that are a level deeper than elsewhere: {"data": {"images": [...]}}. */
+static void read_inner(lua_State *L, struct reading *r, int document)
+{
+    static const char *const fields[] = {"data", "result", "output"};
+    for (size_t i = 0; i < COUNT(fields); i++) {
+        lua_getfield(L, document, fields[i]);
+        push_field(L, lua_gettop(L), "images");
+        add_items(L, r, true);
+        lua_pop(L, 1);
+    }
+}
+
 static void read_document(lua_State *L, struct reading *r, int document)
 {
     r->has_reason = false;
@@ -435,6 +461,21 @@ static void read_document(lua_State *L, struct reading *r, int document)
     read_list(L, r, document, "choices", read_choice);
     read_list(L, r, document, "candidates", read_candidate);
     read_list(L, r, document, "output", read_output);
+    read_inner(L, r, document);
+}
+
+/* The same of one that may be inside another: {"response": {"candidates": [...]}}. */
+static void read_wrapped(lua_State *L, struct reading *r, int document)
+{
+    read_document(L, r, document);
+    push_field(L, document, "response");
+    int inner = lua_gettop(L);
+    if (lua_istable(L, inner)) {
+        lua_pushnil(L);
+        lua_setfield(L, r->answer, "response");
+        read_document(L, r, inner);
+    }
+    lua_settop(L, inner - 1);
 }
 
 /* Reads a document, or each of a list of them. */
@@ -442,10 +483,10 @@ static void read_documents(lua_State *L, struct reading *r, int index)
 {
     int count = (int)tc_rawlen(L, index), top = lua_gettop(L);
     if (count == 0)
-        read_document(L, r, index);
+        read_wrapped(L, r, index);
     for (int i = 1; i <= count; i++) {
         lua_rawgeti(L, index, i);
-        read_document(L, r, top + 1);
+        read_wrapped(L, r, top + 1);
         lua_settop(L, top);
     }
 }

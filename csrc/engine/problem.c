@@ -292,8 +292,8 @@ static void take_evidence(struct tc_problem *problem, const struct tc_envelope *
     problem->has_address = has(texts, ADDRESS);
     problem->has_picture =
         tc_text_has_picture(text->data, text->size < SEARCHED ? text->size : SEARCHED);
-    problem->is_error =
-        text->size && *text->data == '{' && (has(texts, ERROR) || has(texts, ERROR_MESSAGE));
+    problem->is_error = text->size && *text->data == '{' && !document->path.wrapped &&
+                        (has(texts, ERROR) || has(texts, ERROR_MESSAGE));
     problem->says_error = names_error(texts);
     problem->tells_failure = tells_failure(text, texts);
     if (contains(text, "\"content_filter_result") && contains(text, "\"filtered\":true"))

@@ -8,9 +8,11 @@
 #include <string.h>
 
 #define DATA   UINT64_C(0x646174613a)       /* "data:" */
+#define IMAGE  UINT64_C(0x696d6167652f)     /* "image/" */
 #define TEXT   UINT64_C(0x746578742f)       /* "text/" */
 #define BASE64 UINT64_C(0x3b6261736536342c) /* ";base64," */
 #define LAST_5 UINT64_C(0xffffffffff)
+#define LAST_6 UINT64_C(0xffffffffffff)
 
 bool tc_data_url_has_head(const struct tc_data_url *url)
 {
@@ -64,6 +66,8 @@ void tc_data_url_follow(struct tc_data_url *url, char character, size_t kept, bo
     url->first_size = 0;
     if ((url->recent & LAST_5) == DATA)
         url->head = 5, url->text = false;
+    else if (!in_prose && !url->head && (url->recent & LAST_6) == IMAGE)
+        url->head = 6;
     else if (inside && !next && (is_media_type(character) || url->recent == BASE64))
         url->head += (unsigned)kept; /* a colon is in no head but behind its "data" */
     else

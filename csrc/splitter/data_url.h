@@ -1,7 +1,8 @@
 /*
  * The heads of data URLs in text that goes by, character for character: "data:", what RFC 2045
  * allows in a media type and its parameters, and ";base64,", in capital or small letters, and all
- * that in at most TC_DATA_URL_HEAD characters.
+ * that in at most TC_DATA_URL_HEAD characters. Where nothing but one can be, its "data:" may be
+ * left out in front of "image/".
  */
 #ifndef TC_DATA_URL_H
 #define TC_DATA_URL_H

@@ -371,8 +371,8 @@ static bool image_char(struct tc_envelope *e, char character)
 
 /* ---- strings that may be a picture ---- */
 
-/* What addresses begin with. */
-static const char *const schemes[] = {"data:", "http:", "https:"};
+/* What addresses begin with; the last one is what is left of "data:image/". */
+static const char *const schemes[] = {"data:", "http:", "https:", "image/"};
 
 /* Words for no picture, most of which would pass for base64. */
 static const char *const nothings[] = {"null",  "none", "nil",       "true",
@@ -1042,8 +1042,10 @@ static bool on_after(struct tc_envelope *e, char character)
 /* One character between values. */
 static bool on_structure(struct tc_envelope *e, char character)
 {
-    if (is_space(character))
+    if (is_space(character)) {
+        e->line_ended = e->line_ended || (e->state == DONE && character == '\n');
         return true;
+    }
     switch (e->state) {
     case VALUE:
     case FIRST_VALUE:
@@ -1155,12 +1157,38 @@ static bool begin_line(struct tc_envelope *e)
     return keep_char(e, e->documents++ ? ',' : '[');
 }
 
+/* One more document on a line of its own, or the first of them: they are a list. */
+static bool begin_another(struct tc_envelope *e)
+{
+    if (!e->documents) {
+        if (!keep_char(e, '['))
+            return false;
+        memmove(e->text.data + 1, e->text.data, e->text.size - 1);
+        e->text.data[0] = '[';
+        e->documents = 1;
+        e->document_start = 1;
+    }
+    e->new_line = true;
+    e->line_ended = false;
+    return begin_line(e);
+}
+
+/* Does another document begin with the next character, on a line behind the end of one? */
+static bool begins_another(const struct tc_envelope *e, char next)
+{
+    return e->state == DONE && e->line_ended && next == '{' && !e->framing.events &&
+           (e->documents || (e->text.size && e->text.data[0] == '{'));
+}
+
 /* Returns how many bytes it took, fewer only when it fails. */
 static size_t feed_json(struct tc_envelope *e, const char *bytes, size_t size)
 {
     size_t done = 0;
-    while (done < size && e->state != FAILED)
+    while (done < size && e->state != FAILED) {
+        if (begins_another(e, bytes[done]) && !begin_another(e))
+            break;
         done += step(e, bytes + done, size - done);
+    }
     return done;
 }
 

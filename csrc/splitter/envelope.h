@@ -13,8 +13,9 @@
  * In front of base64, white space, quotes (Python's b'...') and what is not ASCII, as a byte order
  * mark, do not count.
  *
- * What stands around the document is framing.h's. The envelope of a stream of events is the list of
- * its documents, and that of a bare picture is {"data":[{"b64_json":1}]}.
+ * What stands around the document is framing.h's. The envelope of a stream of events, or of objects
+ * on lines of their own, is the list of its documents, and that of a bare picture is
+ * {"data":[{"b64_json":1}]}.
  *
  * The base64 of a data URL (data_url.h) may be percent-encoded, and in lines. One whose base64 is
  * of no character at all is kept. Inside prose, white space ends the base64 once the picture's file
@@ -95,6 +96,7 @@ struct tc_envelope {
     struct tc_data_url url;   /* in the string under way */
     unsigned documents;       /* of a stream of events, those that have begun */
     bool new_line;            /* and nothing of its line has come: a document may begin with it */
+    bool line_ended;          /* behind a document that is no event's */
     size_t document_start;    /* where in `text` the last one begins */
     uint64_t document_values; /* values that had begun before it */
     unsigned document_images; /* pictures before it */

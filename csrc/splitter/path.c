@@ -25,16 +25,16 @@ bool tc_path_in_object(const struct tc_path *path)
 
 unsigned tc_path_owner(const struct tc_path *path)
 {
-    unsigned depth = path->depth, root = 1U + path->in_list;
+    unsigned depth = path->depth, root = 1U + path->in_list + (path->wrapper ? 1U : 0);
     if (depth <= root || !is_object(path, depth))
         return 0;
     return depth > root + 1 && is_object(path, depth - 1) ? depth - 1 : depth;
 }
 
-/* Steps that lead to a value in the innermost container. A list of documents is no step. */
+/* Steps that lead to a value in the innermost container. What is around a root is no step. */
 static unsigned steps(const struct tc_path *path)
 {
-    return path->depth - path->in_list;
+    return path->depth - path->in_list - (path->wrapper ? 1U : 0);
 }
 
 static uint64_t all_rules(const struct tc_path *path)
@@ -94,7 +94,8 @@ void tc_path_begin(struct tc_path *path, const struct tc_rule *rules, unsigned c
     path->rules = rules;
     path->rule_count = count;
     path->depth = 0;
-    path->in_list = false;
+    path->in_list = path->wraps = path->wrapped = false;
+    path->wrapper = 0;
     path->next = all_rules(path);
 }
 
@@ -107,6 +108,12 @@ bool tc_path_open(struct tc_path *path, bool object)
     if (path->depth < sizeof(path->levels) / sizeof(path->levels[0]))
         path->levels[path->depth] = path->next;
     path->depth++;
+    if (path->wraps && object) {
+        path->wrapper = path->depth;
+        path->wrapped = true;
+        path->levels[path->depth - 1] = all_rules(path);
+    }
+    path->wraps = false;
     note_kind(path, object);
     if (!object)
         tc_path_element(path);
@@ -115,12 +122,15 @@ bool tc_path_open(struct tc_path *path, bool object)
 
 void tc_path_close(struct tc_path *path)
 {
+    if (path->depth == path->wrapper)
+        path->wrapper = 0;
     path->depth--;
 }
 
 void tc_path_key(struct tc_path *path, const char *key, size_t size)
 {
     path->next = key ? matching(path, key, size) : 0;
+    path->wraps = key && steps(path) == 1 && !path->wrapper && is_key_of("response", key, size);
 }
 
 void tc_path_element(struct tc_path *path)
@@ -144,7 +154,7 @@ int tc_path_rule(const struct tc_path *path)
 
 bool tc_path_is_named(const struct tc_path *path)
 {
-    return (path->next & all_rules(path)) != 0;
+    return path->wraps || (path->next & all_rules(path)) != 0;
 }
 
 bool tc_path_has_field(const struct tc_path *path, enum tc_capture capture)

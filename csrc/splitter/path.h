@@ -32,7 +32,8 @@ enum tc_capture {
 
 /*
  * A place in a document: keys from the root on, "[]" for any element of a list, and NULL. A key may
- * be several, "message|delta". Of a document that is a list, each element is a root.
+ * be several, "message|delta". Of a document that is a list, each element is a root; and so is what
+ * a root has in "response", an object.
  */
 struct tc_rule {
     enum tc_capture capture;
@@ -46,6 +47,9 @@ struct tc_path {
 
     /* Its own: */
     bool in_list;                       /* the document is a list of documents */
+    bool wraps;                         /* the value to come is a root, if it is an object */
+    bool wrapped;                       /* there was such a one */
+    unsigned wrapper;                   /* containers open inside it, itself included; or 0 */
     uint64_t next;                      /* rules that lead to the value to come */
     uint64_t levels[TC_PATH_STEPS + 2]; /* of the outermost containers: rules that lead there */
     unsigned char objects[TC_PATH_DEPTH / 8 + 1]; /* per container a bit: it is no list */
@@ -77,7 +81,7 @@ void tc_path_element(struct tc_path *path);
 /* The rule whose path ends at the value to come, or -1; of several the first. */
 int tc_path_rule(const struct tc_path *path);
 
-/* Is there a rule whose path ends at the value to come, or inside it? */
+/* Is there a rule whose path ends at the value to come, or may end inside it? */
 bool tc_path_is_named(const struct tc_path *path);
 
 /* Is there a rule of that kind for a field of the value to come? */

@@ -292,6 +292,28 @@ static const struct right {
      "{'data':[{'b64_json':1,'b64_json':null}],'data':[]}",
      "A",
      {0}},
+    {"a root inside a root",
+     "{'type':'response.completed','response':{'data':[{'b64_json':'QQ==','url':'data:;base64,QQ=='"
+     "}],'response':{'b64_json':'QQ=='},'error':'no'},'b64_json':'QUI='}",
+     "{'type':'response.completed','response':{'data':[{'b64_json':1,'url':null}],'response':{"
+     "'b64_json':'QQ=='},'error':'no'},'b64_json':2}",
+     "A|AB",
+     {[ERROR] = "no"}},
+    {"a root inside the roots of a list",
+     "[{'response':{'candidates':[{'content':{'parts':[{'inlineData':{'data':'QQ=='}}]}}]}},"
+     "{'response':['QQ=='],'x':{'response':{'b64_json':'QQ=='}}},{'response':{'b64_json':'QUI='}}]",
+     "[{'response':{'candidates':[{'content':{'parts':[{'inlineData':{'data':1}}]}}]}},"
+     "{'response':['QQ=='],'x':{'response':{'b64_json':'QQ=='}}},{'response':{'b64_json':2}}]",
+     "A|AB",
+     {0}},
+    {"data URLs without their scheme",
+     "{'images':['image/png;base64,QQ==',' Image/x;a=b;base64,QUI='],'urls':['image/;base64,QUJD',"
+     "'image\\/png;base64,QQ','image/a.png','x image/png;base64,QQ==','imagine'],"
+     "'prose':['image/png;base64,QQ==']}",
+     "{'images':[1,2],'urls':[3,4,'image/a.png','x image/png;base64,QQ==','imagine'],"
+     "'prose':['image/png;base64,QQ==']}",
+     "A|AB|ABC|A",
+     {0}},
     {"data URLs of text in prose",
      "{'prose':['see data:text/plain;base64,QUJD.','data:Text/html;charset=utf-8;base64,QUJD',"
      "'data:text/plain;base64,iVBORw0KGgo=','data:;base64,QQ== data:text/x;base64,QUJD',"
@@ -877,12 +899,49 @@ static void test_trailing_garbage(void **state)
             assert_true(feed(&e, d.bytes, d.size));
             if (number)
                 assert_true(feed(&e, "\n", 1)); /* else it could be part of the number */
-            if (feed(&e, behind, 1) || e.error != TC_ENVELOPE_TRAILING ||
-                e.position != d.size + number)
+            size_t end = d.size;
+            while (end && strchr(" \t\r\n", d.bytes[end - 1]))
+                end--;
+            bool begins = *behind == '{' && d.bytes[end - 1] == '}' &&
+                          memchr(d.bytes + end, '\n', d.size - end) != NULL;
+            if (begins) /* one more document, on a line of its own */
+                assert_true(feed(&e, behind, 1));
+            else if (feed(&e, behind, 1) || e.error != TC_ENVELOPE_TRAILING ||
+                     e.position != d.size + number)
                 fail_msg("%s with '%c' behind", right[i].name, *behind);
             tc_envelope_free(&e);
             free(d.bytes);
         }
+}
+
+/* Objects on lines of their own are a list of documents. */
+static void test_lines(void **state)
+{
+    static const struct {
+        const char *json, *envelope;
+        unsigned images;
+    } lines[] = {
+        {"{}\n{}", "[{},{}]", 0},
+        {"{}\r\n\r\n \t{}\n\n", "[{},{}]", 0},
+        {"{}\n {}\n{'a':[]}", "[{},{},{'a':[]}]", 0},
+        {"{'data':[{'b64_json':'QQ=='}]}\n{'b64_json':'QUI='}",
+         "[{'data':[{'b64_json':1}]},{'b64_json':2}]", 2},
+        {"\n{\n'a':\n1}\n", "{'a':1}", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        struct tc_envelope e;
+        struct document d = document(lines[i].json), wanted = document(lines[i].envelope);
+        parse(&e, &d, uncut);
+        assert_int_equal(e.error, TC_ENVELOPE_OK);
+        assert_int_equal(e.image_count, lines[i].images);
+        assert_int_equal(e.text.size, wanted.size);
+        assert_memory_equal(e.text.data, wanted.bytes, wanted.size);
+        tc_envelope_free(&e);
+        expect_at_every_cut(lines[i].json, &d);
+        free(d.bytes);
+        free(wanted.bytes);
+    }
 }
 
 /* ---- documents that are wrong ---- */
@@ -966,7 +1025,13 @@ static const struct wrong {
     {"word as key", "{'a':1,^b:2}", TC_ENVELOPE_NOT_JSON},
     {"nothing opened", "^]", TC_ENVELOPE_NOT_JSON},
     {"closed twice", "{}^}", TC_ENVELOPE_TRAILING},
-    {"two documents", "{}\n^{}", TC_ENVELOPE_TRAILING},
+    {"two documents on a line", "{}^{}", TC_ENVELOPE_TRAILING},
+    {"two documents with a space between", "{} ^{}", TC_ENVELOPE_TRAILING},
+    {"a list behind a document", "{}\n^[]", TC_ENVELOPE_TRAILING},
+    {"a document behind a list", "[{}]\n^{}", TC_ENVELOPE_TRAILING},
+    {"a document behind a word", "'a'\n^{}", TC_ENVELOPE_TRAILING},
+    {"words behind two documents", "{}\n{}\n^x", TC_ENVELOPE_TRAILING},
+    {"two documents, the second cut", "{}\n{", TC_ENVELOPE_TRUNCATED},
     {"open string", "'abc", TC_ENVELOPE_TRUNCATED},
     {"open escape", "'abc\\", TC_ENVELOPE_TRUNCATED},
     {"line feed in a string", "['a^\nb']", TC_ENVELOPE_NOT_JSON},
@@ -2300,6 +2365,7 @@ int main(void)
         cmocka_unit_test(test_right_at_every_cut),
         cmocka_unit_test(test_cut_short_at_every_byte),
         cmocka_unit_test(test_trailing_garbage),
+        cmocka_unit_test(test_lines),
         cmocka_unit_test(test_wrong),
         cmocka_unit_test(test_wrong_at_every_cut),
         cmocka_unit_test(test_errors_are_kept),

@@ -37,4 +37,15 @@ function events.answer(call, documents, count, options)
     return events.typed(call.respond(table.concat(parts), count))
 end
 
+---The same documents one a line, and nothing around them.
+---@param call thucchien.emulator.call
+---@param documents string[]  # JSON
+---@param count integer
+---@return thucchien.emulator.answer
+function events.lines(call, documents, count)
+    local parts = {}
+    for i, document in ipairs(documents) do parts[i] = one_line(document) .. "\n" end
+    return events.typed(call.respond(table.concat(parts), count), "application/x-ndjson")
+end
+
 return events

@@ -41,6 +41,17 @@ local function as_responses(call, pictures)
         call.now, answers.quote(call.model)) .. table.concat(items, ",") .. ']}'
 end
 
+-- The events of OpenAI's /v1/responses: a smaller draft, and all at the end.
+local function responses_events(call)
+    local pictures, kind = call.stamps(), "response.image_generation_call.partial_image"
+    return events.answer(call, {
+        ('{"type":"response.created","response":{"id":"resp_0123","status":"in_progress","error":null,"output":[]}}'),
+        ('{"type":"%s","item_id":"ig_1","partial_image_index":0,"partial_image_b64":"%s"}'):format(
+            kind, call.draw(1, 48, 48, " (a draft)").b64_json),
+        '{"type":"response.completed","response":' .. as_responses(call, pictures) .. "}",
+    }, #pictures, { names = true, unfinished = true })
+end
+
 -- A picture's base64 with a data URL's beginning before it.
 local function as_url(picture)
     return { mime = picture.mime, b64_json = ("data:%s;base64,%s"):format(picture.mime, picture.b64_json) }
@@ -114,6 +125,24 @@ shapes.models = {
     shaped("as-chat", "in the shape of the chat route", completion.success, NOT_CHAT),
     shaped("as-gemini", "in the shape of the Gemini route", candidates.success, NOT_GEMINI),
     shaped("as-responses", "in the shape of OpenAI's /v1/responses", as_responses),
+    {
+        name = "responses-sse", about = "the same as events: a draft, response.completed",
+        answer = responses_events,
+    },
+    shaped("inside", "inside a response: {\"response\": …}", function(call, pictures)
+        return '{"response":' .. candidates.success(call, pictures) .. ',"traceId":"0123"}'
+    end, GEMINI),
+    shaped("data-images", "a level deeper: {\"data\": {\"images\": …}}", function(call, pictures)
+        local list = answers.images(call.now, pictures):match '"data":(%b[])'
+        return ('{"created":%d,"data":{"images":%s}}'):format(call.now, list)
+    end, IMAGES),
+    {
+        name = "ndjson", about = "the chunks of a stream, one a line", via = NOT_IMAGES,
+        answer = function(call)
+            local pictures = call.stamps()
+            return events.lines(call, pieces(call, pictures), #pictures)
+        end,
+    },
     { name = "raw", about = "the picture itself is the body", answer = raw },
     shaped("b64-data-url", "a data URL in b64_json", function(call, pictures)
         local list = {}
