@@ -187,6 +187,11 @@ local SHAPES = {
         return chat { role = "assistant", parts = { { text = "Here." }, { inlineData = { mimeType = "image/png", data = p } } } }
     end, "Here." },
     { "a type without data: in image_url", "chat", function(p) return chat { images = { { image_url = { url = "image/png;base64," .. p } } } } end },
+    { "a data URL in the words of several chunks", "chat", function(p)
+        local first, second = math.min(80, #p - 8), #p - 4
+        return events { chunk { content = "Here: ![i](" .. url(p:sub(1, first)) }, chunk { content = p:sub(first + 1, second) },
+            chunk { content = p:sub(second + 1) .. ")" }, chunk({ content = "" }, "stop"), "[DONE]" }
+    end, "Here:" },
     { "chunks on lines", "chat", function(p)
         return { body = json(chunk { content = "A " }).body .. "\n" .. json(chunk { content = "boat." }).body .. "\r\n"
             .. json(chunk { images = { { image_url = { url = url(p) } } } }).body .. "\n" .. json(chunk({}, "stop")).body }
@@ -552,6 +557,43 @@ describe("a picture that is cut", function()
             assert.matches("^cannot fetch .*cut short", err.message)
             assert.same({ {}, false, 60 }, { told, err.data[1].complete, err.data[1].size })
         end
+    end)
+end)
+
+describe("a data URL in the words of several chunks", function()
+    -- Whatever the pieces, the picture comes whole or there is an error.
+    it("is never a success with less than its picture", function()
+        local words = "![i](" .. url(encode(PNG)) .. ")"
+        for first = 1, #words - 1 do
+            for second = first + 1, #words, 17 do
+                local answer = events { chunk { content = words:sub(1, first) }, chunk { content = words:sub(first + 1, second) },
+                    chunk { content = words:sub(second + 1) }, chunk({}, "stop"), "[DONE]" }
+                local response, err = generate("chat", answer)
+                if response then
+                    assert.same({ 1, PNG }, { #response.data, response.data[1].bytes })
+                else
+                    assert.is_true(err.kind == "bad_response" or err.kind == "no_image", err.kind)
+                    assert.is_true(err.maybe_billed)
+                    assert.truthy(err.body:find(words:sub(1, first), 1, true))
+                end
+                assert.is_true(response ~= nil or first < 30, "from the first characters of its base64 on it is read: " .. first)
+            end
+        end
+    end)
+end)
+
+describe("a picture of the root beside a list", function()
+    it("is a draft", function()
+        for _, answer in ipairs { '{"b64_json":"' .. encode(GIF) .. '","data":[{"b64_json":"' .. encode(PNG) .. '"}]}',
+            '{"data":[{"b64_json":"' .. encode(PNG) .. '"}],"b64_json":"' .. encode(GIF) .. '"}' } do
+            for _, way in ipairs(WAYS) do
+                local response, err, came, told = take(way, "images", { body = answer })
+                assert(response, tostring(err))
+                assert.same({ { PNG }, { 1 }, 1 }, { came, told, #response.data })
+            end
+        end
+        local _, _, came = take("plain", "images", { body = '{"b64_json":"' .. encode(GIF) .. '","data":[]}' })
+        assert.same({ GIF }, came)
     end)
 end)
 

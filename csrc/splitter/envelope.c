@@ -152,8 +152,12 @@ struct tc_image *tc_envelope_open_image(const struct tc_envelope *e)
     return last && !last->ended ? last : NULL;
 }
 
+static bool close_image(struct tc_envelope *e);
+
 static bool open_image(struct tc_envelope *e)
 {
+    if (tc_envelope_open_image(e) && !close_image(e)) /* one whose rest never came */
+        return false;
     if (e->image_count == TC_ENVELOPE_IMAGES)
         return fail(e, TC_ENVELOPE_TOO_MANY_IMAGES);
     if (!e->images)
@@ -164,6 +168,7 @@ static bool open_image(struct tc_envelope *e)
     bool in_scope = e->scope.depth && e->path.depth - e->scope.depth <= 1;
     image->draft = in_scope && e->scope.draft;
     image->held = in_scope && !e->scope.draft;
+    image->lone = in_scope && e->path.depth == e->scope.depth;
     e->images[e->image_count++] = image;
     e->base64 = (struct tc_base64){0, 0, 0};
     e->percent = 0;
@@ -433,10 +438,26 @@ static void release_images(struct tc_envelope *e, unsigned first, bool drafts)
     }
 }
 
+/* Have the lists of the innermost object pictures? The one that is a field of its own is a preview
+ * of theirs, or what was sent along. */
+static void spare_previews(struct tc_envelope *e)
+{
+    bool listed = false;
+    for (unsigned i = e->scope.first; i < e->image_count; i++)
+        listed = listed || !e->images[i] || (!e->images[i]->held && !e->images[i]->draft);
+    for (unsigned i = e->scope.first; i < e->image_count && listed; i++)
+        if (e->images[i] && e->images[i]->held && e->images[i]->lone) {
+            e->images[i]->held = false;
+            e->images[i]->draft = true;
+            forget_draft(e, e->images[i]);
+        }
+}
+
 static void close_scope(struct tc_envelope *e)
 {
     if (e->scope.depth != e->path.depth)
         return;
+    spare_previews(e);
     release_images(e, e->scope.first, e->scope.draft);
     e->scope = e->outer_scope;
     e->outer_scope = (struct tc_draft_scope){0, 0, false};
@@ -537,8 +558,16 @@ static bool drop_string(struct tc_envelope *e)
     return keep(e, "null", 4);
 }
 
+/* Does the rest of the picture under way come in the words of a stream's next document? */
+static bool goes_on(const struct tc_envelope *e)
+{
+    return e->documents && string_role(e) == ROLE_PROSE_TO_COME && end_here(e) == TC_END_MISSING;
+}
+
 static bool begin_string(struct tc_envelope *e, enum role role)
 {
+    if (role == ROLE_PROSE_TO_COME && tc_envelope_open_image(e))
+        role = ROLE_IMAGE_IN_PROSE;
     e->state = STRING;
     e->role = (unsigned char)role;
     e->surrogate = 0;
@@ -784,9 +813,9 @@ static bool end_string(struct tc_envelope *e)
     }
     if (role == ROLE_MARK)
         read_mark(e);
-    bool image = is_image(e);
+    bool ends = is_image(e) && !goes_on(e);
     value_ended(e);
-    if (image && !close_image(e))
+    if (ends && !close_image(e))
         return false;
     return role == ROLE_IMAGE || role == ROLE_SKIPPED || keep_char(e, '"');
 }
@@ -1308,6 +1337,8 @@ bool tc_envelope_finish(struct tc_envelope *e)
         return fail(e, TC_ENVELOPE_NOT_JSON); /* it only began like a stream of events */
     if (e->state != DONE)
         return fail(e, TC_ENVELOPE_TRUNCATED);
+    if (tc_envelope_open_image(e) && !close_image(e))
+        return false;
     release_images(e, 0, false);
     return !e->documents || keep_char(e, ']');
 }

@@ -10,6 +10,9 @@
  * One object has one picture, in whatever fields it is told again: the first one that is not
  * damaged or cut. Null stands for the others.
  *
+ * A picture in words may go on in those of a stream's next document. One that is a field of the
+ * root is a draft beside pictures in lists.
+ *
  * In front of base64, white space, quotes (Python's b'...') and what is not ASCII, as a byte order
  * mark, do not count.
  *

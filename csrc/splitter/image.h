@@ -70,6 +70,7 @@ struct tc_image {
     bool ended; /* nothing more of it will come */
     bool held;  /* whether it is a draft is not known yet: its bytes are not to be handed out */
     bool text;  /* its server calls it text */
+    bool lone;  /* it is a field of the object that may turn out to hold drafts */
     bool draft; /* a step on the model's way to the picture */
     enum tc_image_fault fault;         /* once it has ended */
     enum tc_base64_error base64_error; /* of a damaged one */

@@ -294,10 +294,10 @@ static const struct right {
      {0}},
     {"a root inside a root",
      "{'type':'response.completed','response':{'data':[{'b64_json':'QQ==','url':'data:;base64,QQ=='"
-     "}],'response':{'b64_json':'QQ=='},'error':'no'},'b64_json':'QUI='}",
+     "}],'response':{'b64_json':'QQ=='},'error':'no'},'b':'QUI='}",
      "{'type':'response.completed','response':{'data':[{'b64_json':1,'url':null}],'response':{"
-     "'b64_json':'QQ=='},'error':'no'},'b64_json':2}",
-     "A|AB",
+     "'b64_json':'QQ=='},'error':'no'},'b':'QUI='}",
+     "A",
      {[ERROR] = "no"}},
     {"a root inside the roots of a list",
      "[{'response':{'candidates':[{'content':{'parts':[{'inlineData':{'data':'QQ=='}}]}}]}},"
@@ -1343,6 +1343,38 @@ static const struct ended {
      "{'type':'partial','images':[1],'candidates':[{'content':{'parts':[{'inlineData':{'data':"
      "2}}]}}],'b64_json':3}",
      "dud"},
+    {"a picture of the root beside those of lists",
+     "[{'b64_json':'QUJD','data':[{'b64_json':'QUJD'}]},{'data':[{'b64_json':'QUJD'}],'b64_json':"
+     "'QUJD'},{'data':[],'b64_json':'QUJD'}]",
+     "[{'b64_json':1,'data':[{'b64_json':2}]},{'data':[{'b64_json':3}],'b64_json':4},{'data':[],"
+     "'b64_json':5}]",
+     "duudu"},
+
+    /* pictures in the words of several documents */
+    {"a picture over three documents",
+     STREAMED(MESSAGE("'content':'![i](data:image/png;base64," PNG_A "'"))
+         STREAMED(MESSAGE("'content':'i18U1AAAA'")) STREAMED(MESSAGE("'content':''"))
+             STREAMED(MESSAGE("'role':'x','content':null"))
+                 STREAMED(MESSAGE("'content':'ABJRU5ErkJggg==) and more'")),
+     "[" MESSAGE("'content':'![i]('") "," MESSAGE("'content':''") "," MESSAGE(
+         "'content':''") "," MESSAGE("'role':'x','content':null") "," MESSAGE("'content':') and "
+                                                                              "more'") "]",
+     "w"},
+    {"a picture whose head is another document's",
+     STREAMED(MESSAGE("'content':'![i](data:image/png;base64,'"))
+         STREAMED(MESSAGE("'content':'" PNG_A "'")) STREAMED(MESSAGE("'content':'" PNG_B "==)'")),
+     "[" MESSAGE("'content':'![i](data:image/png;base64,'") "," MESSAGE("'content':1") "," MESSAGE(
+         "'content':')'") "]",
+     "w"},
+    {"a picture whose rest never comes",
+     STREAMED(MESSAGE("'content':'data:image/png;base64," PNG_HALF "'")) STREAMED("{'a':1}"),
+     "[" MESSAGE("'content':''") ",{'a':1}]", "c"},
+    {"a picture whose rest never comes before another",
+     STREAMED(MESSAGE("'content':'data:image/png;base64," PNG_HALF "'"))
+         STREAMED("{'images':['QUJD']}") STREAMED(MESSAGE("'content':'QUJD'")),
+     "[" MESSAGE("'content':''") ",{'images':[2]}," MESSAGE("'content':'QUJD'") "]", "cu"},
+    {"half a picture in a document alone",
+     MESSAGE("'content':'data:image/png;base64," PNG_HALF "'"), MESSAGE("'content':''"), "c"},
 };
 
 static char letter_of(const struct tc_image *image)
