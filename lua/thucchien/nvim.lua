@@ -8,6 +8,8 @@
 
 -- luacheck: globals vim
 
+local slug = require "thucchien.slug"
+
 local api, fn = vim.api, vim.fn
 local uv = vim.uv or vim.loop
 local levels = vim.log.levels
@@ -16,7 +18,6 @@ local plugin = {}
 
 local NAMESPACE = api.nvim_create_namespace "thucchien"
 local PROGRESS_MILLISECONDS = 2000 -- between two notifications of one job's progress
-local NAME_LENGTH = 40
 local SHOWN_BYTES = 50000 -- that progress is told from
 local SHOWN_LENGTH = 30 -- of a prompt in a message: one that wraps makes Neovim ask for a key
 
@@ -173,24 +174,6 @@ function plugin.close()
 end
 
 -- ---- files --------------------------------------------------------------------------------------
-
--- A file name for a prompt: small ASCII letters, digits and hyphens.
-local function slug(prompt)
-    -- U+0300 to U+036F are the marks of decomposed letters.
-    local text = prompt:gsub("\204[\128-\191]", ""):gsub("\205[\128-\175]", "")
-    text = fn.tolower(text)
-    for letter in ("abcdefghijklmnopqrstuvwxyz"):gmatch "." do
-        text = fn.substitute(text, "[[=" .. letter .. "=]]", letter, "g")
-    end
-    text = text:gsub("[^a-z0-9]+", "-"):gsub("^%-", "")
-    if #text > NAME_LENGTH then
-        -- Between words, unless the first is longer than the whole name may be.
-        text = text:sub(1, NAME_LENGTH + 1)
-        text = text:match "^(.*)%-" or text:sub(1, NAME_LENGTH)
-    end
-    text = text:gsub("%-$", "")
-    return text ~= "" and text or "picture"
-end
 
 -- The directory of a buffer's file; Neovim's own for a buffer that has none.
 local function directory_of(buffer)

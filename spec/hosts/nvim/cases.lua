@@ -216,6 +216,14 @@ return {
         end
     end },
 
+    { "names a picture in the prompt's own script", function()
+        edit({ "" }, 1, 0)
+        vim.cmd "Thucchien 日本の庭"
+        await_all()
+        matches("日本の庭%.png%)$", lines()[1])
+        assert(read(vim.env.WORK .. "/日本の庭.png") == read(vim.env.PICTURE), "another picture")
+    end },
+
     { "takes a folder from a function, and text from another", function()
         local seen
         setup {
