@@ -475,3 +475,25 @@ describe("the emulator's", function()
         assert.is_true(err.retry_after > 50 and err.retry_after <= 60, tostring(err.retry_after))
     end)
 end)
+
+-- Between two attempts nothing is under way; the one before may have been billed.
+describe("a request that is ended between two attempts", function()
+    for _, case in ipairs {
+        { "no answer", { pieces = {} }, true }, { "500", { status = 500, body = "" }, true }, { "a limit", { status = 429, body = "" }, false },
+    } do
+        it("says what became of the one before: " .. case[1], function()
+            for _, finish in ipairs { "cancel", "close" } do
+                local own = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef", retry = "all" })
+                local request = assert(own:submit { prompt = "x", extra_body = { mirror = case[2] } })
+                while request:status() ~= "retrying" do
+                    own:poll(0.01)
+                end
+                local ender = finish == "cancel" and request or own
+                ender[finish](ender)
+                local _, err = request:wait()
+                assert.same({ "cancelled", case[3] }, { err.kind, err.maybe_billed }, finish)
+                own:close()
+            end
+        end)
+    end
+end)

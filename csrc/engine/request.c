@@ -344,7 +344,8 @@ static void look_whether_sent(struct tc_request *request)
 void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *message)
 {
     look_whether_sent(request);
-    bool sent = request->timing.sent > 0 && request->state != TC_RETRYING;
+    bool waits = request->state == TC_RETRYING; /* `failure` is the last attempt's still */
+    bool billed = waits ? request->failure->maybe_billed : request->timing.sent > 0;
     bool untried = !request->exchange && kind == TC_CANCELLED;
     if (untried || !make_exchange(request)) {
         fail_untried(request, kind);
@@ -352,7 +353,7 @@ void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *
     }
     tc_failure_set(request->failure, kind, "%s", message);
     request->failure->status = request->status;
-    request->failure->maybe_billed = (sent || request->was_maybe_billed) && !request->unbilled;
+    request->failure->maybe_billed = (billed || request->was_maybe_billed) && !request->unbilled;
     request->failure->attempts = request->attempts;
     if (request->state != TC_DONE)
         tc_client_end(request->client, request);
