@@ -544,6 +544,45 @@ describe("cancel, in on_image", function()
         own:close()
     end)
 
+    -- The client lets go of a request once, though it hears of its end a second time. (The sanitizer sees it.)
+    it("is told once when the other one had news before its end, and both had to wait", function()
+        for _, finish in ipairs { "cancel", "close", "finalize" } do
+            local own, gate, told, request = new(), os.tmpname(), 0, nil
+            os.remove(gate)
+            request = own:submit(params({ id = "news" .. tostring(own), answers = {
+                { body = CHAT }, { pieces = { "HTTP/1.1 200 OK\r\n\r\n" .. CHAT:sub(1, 20), CHAT:sub(21) }, gate = gate },
+            } }, {
+                via = "chat", model = "gemini-2.5-flash-image", n = 2,
+                on_progress = function() end,
+                on_image = function()
+                    while request:progress() < #CHAT + 20 do
+                        own:poll(0.1)
+                    end
+                    if finish == "cancel" then
+                        request:cancel()
+                    elseif finish == "close" then
+                        own:close()
+                    else
+                        getmetatable(own).__gc(own)
+                    end
+                    own:poll(0.1)
+                end,
+            }), function(response, err)
+                told = told + 1
+                err = err or response.errors[1]
+                assert.same({ "cancelled", true }, { err.kind, err.maybe_billed })
+            end)
+            assert.same({}, run(own))
+            assert.same({ finish, finish == "finalize" and 0 or 1 }, { finish, told })
+            assert(io.open(gate, "w")):close()
+            own:close()
+            own, request = nil, nil -- luacheck: ignore 311
+            collectgarbage()
+            collectgarbage()
+            os.remove(gate)
+        end
+    end)
+
     it("is so too when everything has come", function()
         local own, kind, request = new(), nil, nil
         request = own:submit(params(nil, {

@@ -364,6 +364,7 @@ struct tc_part {
     const struct tc_part *of; /* whose answer points to it, or NULL */
     bool noted;               /* its end is known to the whole */
     bool put_off;             /* it has brought something while a function was called */
+    bool kept;                /* and its end, with the client's reference, which is held here */
 };
 
 struct tc_request_box {

@@ -1087,13 +1087,15 @@ bool tc_request_is_told(lua_State *L, int index)
     return told && tc_request_waiters(L, index) == 0;
 }
 
-/* Has those told again that had to wait. */
+/* Has those told again that had to wait. Of one that has ended, and whose end is not here, the
+ * client has that still, or has let go of it. */
 static void tell_put_off(struct tc_request_box *box)
 {
     for (struct tc_part *part = box->parts; part; part = part->next) {
-        if (part->put_off)
-            tc_client_tell(part->request->client, part->request);
-        part->put_off = false;
+        struct tc_request *request = part->request;
+        if (part->put_off && (part->kept || request->state != TC_DONE))
+            tc_client_tell(request->client, request);
+        part->put_off = part->kept = false;
     }
 }
 
@@ -1107,11 +1109,12 @@ void tc_request_set_busy(struct tc_request_box *box, bool busy)
 void tc_request_put_off(const struct tc_request_box *box, struct tc_request *news)
 {
     struct tc_part *part = tc_request_part(box, news);
-    bool again = part && !part->put_off;
-    if (again)
+    bool keep = part && news->state == TC_DONE && !part->kept;
+    if (part)
         part->put_off = true;
-    if (!again ||
-        news->state != TC_DONE) /* else the client's reference is kept for the next time */
+    if (keep)
+        part->kept = true; /* the client's reference, for the next time */
+    else
         tc_request_release(news);
 }
 
