@@ -201,6 +201,20 @@ local scenarios = {
         end,
     },
     {
+        name = "pictures that are elsewhere",
+        run = function()
+            local client = new()
+            local function led_to(address)
+                return mirrors.address(mirror, { status = 302, headers = { "location: " .. address }, body = "gone" })
+            end
+            local address = mirrors.address(mirror, { body = GIF })
+            local items = ('{"url":%q},{"url":%q}'):format(led_to(led_to(address)), led_to(address:match "//[^/]+(/.*)$"))
+            local body = '{"data":[' .. items .. "]}"
+            expect(nil, client:generate(request({ body = body }, { on_progress = function() end, on_image = function() end })))
+            client:close()
+        end,
+    },
+    {
         name = "drafts, words, and pictures that are not whole",
         run = function()
             local client = new()
