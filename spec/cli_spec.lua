@@ -633,6 +633,7 @@ describe("thucchien", function()
                 { "as-images", TALKING, "picture" }, { "as-chat", { "images", "gemini" }, "picture" }, { "as-gemini", BY_URL, "picture" },
                 { "as-responses", ALL, "picture" }, { "responses-sse", ALL, "picture" },
                 { "inside", { "gemini" }, "picture" }, { "data-images", { "images" }, "picture" }, { "ndjson", TALKING, "picture" },
+                { "markdown-sse", { "chat" }, "picture" },
                 { "raw", ALL, "picture" }, { "b64-data-url", { "images" }, "picture" },
                 { "sse", ALL, "picture" }, { "sse-comments", ALL, "picture" }, { "chunks", TALKING, "picture" },
                 { "keep-alive", ALL, "picture" }, { "blank-lines", ALL, "picture" }, { "string-url", { "chat" }, "picture" },

@@ -199,6 +199,13 @@ local cases = {
     ["data-images"] = { { "images" }, function(answer)
         check_png(cjson.decode(answer.body).data.images[2].b64_json)
     end },
+    ["markdown-sse"] = { { "chat" }, function(answer)
+        local words = ""
+        for _, event in ipairs((events_of(answer))) do
+            words = words .. (event.choices[1].delta.content or "")
+        end
+        check_png(words:match "%(data:image/png;base64,([^)]+)%)$")
+    end },
     ndjson = { TALKING, function(answer)
         local count = 0
         for line in answer.body:gmatch "([^\n]*)\n" do

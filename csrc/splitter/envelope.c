@@ -1241,8 +1241,9 @@ static bool feed_picture(struct tc_envelope *e, const char *bytes, size_t size)
         return false;
     memcpy(image->bytes.data + image->bytes.size, bytes, size);
     image_grew(e, image, size);
-    bool may_be = e->raw || tc_signature_end(&image->signature) != TC_END_UNKNOWN;
-    return may_be || no_picture(e);
+    bool may_be = tc_signature_end(&image->signature) != TC_END_UNKNOWN &&
+                  !tc_signature_is_text(&image->signature);
+    return e->raw || may_be || no_picture(e);
 }
 
 /* An event ends, or the next line of one begins: a line's end to the document, if there is one. */

@@ -303,7 +303,8 @@ static bool is_space(unsigned char byte)
  * text has; but for SVG, which is a picture in the words of a page. */
 static bool is_text(const struct tc_signature *signature)
 {
-    bool text = signature->window[0] != '<';
+    unsigned char first = signature->window[0];
+    bool text = first != '<' && (first < 0x80 || first >= 0xc2); /* else it goes on a character */
     for (unsigned i = 0; i < signature->window_size; i++) {
         unsigned char byte = signature->window[i];
         bool printed = byte >= 0x20 && byte != 0x7f && byte <= 0xf4;

@@ -2165,8 +2165,13 @@ static void test_picture_alone_cut_short(void **state)
 
 static void test_no_picture(void **state)
 {
-    static const char *const others[] = {"Gateway timeout", "Rate limit reached",
-                                         "\x89 and something else", "\xff\xfe{", "G"};
+    static const char *const others[] = {"Gateway timeout",
+                                         "Rate limit reached",
+                                         "\x89 and something else",
+                                         "\xff\xfe{",
+                                         "RATE LIMIT",
+                                         "R0lGODlhAQABAAAAACw",
+                                         "G"};
     struct tc_envelope e;
     (void)state;
     tc_envelope_init(&e, rules, RULES);
@@ -2180,9 +2185,11 @@ static void test_no_picture(void **state)
     for (size_t i = 0; i < COUNT(others); i++) {
         tc_envelope_init(&e, rules, RULES);
         e.for_pictures = true;
-        (void)tc_envelope_feed(&e, others[i], strlen(others[i]));
+        bool taken = tc_envelope_feed(&e, others[i], strlen(others[i]));
+        assert_int_equal(taken, !others[i][1]); /* at once, but for what may yet be one */
         assert_false(tc_envelope_finish(&e));
         assert_int_equal(e.error, TC_ENVELOPE_NOT_JSON);
+        assert_int_equal(e.position, taken);
         tc_envelope_free(&e);
     }
 }

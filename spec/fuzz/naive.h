@@ -102,19 +102,23 @@ static inline int naive_follows(const char *text, size_t size, size_t at, const 
     return 1;
 }
 
-/* Where the base64 of a data URL that begins at `at` begins, or 0. */
-static inline size_t naive_payload(const char *text, size_t size, size_t at)
+/* Where the base64 begins of a data URL that begins at `at`, and its type at `comma`; or 0. */
+static inline size_t naive_head(const char *text, size_t size, size_t at, size_t comma)
 {
     static const char allowed[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                   "!#$%&'*+-.^_`{|}~/;=";
-    if (!naive_follows(text, size, at, "data:"))
-        return 0;
-    size_t comma = at + 5;
+    size_t type = comma;
     while (comma < size && text[comma] && strchr(allowed, text[comma]))
         comma++;
-    if (comma < at + 12 || !naive_follows(text, size, comma - 7, ";base64,"))
+    if (comma < type + 7 || !naive_follows(text, size, comma - 7, ";base64,"))
         return 0;
     return comma - at < 128 ? comma + 1 : 0;
+}
+
+/* Where the base64 of a data URL that begins at `at` begins, or 0. */
+static inline size_t naive_payload(const char *text, size_t size, size_t at)
+{
+    return naive_follows(text, size, at, "data:") ? naive_head(text, size, at, at + 5) : 0;
 }
 
 /* How many characters of white space are at `at`. */

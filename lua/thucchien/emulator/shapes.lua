@@ -12,6 +12,7 @@ local NOT_IMAGES, NOT_CHAT, NOT_GEMINI = { chat = true, gemini = true }, { image
     { images = true, chat = true }
 
 local MOST_MEBIBYTES = 32
+local WORDS = 300 -- characters of a data URL in a chunk
 
 -- An answer in a shape that `write` makes of the call and its pictures.
 local function shaped(name, about, write, via)
@@ -116,6 +117,18 @@ local function with_cost(call)
     return answer
 end
 
+-- A stream whose words are a data URL, a few hundred characters a chunk.
+local function words_in_pieces(call)
+    local text = "Here it is:\n\n![a landscape](" .. completion.url(call.stamps()[1]) .. ")"
+    local chunks = {}
+    for from = 1, #text, WORDS do
+        local piece = answers.quote(text:sub(from, from + WORDS - 1))
+        chunks[#chunks + 1] = completion.chunk(call, '{"content":' .. piece .. "}")
+    end
+    chunks[#chunks + 1] = completion.chunk(call, "{}", "stop")
+    return events.answer(call, chunks, 1)
+end
+
 ---Models that answer with these.
 ---@type thucchien.emulator.failure[]
 shapes.models = {
@@ -165,6 +178,10 @@ shapes.models = {
     message("message-b64", "message.images[].b64_json", function(_, picture)
         return '{"content":"Here it is.","role":"assistant","images":[{"b64_json":"' .. picture.b64_json .. '"}]}'
     end),
+    {
+        name = "markdown-sse", about = "a data URL in the words of several chunks", via = CHAT,
+        answer = words_in_pieces,
+    },
     message("markdown-url", "a Markdown image with an address to fetch", function(call, picture)
         local text = "Here it is:\n\n![a landscape](" .. call.publish(picture) .. ")\n\nShall I change it?"
         return '{"content":' .. answers.quote(text) .. ',"role":"assistant"}'
