@@ -160,6 +160,8 @@ local SHAPES = {
     { "the responses route's answer", "images", function(p)
         return json { id = "r", output = { { type = "image_generation_call", result = p } } }
     end },
+    { "image_url in data", "images", function(p) return json { data = { { image_url = { url = url(p) } } } } end },
+    { "image_url in images", "images", function(p) return json { images = { { type = "image_url", image_url = url(p) } } } end },
     { "a type without data:", "images", function(p) return json { data = { { url = "image/png;base64," .. p } } } end },
     { "a type without data: in b64_json", "images", function(p) return json { data = { { b64_json = "image/png;base64," .. p } } } end },
     { "data.images", "images", function(p) return json { data = { images = { { b64_json = p } } } } end },
@@ -346,7 +348,8 @@ describe("one item", function()
             { "chat", { body = '{"choices":[{"message":{"content":[' .. item .. "]}}]}" } },
         }
         for _, around in ipairs { '{"data":[%s]}', '{"data":%s}', '{"images":[%s]}', '[{"data":[%s]},{"data":[]}]' } do
-            if not item:find('"image_url"', 1, true) and not item:find('"inlineData"', 1, true) then
+            local deep = item:find('"image_url"', 1, true) and around == '{"data":%s}'
+            if not deep and not item:find('"inlineData"', 1, true) then
                 shapes[#shapes + 1] = { "images", { body = (around:gsub("%%s", function() return item end)) } }
             end
         end
