@@ -217,6 +217,29 @@ describe("a function that waits", function()
         own:close()
     end)
 
+    -- A loop that is run from there would keep a core busy.
+    it("has no driver called back at once, over and over, for what stands still meanwhile", function()
+        local own, timer, inside, images = new(), nil, nil, 0
+        own:set_driver {
+            watch = function() end,
+            timer = function(milliseconds)
+                timer = milliseconds
+            end,
+        }
+        local two = '{"data":[{"b64_json":"QUJD"},{"b64_json":"QUJE"}]}'
+        own:submit(params({ pieces = { "HTTP/1.1 200 OK\r\n\r\n", two:sub(1, 30), two:sub(31) }, pause = 0.1 }, {
+            on_image = function()
+                images = images + 1
+                own:action()
+                inside = inside or timer or "none"
+            end,
+        }))
+        assert.same({}, run(own))
+        assert.equal(2, images)
+        assert.are_not.equal(0, inside)
+        own:close()
+    end)
+
     -- Requests whose done waits; all have their end to tell at once where they are `closed`.
     local function check_depth(closed, wait)
         local own, requests, told, errors = new(), {}, 0, {}

@@ -437,13 +437,14 @@ static double next_moment(const struct tc_client *client, double until)
     return until;
 }
 
-/* Is there something that a turn would do at once, whatever the sockets are up to? */
+/* Is there something that a turn would do at once, whatever the sockets are up to? A transfer whose
+ * pictures are being taken goes on when that is over. */
 static bool has_work(const struct tc_client *client)
 {
     if (client->first_ready)
         return true;
     for (struct tc_request *request = client->sending.first; request; request = request->next)
-        if (request->paused)
+        if (request->paused && !request->is_held)
             return true;
     return false;
 }
