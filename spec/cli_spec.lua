@@ -119,7 +119,7 @@ describe("thucchien", function()
         it("saves a picture and prints path, dimensions and size", function()
             local status, out, err = run "generate 'a lighthouse at dusk' -o lighthouse"
             assert.are.equal("", err)
-            assert.are.equal(0, status)
+            assert.are.equal(0, status, err)
             assert.are.same({ "lighthouse.png" }, files())
             local bytes = picture "lighthouse.png"
             local width, height = png_dimensions(bytes)
@@ -142,7 +142,7 @@ describe("thucchien", function()
 
         it("warns of a size that comes out square, once, and before it waits", function()
             local status, out, err = run "generate x --size 1536x1024 -o wide"
-            assert.are.equal(0, status)
+            assert.are.equal(0, status, err)
             assert.is_truthy(out:find "^wide%.png  1024x1024  ")
             local before = "thucchien: size 1536x1024 comes out square from 'imagen-4': aspect_ratio '4:3' does not\n"
             assert.are.equal(before .. "thucchien: image 1 is 1024x1024 pixels, 1536x1024 was asked for\n", err)
@@ -269,7 +269,7 @@ describe("thucchien", function()
         it("writes to what is no file as it is", function()
             local status, out, err = run "generate x -n 2 -o /dev/null"
             assert.are.equal("", err)
-            assert.are.equal(0, status)
+            assert.are.equal(0, status, err)
             assert.are.equal("/dev/null", out:match "^%S+")
             out, err = select(2, run("generate x -o /dev/stdout", { around = "%s | cat >piped.png" }))
             assert.are.equal("", out)
@@ -302,7 +302,7 @@ describe("thucchien", function()
 
         it("says so when the name says another format, and keeps the name", function()
             local status, out, err = run "generate x -o photo.JPG"
-            assert.are.equal(0, status)
+            assert.are.equal(0, status, err)
             assert.are.equal("photo.JPG", out:match "^%S+")
             assert_one_line(err, "photo%.JPG: the picture is a PNG file, whatever its name says")
             assert.are.same({ "photo.JPG" }, files())
@@ -344,7 +344,7 @@ describe("thucchien", function()
                 odd:stop()
             end)
             local status, out, err = run("generate x -o odd --base-url " .. quote(odd.url))
-            assert.are.equal(0, status)
+            assert.are.equal(0, status, err)
             assert.are.equal("odd  unknown size  13 bytes\n", out)
             assert_one_line(err, "odd: not a picture the module knows")
             assert.are.equal(bitmap, picture "odd")
@@ -510,7 +510,7 @@ describe("thucchien", function()
         describe("asks a model that talks", function()
             it("by --via, and says on standard error what it said", function()
                 local status, out, err = run "generate x --via chat --model emulate/several -o fox"
-                assert.are.equal(0, status)
+                assert.are.equal(0, status, err)
                 assert.is_truthy(out:find "^fox%.png  96x96  [^\n]+\nfox%-2%.png  96x96  [^\n]+\n$", out)
                 assert.is_truthy(err:find "%w[^\n]*\n$", err)
                 assert.is_falsy(err:find("thucchien: ", 1, true))
@@ -709,7 +709,7 @@ describe("thucchien", function()
 
             it("tells of pictures that are the same, and of what came of one of two", function()
                 local status, _, err = run "generate 'a lake' -o x -n 2 --model emulate/same"
-                assert.are.equal(0, status)
+                assert.are.equal(0, status, err)
                 assert_one_line(err, "image 2 is the same as image 1")
                 status, _, err = run "generate 'a lake' -o y -n 2 --model emulate/cut"
                 assert.are.equal(1, status)
@@ -768,7 +768,7 @@ describe("thucchien", function()
             it("prints one object and no prose", function()
                 local status, out, err = run "generate 'a cat' -n 2 -o ./cat --json"
                 assert.are.equal("", err)
-                assert.are.equal(0, status)
+                assert.are.equal(0, status, err)
                 assert.is_falsy(out:find("\\/", 1, true))
                 local report = cjson.decode(out)
                 assert.are.equal(2, #report.images)
@@ -906,7 +906,7 @@ describe("thucchien", function()
         it("shows spend, budget, limits and expiry as a table", function()
             local status, out, err = run "key"
             assert.are.equal("", err)
-            assert.are.equal(0, status)
+            assert.are.equal(0, status, err)
             for label, pattern in pairs {
                 key = "sk%-%.%.%." .. KEY:sub(-4), spend = "%$%d+%.%d%d%d%d", budget = "none of its own",
                 expires = "never", limits = "200 requests a minute", models = "all",
@@ -957,7 +957,7 @@ describe("thucchien", function()
         it("prints one name a line", function()
             local status, out, err = run "models"
             assert.are.equal("", err)
-            assert.are.equal(0, status)
+            assert.are.equal(0, status, err)
             assert.is_truthy(("\n" .. out):find("\nimagen-4\n", 1, true), out)
             assert.is_truthy(out:find("\ngemini-2.5-flash-image\n", 1, true), out)
             assert.is_falsy(out:find(" ", 1, true))
@@ -1025,7 +1025,7 @@ describe("thucchien", function()
         }
         for arguments, words in pairs(expected) do
             local status, out, err = run(arguments)
-            assert.are.equal(0, status)
+            assert.are.equal(0, status, err)
             assert.are.equal("", err)
             for _, word in ipairs(words) do
                 assert.is_truthy(out:find(word, 1, true), word)
@@ -1064,7 +1064,7 @@ describe("thucchien", function()
         write(directory .. "/thucchien.so", "not a library")
         local status, out, err = run("--version", { env = { LUA_CPATH = false } })
         assert.are.equal("", err)
-        assert.are.equal(0, status)
+        assert.are.equal(0, status, err)
         assert.is_truthy(out:find "^thucchien %d")
     end)
 
