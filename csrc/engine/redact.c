@@ -145,6 +145,8 @@ static const char *behind_character(const char *at, const char *end, char wanted
     struct spelling spelling = spelled(at, end);
     if (is_same(spelling.character, wanted, any_case))
         return spelling.behind;
+    if (*at == '%' && wanted == '%' && hex_number(at + 1, end, 2) == '%')
+        return at + 3;
     return is_same((unsigned char)*at, wanted, any_case) ? at + 1 : NULL;
 }
 

@@ -181,6 +181,22 @@ static void test_verbatim(void **state)
 }
 
 /* A short key is found as it is, and none is no key. */
+/* A key may look like what is spelled. */
+static void test_odd_keys(void **state)
+{
+    static const char *const keys[][2] = {
+        {"0123%2Fabcd4567", "0123%252Fabcd4567"},
+        {"0123%2Fabcd4567", "0123%2Fabcd4567"},
+        {"0123\\u0041d4567", "0123\\\\u0041d4567"},
+    };
+    char out[64];
+    (void)state;
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        tc_redact(out, sizeof(out), keys[i][1], keys[i][0]);
+        assert_string_equal(out, "...4567");
+    }
+}
+
 /* Each would take minutes if what may be a spelling were looked through again at each character. */
 static void test_floods(void **state)
 {
@@ -220,10 +236,15 @@ static void test_other_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),    cmocka_unit_test(test_cut_anywhere),
-        cmocka_unit_test(test_base64),   cmocka_unit_test(test_body),
-        cmocka_unit_test(test_verbatim), cmocka_unit_test(test_other_keys),
-        cmocka_unit_test(test_floods),   cmocka_unit_test(test_escapes_of_its_own),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_body),
+        cmocka_unit_test(test_verbatim),
+        cmocka_unit_test(test_other_keys),
+        cmocka_unit_test(test_floods),
+        cmocka_unit_test(test_odd_keys),
+        cmocka_unit_test(test_escapes_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
