@@ -8,10 +8,9 @@
 #ifndef TC_BINDING_H
 #define TC_BINDING_H
 
-#include "lua_compat.h"
-
-#include "../engine/client.h"
 #include "../base/writer.h"
+#include "../engine/client.h"
+#include "lua_compat.h"
 
 #define TC_CLIENT  "thucchien.client"
 #define TC_REQUEST "thucchien.request"

@@ -7,8 +7,9 @@
  * looked at. A list of documents is the chunks of a stream: they make one answer.
  */
 #include "binding.h"
-#include "../splitter/link.h"
+
 #include "../base/number.h"
+#include "../splitter/link.h"
 
 #include <ctype.h>
 #include <string.h>

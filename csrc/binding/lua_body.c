@@ -7,6 +7,7 @@
  * { bytes (a string, or a userdata for a file's), mime = "image/png" }.
  */
 #include "binding.h"
+
 #include "../base/reader.h"
 
 #include <string.h>

@@ -7,11 +7,11 @@
  * client holds its requests, until they have ended.
  */
 #include "binding.h"
-#include "lua_key.h"
-#include "lua_options.h"
 
 #include "../base/alloc.h"
 #include "../base/clock.h"
+#include "lua_key.h"
+#include "lua_options.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
  * table, so the key is taken out of that as soon as it is there.
  */
 #include "binding.h"
+
 #include "../engine/redact.h"
 
 /* Has the text the key in it? */

@@ -2,6 +2,7 @@
  * Errors as Lua sees them: tables with a kind, a message, and one readable line as their string.
  */
 #include "binding.h"
+
 #include "../engine/redact.h"
 
 #include <ctype.h>

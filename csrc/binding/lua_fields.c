@@ -5,8 +5,9 @@
  * right, and returns false: nothing is sent for a table that is wrong.
  */
 #include "binding.h"
-#include "../engine/redact.h"
+
 #include "../base/number.h"
+#include "../engine/redact.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -2,6 +2,7 @@
  * Images as Lua sees them: their bytes, and what those tell about them.
  */
 #include "binding.h"
+
 #include "../base/alloc.h"
 
 #include <string.h>

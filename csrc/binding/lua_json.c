@@ -6,6 +6,7 @@
  * is a light userdata. It minds no locale.
  */
 #include "binding.h"
+
 #include "../base/number.h"
 
 #include <locale.h>

@@ -2,9 +2,9 @@
  * The API key: see lua_key.h.
  */
 #include "binding.h"
-#include "lua_key.h"
 
 #include "../base/alloc.h"
+#include "lua_key.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,10 +2,10 @@
  * A client's options: see lua_options.h. What refuses pushes an error table and returns false.
  */
 #include "binding.h"
-#include "lua_options.h"
 
 #include "../engine/url.h"
 #include "../thucchien.h"
+#include "lua_options.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -28,11 +28,11 @@
  * the next collection, and here that would be the pictures.
  */
 #include "binding.h"
-#include "../engine/redact.h"
-#include "../engine/url.h"
 
 #include "../base/alloc.h"
 #include "../base/clock.h"
+#include "../engine/redact.h"
+#include "../engine/url.h"
 
 #include <limits.h>
 #include <math.h>

@@ -2,6 +2,7 @@
  * Responses as Lua sees them: what the answers say, and the pictures in their order.
  */
 #include "binding.h"
+
 #include "../base/number.h"
 #include "../engine/redact.h"
 

@@ -2,6 +2,7 @@
  * The module: what require "thucchien" gives.
  */
 #include "binding.h"
+
 #include "../engine/process.h"
 #include "../thucchien.h"
 

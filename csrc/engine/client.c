@@ -12,8 +12,8 @@
 
 #include "../base/alloc.h"
 #include "../base/clock.h"
-#include "process.h"
 #include "../base/sigpipe.h"
+#include "process.h"
 #include "trust.h"
 #include "url.h"
 

@@ -4,11 +4,11 @@
  */
 #include "request.h"
 
-#include "address.h"
 #include "../base/alloc.h"
-#include "client.h"
 #include "../base/clock.h"
 #include "../base/number.h"
+#include "address.h"
+#include "client.h"
 #include "redact.h"
 #include "refusal.h"
 #include "url.h"

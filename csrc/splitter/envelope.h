@@ -39,8 +39,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base64.h"
 #include "../base/buffer.h"
+#include "base64.h"
 #include "data_url.h"
 #include "framing.h"
 #include "image.h"

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base64.h"
 #include "../base/buffer.h"
+#include "base64.h"
 
 /* Has the file's own end been seen? */
 enum tc_file_end {
