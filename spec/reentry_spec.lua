@@ -278,7 +278,7 @@ describe("a function that waits", function()
 
     it("does so before anything is sent", function()
         local own, deepest = new(), 0
-        local id = "deep" .. tostring(own):match "%x+$"
+        local id = "deep"
         local function deeper()
             deepest = deepest + 1
             local ok = pcall(own.generate, own, params({ id = id, body = PICTURE }, { on_image = deeper }))
@@ -572,7 +572,7 @@ describe("cancel, in on_image", function()
         for _, finish in ipairs { "cancel", "close", "finalize" } do
             local own, gate, told, request = new(), os.tmpname(), 0, nil
             os.remove(gate)
-            request = own:submit(params({ id = "news" .. tostring(own), answers = {
+            request = own:submit(params({ id = "news-" .. finish, answers = {
                 { body = CHAT }, { pieces = { "HTTP/1.1 200 OK\r\n\r\n" .. CHAT:sub(1, 20), CHAT:sub(21) }, gate = gate },
             } }, {
                 via = "chat", model = "gemini-2.5-flash-image", n = 2,
