@@ -91,6 +91,8 @@ base=${BUILD:-build}/roots/$suite.base root=${BUILD:-build}/roots/$suite
 mkdir -p "${root%/*}"
 if [ -z "$inside" ]; then
     make_root
+    unshare --mount --pid --fork mount -t tmpfs tmpfs "$root/mnt" || skip "nothing can be mounted"
+    as root apt-get update -qq || skip "apt reaches nothing from inside"
     exec unshare --mount --pid --fork --kill-child .ci/root.sh --inside "$suite" "$@"
 fi
 
