@@ -20,13 +20,16 @@ rank() {
     esac
 }
 
+libc='<(assert|ctype|errno|fcntl|float|inttypes|io|limits|math|poll|share|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd|windows|sys/file|sys/stat|sys/time|sys/types)\.h>'
+simd='<([a-z]?mmintrin|immintrin|arm_neon|cpuid|intrin|sys/auxv|asm/hwcap)\.h>' # the compiler's own
+
 # allowed FOLDER HEADER, the header with its <> or "" around it.
 allowed() {
     local path=${2//\"/}
     case $2 in
     '<lua.h>' | '<lauxlib.h>' | '<lualib.h>' | '<luajit.h>') [ "$1" = binding ] ;;
     '<curl/'*) [ "$1" = engine ] ;;
-    '<'*) ;;
+    '<'*) [ "$(rank "$1")" -ge 2 ] || [[ $2 =~ ^$libc$ || $2 =~ ^$simd$ ]] ;;
     '"../thucchien.h"') [ "$1" = binding ] ;;
     '"../'*) path=${path#../} && [ -e "$path" ] && [ "$(rank "${path%/*}")" -lt "$(rank "$1")" ] ;;
     *) [[ $path != */* && -e $1/$path ]] ;;
