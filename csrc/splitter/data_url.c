@@ -4,6 +4,8 @@
 #include "data_url.h"
 
 #include "base64.h"
+#include "image.h"
+#include "scan.h"
 
 #include <string.h>
 
@@ -25,19 +27,13 @@ static bool is_media_type(char character)
     return character > ' ' && character < '\x7f' && !strchr("()<>@,:\\\"[]?", character);
 }
 
-static bool is_space(char character)
-{
-    return character == ' ' || character == '\n' || character == '\r' || character == '\t';
-}
-
-/* How pictures begin in base64, the slash percent-encoded too. */
+/* Does a picture's base64 begin so? JPEG's slash may be percent-encoded. */
 static bool begins_picture(const char *text, size_t size)
 {
-    static const char *const beginnings[] = {"iVBO", "/9j/", "R0lG", "UklG", "%2F9", "%2f9"};
-    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
-        if (!memcmp(text, beginnings[i], size))
-            return true;
-    return false;
+    bool begins = !memcmp(text, "%2F9", size) || !memcmp(text, "%2f9", size);
+    for (size_t i = 0; i < TC_PICTURE_HEADS; i++)
+        begins = begins || !memcmp(text, tc_picture_heads[i], size);
+    return begins;
 }
 
 /* A character behind the head's comma that is no base64, or one behind that: they belong to the URL
@@ -45,7 +41,7 @@ static bool begins_picture(const char *text, size_t size)
 static bool follow_gap(struct tc_data_url *url, char character)
 {
     url->gap = true;
-    if (!url->first_size && is_space(character))
+    if (!url->first_size && tc_scan_is_space(character))
         return true;
     if (url->first_size == TC_DATA_URL_FIRST)
         return false;
@@ -64,9 +60,10 @@ void tc_data_url_follow(struct tc_data_url *url, char character, size_t kept, bo
     url->recent = url->recent << 8 | (unsigned char)(capital ? character | 0x20 : character);
     url->gap = false;
     url->first_size = 0;
-    if ((url->recent & LAST_5) == DATA)
-        url->head = 5, url->text = false;
-    else if (!in_prose && !url->head && (url->recent & LAST_6) == IMAGE)
+    if ((url->recent & LAST_5) == DATA) {
+        url->head = 5;
+        url->text = false;
+    } else if (!in_prose && !url->head && (url->recent & LAST_6) == IMAGE)
         url->head = 6;
     else if (inside && !next && (is_media_type(character) || url->recent == BASE64))
         url->head += (unsigned)kept; /* a colon is in no head but behind its "data" */

@@ -438,9 +438,9 @@ static void release_images(struct tc_envelope *e, unsigned first, bool drafts)
     }
 }
 
-/* Have the lists of the innermost object pictures? The one that is a field of its own is a preview
- * of theirs, or what was sent along. */
-static void spare_previews(struct tc_envelope *e)
+/* Where the lists of the innermost object have pictures, one that is a field of its own is a
+ * preview of theirs, or what was sent along: a draft. */
+static void mark_previews(struct tc_envelope *e)
 {
     bool listed = false;
     for (unsigned i = e->scope.first; i < e->image_count; i++)
@@ -457,18 +457,13 @@ static void close_scope(struct tc_envelope *e)
 {
     if (e->scope.depth != e->path.depth)
         return;
-    spare_previews(e);
+    mark_previews(e);
     release_images(e, e->scope.first, e->scope.draft);
     e->scope = e->outer_scope;
     e->outer_scope = (struct tc_draft_scope){0, 0, false};
 }
 
 /* ---- data URLs ---- */
-
-static bool is_space(char character)
-{
-    return character == ' ' || character == '\n' || character == '\r' || character == '\t';
-}
 
 /* Keeps plain text: up to a colon, or one character of what may be a head. Returns how much. */
 static size_t prose_span(struct tc_envelope *e, const char *bytes, size_t size)
@@ -518,7 +513,7 @@ static bool ends_payload(const struct tc_envelope *e, char next)
     bool padding_fits = e->base64.sextets >= 2 && e->base64.sextets + e->base64.padding < 4;
     if (next == '=' || (next == '%' && padding_fits)) /* which may be "%3D" */
         return !padding_fits;
-    bool may_go_on = next == '%' || is_space(next); /* an escape, or the next line */
+    bool may_go_on = next == '%' || tc_scan_is_space(next); /* an escape, or the next line */
     return !may_go_on || end_here(e) != TC_END_MISSING;
 }
 
@@ -636,11 +631,12 @@ static bool begin_address(struct tc_envelope *e)
  * word for nothing. */
 static bool is_passed_over(const struct tc_envelope *e, char character)
 {
-    bool odd = is_space(character) || (unsigned char)character >= 0x80 || character == '"' ||
-               character == '\'';
+    bool odd = tc_scan_is_space(character) || (unsigned char)character >= 0x80 ||
+               character == '"' || character == '\'';
     if (!e->key_size)
         return odd && e->role != ROLE_PROSE_TO_COME;
-    return is_space(character) && e->role == ROLE_IMAGE_TO_COME && LIKEN(e, nothings, true) == IS;
+    return tc_scan_is_space(character) && e->role == ROLE_IMAGE_TO_COME &&
+           LIKEN(e, nothings, true) == IS;
 }
 
 /* One character of a string that may be a picture. */
@@ -1071,7 +1067,7 @@ static bool on_after(struct tc_envelope *e, char character)
 /* One character between values. */
 static bool on_structure(struct tc_envelope *e, char character)
 {
-    if (is_space(character)) {
+    if (tc_scan_is_space(character)) {
         e->line_ended = e->line_ended || (e->state == DONE && character == '\n');
         return true;
     }

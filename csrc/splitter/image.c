@@ -11,6 +11,8 @@
  */
 #include "image.h"
 
+#include "scan.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -294,11 +296,6 @@ static bool begins_webp(const struct tc_signature *signature)
     return same;
 }
 
-static bool is_space(unsigned char byte)
-{
-    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
-}
-
 /* Are the bytes in the window text, in ASCII or UTF-8? Pictures of other types have bytes that no
  * text has; but for SVG, which is a picture in the words of a page. */
 static bool is_text(const struct tc_signature *signature)
@@ -308,7 +305,7 @@ static bool is_text(const struct tc_signature *signature)
     for (unsigned i = 0; i < signature->window_size; i++) {
         unsigned char byte = signature->window[i];
         bool printed = byte >= 0x20 && byte != 0x7f && byte <= 0xf4;
-        text = text && (is_space(byte) || printed);
+        text = text && (tc_scan_is_space((char)byte) || printed);
     }
     return text;
 }
@@ -319,7 +316,7 @@ static bool has_words(const struct tc_signature *signature)
     bool words = false;
     for (unsigned i = 0; i < signature->window_size; i++) {
         unsigned char byte = signature->window[i];
-        words = words || is_space(byte) || (byte >= 'a' && byte <= 'z');
+        words = words || tc_scan_is_space((char)byte) || (byte >= 'a' && byte <= 'z');
     }
     return words;
 }

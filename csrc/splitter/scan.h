@@ -1,10 +1,18 @@
 /*
- * How far a JSON string goes on without anything to look at.
+ * The characters of JSON: its white space, and how far a string goes on without anything to look
+ * at.
  */
 #ifndef TC_SCAN_H
 #define TC_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* JSON's white space (RFC 8259, 2). */
+static inline bool tc_scan_is_space(char character)
+{
+    return character == ' ' || character == '\n' || character == '\r' || character == '\t';
+}
 
 /*
  * The length of the run at `bytes` up to a quote, a backslash, a control character or `stop`, which
