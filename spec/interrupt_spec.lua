@@ -2,6 +2,7 @@
 -- finalizers, and of a stack that is full. They reach whoever called, and are taken for nothing else.
 
 local mirrors = require "spec.support.mirror"
+local on_collection = require "spec.support.on_collection"
 local support = require "spec.support.requests"
 local thucchien = require "thucchien"
 
@@ -80,11 +81,7 @@ describe("an interrupt", function()
         end, "", 1)
         local _ = 1 + #kinds
         debug.sethook()
-        if newproxy then -- luacheck: globals newproxy
-            getmetatable(newproxy(true)).__gc = ask
-        else
-            setmetatable({}, { __gc = ask })
-        end
+        on_collection(ask)
         collectgarbage()
         collectgarbage()
         local expected = "authentication: the function for the API key failed: no keyring here"

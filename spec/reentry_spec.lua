@@ -41,6 +41,7 @@
 
 local command = require "spec.support.command"
 local mirrors = require "spec.support.mirror"
+local on_collection = require "spec.support.on_collection"
 local support = require "spec.support.requests"
 local system = require "system"
 
@@ -71,14 +72,6 @@ local function run(client)
         end
     until left == 0 or system.monotime() > deadline
     return errors
-end
-
-local function on_collection(finalizer)
-    if newproxy then -- luacheck: globals newproxy
-        getmetatable(newproxy(true)).__gc = finalizer
-    else
-        setmetatable({}, { __gc = finalizer })
-    end
 end
 
 -- ---- everything, everywhere ---------------------------------------------------------------------

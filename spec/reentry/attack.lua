@@ -15,6 +15,7 @@ local url, runner, step, mode, only = arg[1], arg[2], tonumber(arg[3]), arg[4], 
 if runner == "finalizer" then
     package.preload["cjson.safe"] = error
 end
+local on_collection = require "spec.support.on_collection"
 local thucchien = require "thucchien"
 
 local action -- what is done
@@ -223,14 +224,6 @@ local runners = {}
 
 -- ---- who acts -----------------------------------------------------------------------------------
 
-local function new_finalized(finalizer)
-    if newproxy then -- luacheck: globals newproxy
-        getmetatable(newproxy(true)).__gc = finalizer
-    else
-        setmetatable({}, { __gc = finalizer })
-    end
-end
-
 -- A whole collection wherever Lua looks whether one is due.
 local function collect_always()
     if _VERSION == "Lua 5.4" then
@@ -259,12 +252,12 @@ function runners.finalizer()
         if is_moment() then
             act()
         elseif life and life.armed and not life.acted then
-            new_finalized(finalize)
+            on_collection(finalize)
         end
     end
     return function()
         collect_always()
-        new_finalized(finalize)
+        on_collection(finalize)
     end, function()
         collectgarbage("setpause", 200)
         collectgarbage("setstepmul", 200)
