@@ -197,7 +197,7 @@ test-oldest: deps-test ## some specs with the module built as if for libcurl 7.6
 
 # SUITE is what the mirror calls it. Only root can make one; elsewhere, and without a mirror, it skips.
 SUITE ?= trixie
-test-in: ## demo and test in a fresh Debian, as root and as a user: SUITE=trixie, bookworm or sid
+test-in: ## demo and test in a fresh Debian: SUITE=bookworm, sid, or trixie (without root too)
 	@BUILD='$(BUILD)' .ci/root.sh $(SUITE)
 
 # ---- check it -----------------------------------------------------------------------------------

@@ -14,7 +14,6 @@
 #include "lua_options.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Kept by tc_own_keep. */
@@ -160,8 +159,8 @@ static bool tell(lua_State *L, struct client_box *box, const char *name, int cou
     return well;
 }
 
-/* Seconds until a driver should call back without a socket; below 0: never. One that watches no
- * sockets looks whether something has come. */
+/* Seconds until the driver should call `action` without a socket; below 0: never. A driver that
+ * watches no sockets calls it at every tick while one is open. */
 static double timer_left(const struct tc_client *client)
 {
     const double tick = 0.009; /* told as 10 ms; shorter than a frame */
@@ -170,8 +169,8 @@ static double timer_left(const struct tc_client *client)
     return ticks && (left < 0 || left > tick) ? tick : left;
 }
 
-/* Is the driver's timer at `moment`, or early enough? A tick that was told stays, or whoever sends
- * often would put it off for ever. */
+/* Is the driver's timer right for `moment`? A tick that is set already is not moved to a later one:
+ * a host that submits all the time would never be called back. */
 static bool is_timer_right(const struct client_box *box, double moment)
 {
     const double same = 0.0005;
@@ -311,7 +310,7 @@ static void detach(lua_State *L, struct client_box *box, int lent)
     lua_remove(L, driver);
 }
 
-/* What a driver has; the only time that its fields are looked at before they are called. */
+/* Which functions a driver has. Looked at once, in set_driver: a metamethod may answer. */
 struct abilities {
     bool watch, timer, waiter;
 };

@@ -20,8 +20,6 @@
 #include <curl/curl.h>
 #include <limits.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- lists ---- */

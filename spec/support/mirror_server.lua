@@ -213,8 +213,8 @@ end
 local function answer_early(connection, status, body, length)
     connection:write(("HTTP/1.1 %s Early\r\ncontent-length: %d\r\n\r\n%s"):format(status, #body, body))
     connection:flush()
-    -- Unread bytes make the end a reset, which must not overtake the answer: when more was taken than the kernel
-    -- holds for a connection, the client has written, and so looked for an answer, behind ours.
+    -- Closing with unread bytes sends a reset, which must not overtake the answer. Sockets' buffers hold less than
+    -- 12 MiB: once that much was read, the client has written after our answer came, and has looked for one first.
     connection:read(math.min(length, 12 * 1024 * 1024))
 end
 
