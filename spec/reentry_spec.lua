@@ -566,10 +566,9 @@ describe("cancel, in on_image", function()
     -- The client lets go of a request once, though it hears of its end a second time. (The sanitizer sees it.)
     it("is told once when the other one had news before its end, and both had to wait", function()
         for _, finish in ipairs { "cancel", "close", "finalize" } do
-            local own, gate, told, request = new(), os.tmpname(), 0, nil
-            os.remove(gate)
+            local own, gate, told, request = new(), mirrors.gate(), 0, nil
             request = own:submit(params({ id = "news-" .. finish, answers = {
-                { body = CHAT }, { pieces = { "HTTP/1.1 200 OK\r\n\r\n" .. CHAT:sub(1, 20), CHAT:sub(21) }, gate = gate },
+                { body = CHAT }, { pieces = { "HTTP/1.1 200 OK\r\n\r\n" .. CHAT:sub(1, 20), CHAT:sub(21) }, gate = gate.path },
             } }, {
                 via = "chat", model = "gemini-2.5-flash-image", n = 2,
                 on_progress = function() end,
@@ -593,12 +592,12 @@ describe("cancel, in on_image", function()
             end)
             assert.same({}, run(own))
             assert.same({ finish, finish == "finalize" and 0 or 1 }, { finish, told })
-            assert(io.open(gate, "w")):close()
+            gate:open()
             own:close()
             own, request = nil, nil -- luacheck: ignore 311
             collectgarbage()
             collectgarbage()
-            os.remove(gate)
+            gate:remove()
         end
     end)
 
