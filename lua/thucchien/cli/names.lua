@@ -1,0 +1,97 @@
+--- Names of files: how they are made, and what would keep a file from being written under one.
+
+local names = {}
+
+-- errno values, the same on every system that has them.
+local ENOENT, EACCES, EISDIR = 2, 13, 21
+
+--- What test(1) says, which plain Lua cannot find out. Without a POSIX shell everything is false.
+function names.test(flag, operand)
+    if package.config:sub(1, 1) ~= "/" then
+        return false
+    end
+    local quoted = "'" .. operand:gsub("'", "'\\''") .. "'"
+    local result = os.execute(("test %s %s"):format(flag, quoted))
+    return result == true or result == 0 -- a boolean since 5.2, the status in 5.1
+end
+
+--- The characters that end a directory's name, for a set of a pattern.
+names.SEPARATORS = package.config:sub(1, 1) == "\\" and "/\\" or "/"
+
+--- "a/b.png" -> "a/", "b", ".png". A leading dot begins no extension.
+function names.split(path)
+    local directory, name = path:match("^(.*[" .. names.SEPARATORS .. "])(.*)$")
+    name = name or path
+    local stem, extension = name:match("^(.+)(%.%w+)$")
+    return directory or "", stem or name, extension or ""
+end
+
+function names.has_extension(path)
+    return select(3, names.split(path)) ~= ""
+end
+
+--- Path of picture `index` when `asked` were asked for: "a.png" -> "a-2.png".
+function names.numbered(path, index, asked)
+    if asked == 1 and index == 1 then
+        return path
+    end
+    local directory, stem, extension = names.split(path)
+    return ("%s%s-%d%s"):format(directory, stem, index, extension)
+end
+
+--- The name of a picture's file: with the true extension where it has none. What is not the whole
+--- picture does not look like one.
+function names.full(image, path)
+    if not names.has_extension(path) and image.ext then
+        path = path .. "." .. image.ext
+    end
+    return image.complete == false and path .. ".part" or path
+end
+
+--- Why nothing may be written at `path`; nil when it may.
+function names.obstacle(path, force)
+    if os.rename(path, path) and names.test("-p", path) then -- to open a pipe may wait
+        return path .. ": is a pipe"
+    end
+    local file, message, code = io.open(path, "rb")
+    if not file and code == ENOENT then
+        -- What is not there can have no name; a link to nothing has one. To rename it so changes nothing.
+        return os.rename(path, path) and path .. ": is a link to nothing" or nil
+    elseif not file then
+        -- With --force a file that cannot be read can still be replaced.
+        return not (force and code == EACCES) and message or nil
+    end
+    local _, _, read_code = file:read(1)
+    file:close()
+    if read_code == EISDIR then
+        return path .. ": is a directory"
+    end
+    return not force and path .. ": already exists (--force overwrites it)" or nil
+end
+
+--- Why no file can be made in `directory`; nil when it can. Asked of the system by making one:
+--- permissions alone do not tell of a read-only or full disk.
+function names.directory_obstacle(directory)
+    local unique = tostring({}):match("(%x+)$") or "0"
+    local probe = ("%s.thucchien-%d-%s"):format(directory, os.time(), unique)
+    local file, message = io.open(probe, "wb")
+    if not file then
+        return (directory == "" and "." or directory) .. message:sub(#probe + 1)
+    end
+    local written = file:write("thucchien") and file:close()
+    os.remove(probe)
+    return not written and directory .. ": cannot be written" or nil
+end
+
+--- The first of `path`-`from`, … that nobody uses; nil when there are too many.
+function names.free(path, from)
+    local directory, stem, extension = names.split(path)
+    for number = from, from + 9999 do
+        local name = ("%s%s-%d%s"):format(directory, stem, number, extension)
+        if not names.obstacle(name) then
+            return name
+        end
+    end
+end
+
+return names

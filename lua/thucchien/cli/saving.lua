@@ -1,0 +1,114 @@
+--- How pictures are saved: as they come, for they are paid for.
+
+local names = require "thucchien.cli.names"
+local targets = require "thucchien.cli.targets"
+
+local saving = {}
+
+--- Saves under a name of its own: beside `path`, else here, else among temporary files.
+local function rescue(image, path)
+    local directory, stem, extension = names.split(path)
+    local temporary = os.getenv("TMPDIR") or os.getenv("TEMP") or "/tmp"
+    for _, start in ipairs({ directory .. stem, "picture", temporary .. "/picture" }) do
+        local name = names.free(start .. "-rescued" .. extension, 1)
+        local saved = name and image:save(name, { if_exists = "number" })
+        if saved then
+            return saved
+        end
+    end
+end
+
+local function write_device(image, path)
+    -- Like a shell, a command waits for a pipe's reader; image:save does not.
+    local pipe = not targets.is_stream(path) and names.test("-p", path) and io.open(path, "wb")
+    local saved, err = image:save(path)
+    if pipe then
+        pipe:close()
+    end
+    return saved, err
+end
+
+--- Is the file at `path` this very picture?
+local function holds(path, image)
+    local file = io.open(path, "rb")
+    local bytes = file and file:read("*a")
+    if file then
+        file:close()
+    end
+    return bytes == image.bytes
+end
+
+--- Saves pictures as they come. `keep` takes each once; `places` tells where a picture is, false if
+--- nowhere, and `problems` what went wrong. `keep_part` takes what came of those that are not whole;
+--- they are in `parts`.
+function saving.new_keeper(target, options)
+    local keeper = { places = {}, problems = {}, parts = {} }
+    local asked, force = options.n or 1, options.force
+    local begun = {} -- names; an interrupt while a picture is written lets it be written again
+
+    --- The name is taken in one step: several commands may want it at the same time.
+    local function write(image, name)
+        if target.device then
+            return write_device(image, name)
+        end
+        local again = begun[image] == name
+        begun[image] = name
+        local saved, err = image:save(name, { if_exists = force and "replace" or "error" })
+        if not saved and err.code == "exists" and again and holds(name, image) then
+            return name
+        end
+        return saved, err
+    end
+
+    --- Somebody may take the name that was chosen; where it is ours to choose, there are others.
+    local function save(image, index)
+        local name
+        local other = begun[image] or targets.choose_name(target, image, index, asked, force)
+        repeat
+            name = other
+            local place, err = write(image, name)
+            if place or err.code ~= "exists" or not target.derived then
+                return place, err, name
+            end
+            other = targets.choose_name(target, image, index, asked, force)
+        until other == name
+        return nil, { message = "too many files of that name" }, name
+    end
+
+    function keeper.keep(image, index)
+        if keeper.places[image] ~= nil then
+            return
+        end
+        local place, err, name = save(image, index)
+        if not place then
+            local problem = err.code == "exists" and name .. ": already exists (--force overwrites it)" or err.message
+            place = rescue(image, target.device and names.full(image, "picture") or name)
+            keeper.problems[#keeper.problems + 1] = problem
+                .. (place and "; saved as " .. place or "; the picture is lost")
+        end
+        keeper.places[image] = place or false
+    end
+
+    --- What came is paid for, and much of it may be seen. A name with another ending keeps it from
+    --- being taken for the picture.
+    function keeper.keep_part(image)
+        if not image.path and image.bytes then
+            local name = names.full(image, target.device and "picture" or target.path)
+            image.path = image:save(name, { if_exists = "number" }) or rescue(image, name)
+        end
+        keeper.parts[#keeper.parts + 1] = image.path and image or nil
+    end
+
+    --- For `on_image`. What is raised, by Ctrl-C say, would cost us the pictures after this one: it
+    --- waits in `raised`.
+    function keeper.take(image, index)
+        local ok, raised = pcall(keeper.keep, image, index)
+        if not ok then
+            keeper.raised = raised
+            keeper.keep(image, index)
+        end
+    end
+    return keeper
+end
+
+return saving

@@ -1,0 +1,78 @@
+--- Where the pictures of a request go.
+--
+-- A target has a `path`, and may be `derived` from the prompt (then the name of a file that exists is
+-- not taken) or a `device` (then the bytes are written to it as they are).
+
+local names = require "thucchien.cli.names"
+local slug = require "thucchien.slug"
+
+local targets = {}
+
+-- Formats that a picture may turn out to have; the first is the likeliest.
+local EXTENSIONS = { "png", "jpg", "webp", "gif" }
+
+--- These may be anything; even where they are files, their name is not the file's.
+function targets.is_stream(path)
+    return path == "/dev/stdout" or path == "/dev/stderr" or path:find("^/dev/fd/%d+$") ~= nil
+end
+
+local function is_device(path)
+    return targets.is_stream(path) or (names.test("-e", path) and not names.test("-f", path))
+end
+
+function targets.find(output, prompt)
+    if not output then
+        return { path = slug(prompt), derived = true }
+    elseif names.test("-d", output) then
+        local slash = output:find("[" .. names.SEPARATORS .. "]$") and "" or "/"
+        return { path = output .. slash .. slug(prompt), derived = true }
+    elseif is_device(output) then
+        return { path = output, device = true }
+    end
+    return { path = (output:gsub("%.+$", "")) }
+end
+
+--- The names that picture `index` may get, as far as it can be known.
+local function candidates(path, index, asked)
+    local name = names.numbered(path, index, asked)
+    if names.has_extension(path) then
+        return { name }
+    end
+    local possible = {}
+    for position, extension in ipairs(EXTENSIONS) do
+        possible[position] = name .. "." .. extension
+    end
+    return possible
+end
+
+--- What would keep the pictures of a request from being saved, as far as it can be known.
+function targets.obstacle(target, asked, force)
+    if target.device then
+        return not names.test("-w", target.path) and target.path .. ": cannot be written" or nil
+    end
+    local directory, stem = names.split(target.path)
+    if stem == "" then
+        return directory .. ": there is no such directory"
+    end
+    local problem = names.directory_obstacle(directory)
+    for index = 1, (problem or target.derived) and 0 or asked do
+        for _, name in ipairs(candidates(target.path, index, asked)) do
+            problem = problem or names.obstacle(name, force)
+        end
+    end
+    return problem
+end
+
+--- The name that picture `index` of `asked` gets.
+function targets.choose_name(target, image, index, asked, force)
+    if target.device then
+        return target.path
+    end
+    local name = names.full(image, names.numbered(target.path, index, asked))
+    if target.derived and not force and names.obstacle(name) then
+        return names.free(names.full(image, target.path), index + 1) or name
+    end
+    return name
+end
+
+return targets
