@@ -4,7 +4,7 @@
 #include "data_url.h"
 
 #include "base64.h"
-#include "image.h"
+#include "signature.h"
 #include "scan.h"
 
 #include <string.h>

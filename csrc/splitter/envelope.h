@@ -43,7 +43,7 @@
 #include "base64.h"
 #include "data_url.h"
 #include "framing.h"
-#include "image.h"
+#include "signature.h"
 #include "path.h"
 
 enum {

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "splitter/base64.h"
-#include "splitter/image.h"
+#include "splitter/signature.h"
 
 struct naive {
     enum tc_base64_error error;

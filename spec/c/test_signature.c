@@ -1,5 +1,5 @@
 /*
- * image.c: types, dimensions and ends from pictures' bytes, wherever those are cut.
+ * signature.c: types, dimensions and ends from pictures' bytes, wherever those are cut.
  *
  * The pictures are made here, byte by byte.
  */
@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "splitter/image.h"
+#include "splitter/signature.h"
 
 #include <stdio.h>
 #include <stdlib.h>

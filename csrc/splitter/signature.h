@@ -5,8 +5,8 @@
  * never from what a server claims. The reader takes bytes as they come and keeps 32 of them at
  * most, so it works just as well for a picture that is handed on and never held.
  */
-#ifndef TC_IMAGE_H
-#define TC_IMAGE_H
+#ifndef TC_SIGNATURE_H
+#define TC_SIGNATURE_H
 
 #include <stdbool.h>
 #include <stddef.h>

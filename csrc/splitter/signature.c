@@ -1,6 +1,6 @@
 /*
  * The structure of PNG, JPEG, WebP and GIF files, as far as type, dimensions and end need it: see
- * image.h.
+ * signature.h.
  *
  * The reader walks from one landmark of the file to the next: it skips what is of no interest,
  * collects the few bytes of a landmark in the window, looks at them, and knows from them where the
@@ -9,7 +9,7 @@
  * Sources: PNG (W3C), 5.2, 5.3 and 11.2.2; JPEG (ITU T.81), annex B; GIF89a, 17 to 27; WebP (RFC
  * 9649) and RFC 6386, 9.1.
  */
-#include "image.h"
+#include "signature.h"
 
 #include "scan.h"
 
