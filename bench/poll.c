@@ -40,9 +40,9 @@ static void take_images(struct tc_client *client)
     struct tc_request *request;
     while ((request = tc_client_take_ready(client))) {
         struct tc_envelope *envelope = request->envelope;
-        for (unsigned i = 0; i < envelope->image_count; i++) {
-            if (envelope->images[i] && envelope->images[i]->ended)
-                tc_envelope_drop_image(envelope, i);
+        for (unsigned i = 0; i < envelope->images.count; i++) {
+            if (envelope->images.list[i] && envelope->images.list[i]->ended)
+                tc_images_drop(&envelope->images, i);
         }
         tc_request_release(request);
     }
@@ -76,7 +76,7 @@ static double longest_poll(struct tc_client *client, long frame)
         take_images(client);
         sleep_for(frame);
     }
-    if (!request || request->failure->kind != TC_NONE || request->envelope->image_count == 0) {
+    if (!request || request->failure->kind != TC_NONE || request->envelope->images.count == 0) {
         fprintf(stderr, "poll: the request failed\n");
         exit(1);
     }

@@ -85,6 +85,7 @@ build = {
             "csrc/splitter/data_url.c",
             "csrc/splitter/envelope.c",
             "csrc/splitter/framing.c",
+            "csrc/splitter/images.c",
             "csrc/splitter/link.c",
             "csrc/splitter/path.c",
             "csrc/splitter/scan.c",

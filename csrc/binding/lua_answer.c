@@ -285,7 +285,7 @@ static unsigned text_key(lua_State *L, int choice, int position)
     push_field(L, choice, "index");
     double index = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : position - 1;
     lua_pop(L, 1);
-    return index >= 0 && index < TC_ENVELOPE_IMAGES ? (unsigned)index + 2 : 2;
+    return index >= 0 && index < TC_IMAGES ? (unsigned)index + 2 : 2;
 }
 
 /* Takes the reason on top, why the model stopped, and pops it: the first one of a document, and of
@@ -392,7 +392,7 @@ static void read_list(lua_State *L, struct reading *r, int document, const char 
 {
     push_field(L, document, name);
     int list = lua_gettop(L), count = length_of(L, list);
-    for (int i = 1; i <= count && i <= TC_ENVELOPE_IMAGES; i++) {
+    for (int i = 1; i <= count && i <= TC_IMAGES; i++) {
         lua_rawgeti(L, list, i);
         read(L, r, list + 1, i);
         lua_settop(L, list);

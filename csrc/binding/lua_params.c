@@ -307,7 +307,7 @@ static bool check_route(lua_State *L, int params, enum tc_via via)
 static bool read_count(lua_State *L, int params, const struct tc_family *family,
                        struct tc_order *order)
 {
-    double most = family && family->limit ? family->limit : TC_ENVELOPE_IMAGES, count = 1;
+    double most = family && family->limit ? family->limit : TC_IMAGES, count = 1;
     if (!tc_field_whole(L, params, "field", "n", 1, most, &count))
         return false;
     order->count = (unsigned)count;

@@ -177,15 +177,15 @@ struct tc_part *tc_request_part(const struct tc_request_box *box, const struct t
 static bool is_draft(const struct tc_part *part, unsigned index)
 {
     const struct tc_envelope *envelope = part->request->envelope;
-    return index < envelope->image_count && envelope->images[index] &&
-           envelope->images[index]->draft;
+    return index < envelope->images.count && envelope->images.list[index] &&
+           envelope->images.list[index]->draft;
 }
 
 unsigned tc_request_number(lua_State *L, struct tc_request_box *box, struct tc_part *part,
                            unsigned index)
 {
     if (!part->numbers)
-        part->numbers = tc_calloc(TC_ENVELOPE_IMAGES * sizeof(*part->numbers));
+        part->numbers = tc_calloc(TC_IMAGES * sizeof(*part->numbers));
     if (!part->numbers) {
         luaL_error(L, "not enough memory");
         return 0; /* which it never does */
@@ -279,7 +279,7 @@ void tc_request_submit(lua_State *L, int index, int client, const struct tc_orde
     tc_getuservalue(L, client);
     int lent = lua_gettop(L);
     for (unsigned first = 0; added && (first < order->count || first == 0); first += at_once)
-        added = add_part(box, first, alone ? TC_ENVELOPE_IMAGES : at_once) != NULL;
+        added = add_part(box, first, alone ? TC_IMAGES : at_once) != NULL;
     struct tc_client *engine = tc_client_of(L, client);
     hold(L, index, lent, engine, added ? box->last_part->position : 0);
     if (!added || !submit_all(box, engine, order)) {
@@ -380,7 +380,7 @@ enum { CHUNK = 64 * 1024, MOST_CHUNKS = 16 };
 static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                          unsigned index)
 {
-    struct tc_image *image = part->request->envelope->images[index];
+    struct tc_image *image = part->request->envelope->images.list[index];
     unsigned number = tc_request_number(L, box, part, index);
     const char *bytes = (const char *)image->bytes.data;
     size_t size = image->bytes.size, chunk = size / MOST_CHUNKS > CHUNK ? size : CHUNK;
@@ -408,7 +408,7 @@ static void sample_bytes(struct tc_part *part, const struct tc_image *image)
 static void take_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                        unsigned index)
 {
-    sample_bytes(part, part->request->envelope->images[index]);
+    sample_bytes(part, part->request->envelope->images.list[index]);
     tc_push_param(L, state, "save");
     bool save = !lua_isnil(L, -1);
     lua_pop(L, 1);
@@ -421,7 +421,7 @@ static void take_bytes(lua_State *L, int state, struct tc_request_box *box, stru
 /* Keeps what was seen of the bytes of the picture on top, if they went elsewhere. */
 static void keep_sample(lua_State *L, int state, struct tc_part *part)
 {
-    if (!part->request->envelope->streaming)
+    if (!part->request->envelope->images.streaming)
         return;
     lua_getfield(L, state, "samples");
     lua_pushvalue(L, -2);
@@ -459,10 +459,10 @@ static void take_image(lua_State *L, int state, struct tc_request_box *box, stru
     unsigned number = tc_request_number(L, box, part, index);
     tc_push_param(L, state, "save");
     bool save = !lua_isnil(L, -1);
-    tc_push_image(L, envelope->images[index], envelope->streaming);
+    tc_push_image(L, envelope->images.list[index], envelope->images.streaming);
     if (save)
         tc_save_image(L, state, box, part, index, number);
-    tc_envelope_drop_image(envelope, index);
+    tc_images_drop(&envelope->images, index);
     keep_sample(L, state, part);
     if (!box->stopped) { /* else the file could not be finished */
         lua_pushvalue(L, -1);
@@ -478,13 +478,13 @@ static void take_draft(lua_State *L, int state, struct tc_request_box *box, stru
                        unsigned index)
 {
     struct tc_envelope *envelope = part->request->envelope;
-    struct tc_image *image = envelope->images[index];
+    struct tc_image *image = envelope->images.list[index];
     (void)tc_request_number(L, box, part, index); /* as long as it can be told from a picture */
-    if (!envelope->streaming && !image->fault) {
+    if (!envelope->images.streaming && !image->fault) {
         tc_push_image(L, image, false);
         append(L, state, "drafts");
     }
-    tc_envelope_drop_image(envelope, index);
+    tc_images_drop(&envelope->images, index);
 }
 
 /* Keeps what came of a picture that is not whole, for the error: its bytes, unless they went
@@ -493,7 +493,7 @@ static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct
                      unsigned index)
 {
     struct tc_envelope *envelope = part->request->envelope;
-    struct tc_image *image = envelope->images[index];
+    struct tc_image *image = envelope->images.list[index];
     unsigned number = tc_request_number(L, box, part, index);
     if (image->ended && image->fault) { /* else the request's failure says why it is not */
         char text[160];
@@ -502,7 +502,7 @@ static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct
         tc_request_keep(L, state, "faults", number);
     }
     bool untouched = image->bytes.size == image->size; /* it may have been held back */
-    tc_push_image(L, image, envelope->streaming && !untouched);
+    tc_push_image(L, image, envelope->images.streaming && !untouched);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "complete");
     tc_save_cut(L, part, index);
@@ -510,7 +510,7 @@ static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct
         tc_request_keep(L, state, "cuts", number);
     else
         lua_pop(L, 1); /* nothing came of it at all */
-    tc_envelope_drop_image(envelope, index);
+    tc_images_drop(&envelope->images, index);
     part->sample = 0;
 }
 
@@ -518,7 +518,7 @@ static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct
 static void take_ended(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                        unsigned index)
 {
-    const struct tc_image *image = part->request->envelope->images[index];
+    const struct tc_image *image = part->request->envelope->images.list[index];
     if (image->draft)
         take_draft(L, state, box, part, index);
     else if (image->fault)
@@ -533,21 +533,21 @@ static bool has_bytes(const struct tc_request *request, const struct tc_image *i
 {
     const struct tc_signature *signature = &image->signature;
     bool known = signature->mime || signature->settled; /* else the request has failed */
-    return request->envelope->streaming && image->bytes.size && known;
+    return request->envelope->images.streaming && image->bytes.size && known;
 }
 
-/* The first picture that has something to give, or `image_count`. There is none where another
+/* The first picture that has something to give, or `images.count`. There is none where another
  * attempt follows: what came is not what will be. */
 static unsigned next_image(const struct tc_request *request)
 {
     const struct tc_envelope *envelope = request->envelope;
     bool lasts = request->state != TC_RETRYING;
-    for (unsigned i = 0; lasts && i < envelope->image_count; i++) {
-        const struct tc_image *image = envelope->images[i];
+    for (unsigned i = 0; lasts && i < envelope->images.count; i++) {
+        const struct tc_image *image = envelope->images.list[i];
         if (image && !image->held && (image->ended || has_bytes(request, image)))
             return i;
     }
-    return envelope->image_count;
+    return envelope->images.count;
 }
 
 /* Sums up the bytes of all parts; `*total` is 0 where one does not know how many it will be. */
@@ -610,9 +610,9 @@ static int give_all(lua_State *L)
     struct tc_envelope *envelope = part->request->envelope;
     unsigned i;
     tc_checkstack(L, 20 + MOST_CHUNKS);
-    while (goes_on(box, part) && (i = next_image(part->request)) < envelope->image_count) {
-        const struct tc_image *image = envelope->images[i];
-        if (envelope->streaming && image->bytes.size && !image->draft)
+    while (goes_on(box, part) && (i = next_image(part->request)) < envelope->images.count) {
+        const struct tc_image *image = envelope->images.list[i];
+        if (envelope->images.streaming && image->bytes.size && !image->draft)
             take_bytes(L, 2, box, part, i);
         else
             take_ended(L, 2, box, part, i);
@@ -696,15 +696,15 @@ static bool is_worth_keeping(const struct tc_request *request, const struct tc_i
 static void take_rest(lua_State *L, struct tc_request_box *box, struct tc_part *part, int state)
 {
     struct tc_envelope *envelope = part->request->envelope;
-    for (unsigned i = 0; i < envelope->image_count; i++) {
-        struct tc_image *image = envelope->images[i];
+    for (unsigned i = 0; i < envelope->images.count; i++) {
+        struct tc_image *image = envelope->images.list[i];
         bool over = image && image->ended && !image->held;
-        if (!image || (over && envelope->streaming))
+        if (!image || (over && envelope->images.streaming))
             continue;
         if (over && tc_image_is_whole(image)) {
             tc_push_image(L, image, false);
             tc_request_keep(L, state, "images", tc_request_number(L, box, part, i));
-            tc_envelope_drop_image(envelope, i);
+            tc_images_drop(&envelope->images, i);
         } else if (image->draft) {
             take_draft(L, state, box, part, i);
         } else if (over || is_worth_keeping(part->request, image)) {
@@ -796,7 +796,7 @@ static unsigned take_place(lua_State *L, int index, int state, struct tc_part *p
     lua_getfield(L, place, "number");
     const char *url = lua_tostring(L, place + 1);
     unsigned number = 0, which = (unsigned)lua_tonumber(L, place + 2);
-    if (url && part->numbered == TC_ENVELOPE_IMAGES)
+    if (url && part->numbered == TC_IMAGES)
         refuse_address(L, state, url, "there are too many images");
     else {
         number = tc_request_number(L, box, part, url ? part->numbered : which - 1);
@@ -830,7 +830,7 @@ static void take_places(lua_State *L, int index, int state, struct tc_part *part
 static bool read_answer(lua_State *L, int index, int state, struct tc_part *part)
 {
     struct tc_request_box *box = tc_request_box(L, index);
-    unsigned images = part->request->envelope->image_count;
+    unsigned images = part->request->envelope->images.count;
     if (!tc_push_answer(L, part->request))
         return false;
     int document = lua_gettop(L), answer = document + 1, places = document + 2;

@@ -242,7 +242,7 @@ static int open_file(lua_State *L, const struct way *way, const char *ext, unsig
 {
     int error = 0, problem = EISDIR, first = lua_gettop(L) + 1;
     for (unsigned i = 0; i < 3 && problem; i++) {
-        const char *name = push_name(L, way->path, ext, number + i * TC_ENVELOPE_IMAGES);
+        const char *name = push_name(L, way->path, ext, number + i * TC_IMAGES);
         problem = tc_writer_open(writer, name, way->options);
         error = error ? error : problem;
     }
@@ -275,7 +275,7 @@ static void set_path(lua_State *L, struct tc_writer *writer)
 
 void tc_save_cut(lua_State *L, struct tc_part *part, unsigned index)
 {
-    const struct tc_image *image = part->request->envelope->images[index];
+    const struct tc_image *image = part->request->envelope->images.list[index];
     struct tc_writer *writer = &part->writer;
     if (!writer->temporary || part->saving != index)
         return;
@@ -292,7 +292,7 @@ void tc_save_cut(lua_State *L, struct tc_part *part, unsigned index)
 /* Keeps what there is of picture `number`, of which no more can be written, for the error. */
 static void keep_cut(lua_State *L, int state, struct tc_part *part, unsigned index, unsigned number)
 {
-    tc_push_image(L, part->request->envelope->images[index], true);
+    tc_push_image(L, part->request->envelope->images.list[index], true);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "complete");
     tc_save_cut(L, part, index);
@@ -302,7 +302,7 @@ static void keep_cut(lua_State *L, int state, struct tc_part *part, unsigned ind
 void tc_save_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                    unsigned index, unsigned number)
 {
-    struct tc_image *image = part->request->envelope->images[index];
+    struct tc_image *image = part->request->envelope->images.list[index];
     struct tc_writer *writer = &part->writer;
     const void *bytes = image->bytes.data;
     size_t size = image->bytes.size;
@@ -326,7 +326,7 @@ void tc_save_bytes(lua_State *L, int state, struct tc_request_box *box, struct t
 void tc_save_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
                    unsigned index, unsigned number)
 {
-    const char *ext = part->request->envelope->images[index]->signature.ext;
+    const char *ext = part->request->envelope->images.list[index]->signature.ext;
     struct tc_writer *writer = &part->writer;
     int error = 0, image = lua_gettop(L);
     struct way way = push_way_of(L, state);

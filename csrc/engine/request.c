@@ -307,8 +307,8 @@ static bool make_exchange(struct tc_request *request)
     if (!exchange)
         return false;
     tc_envelope_init(&exchange->envelope, request->rules, request->rule_count);
-    exchange->envelope.spare = &request->client->spare;
-    exchange->envelope.streaming = request->streaming;
+    exchange->envelope.images.spare = &request->client->spare;
+    exchange->envelope.images.streaming = request->streaming;
     request->exchange = exchange;
     request->failure = &exchange->failure;
     request->envelope = &exchange->envelope;
@@ -756,8 +756,8 @@ static void input_failed(struct tc_request *request)
     enum tc_kind kind = kinds[request->envelope->error];
     if (request->envelope->error)
         tc_envelope_describe(request->envelope, text, sizeof(text));
-    else if (request->envelope->image_count)
-        request->envelope->images[0]->bytes.size = 0; /* to reach nobody */
+    else if (request->envelope->images.count)
+        request->envelope->images.list[0]->bytes.size = 0; /* to reach nobody */
     tc_failure_set(&failure, kind ? kind : TC_BAD_RESPONSE, "%s", text);
     abort_with(request, &failure);
 }
@@ -799,7 +799,7 @@ static void begin_body(struct tc_request *request, char first)
     bool picture = request->picture || (has_image(request) && !begins_document(first));
     request->envelope->raw = is_success(request) && picture;
     if (is_success(request) && length > KEPT)
-        tc_keep_pages(request->envelope->streaming ? KEPT : (size_t)length);
+        tc_keep_pages(request->envelope->images.streaming ? KEPT : (size_t)length);
 }
 
 /* Has it brought what should be taken away before more comes? */
@@ -808,9 +808,9 @@ static bool has_to_give(const struct tc_request *request)
     const struct tc_envelope *envelope = request->envelope;
     if (!is_success(request))
         return false;
-    for (unsigned i = 0; i < envelope->image_count; i++) {
-        const struct tc_image *image = envelope->images[i];
-        bool much = envelope->streaming && image && image->bytes.size >= STREAMED;
+    for (unsigned i = 0; i < envelope->images.count; i++) {
+        const struct tc_image *image = envelope->images.list[i];
+        bool much = envelope->images.streaming && image && image->bytes.size >= STREAMED;
         if (image && !image->held && (image->ended || much))
             return true;
     }
@@ -821,9 +821,9 @@ size_t tc_request_held(const struct tc_request *request)
 {
     const struct tc_envelope *envelope = request->envelope;
     size_t held = 0;
-    for (unsigned i = 0; i < envelope->image_count; i++) {
-        const struct tc_image *image = envelope->images[i];
-        if (image && !image->held && (image->ended || envelope->streaming))
+    for (unsigned i = 0; i < envelope->images.count; i++) {
+        const struct tc_image *image = envelope->images.list[i];
+        if (image && !image->held && (image->ended || envelope->images.streaming))
             held += image->bytes.size;
     }
     return held;
@@ -886,8 +886,8 @@ static void pause_transfer(struct tc_request *request)
 /* Has it much more to give than it should, though it is paused? */
 static bool holds_much(const struct tc_request *request)
 {
-    const struct tc_image *open = tc_envelope_open_image(request->envelope);
-    return request->envelope->streaming && open && open->bytes.size >= 4 * (size_t)STREAMED;
+    const struct tc_image *open = tc_images_open(&request->envelope->images);
+    return request->envelope->images.streaming && open && open->bytes.size >= 4 * (size_t)STREAMED;
 }
 
 bool tc_request_can_resume(const struct tc_request *request)
@@ -921,7 +921,7 @@ int tc_request_resume(struct tc_request *request)
 static bool is_no_picture(const struct tc_request *request)
 {
     const struct tc_envelope *envelope = request->envelope;
-    const struct tc_image *image = envelope->image_count ? envelope->images[0] : NULL;
+    const struct tc_image *image = envelope->images.count ? envelope->images.list[0] : NULL;
     bool foreign = image && tc_signature_end(&image->signature) == TC_END_UNKNOWN;
     bool text = image && tc_signature_is_text(&image->signature);
     foreign = foreign && !is_image_type(request->exchange->content_type);
@@ -1224,19 +1224,19 @@ static void judge_answer(struct tc_request *request)
 static bool has_picture(const struct tc_envelope *envelope)
 {
     unsigned dropped = 0;
-    for (unsigned i = 0; i < envelope->image_count; i++)
-        if (!envelope->images[i])
+    for (unsigned i = 0; i < envelope->images.count; i++)
+        if (!envelope->images.list[i])
             dropped++;
-        else if (!envelope->images[i]->draft)
+        else if (!envelope->images.list[i]->draft)
             return true;
-    return dropped > envelope->dropped_drafts;
+    return dropped > envelope->images.dropped_drafts;
 }
 
 /* A picture that was fetched and is not whole may be so the next time, which costs nothing: servers
  * tell an address before all is there. */
 static void judge_picture(struct tc_request *request)
 {
-    const struct tc_image *image = request->envelope->images[0];
+    const struct tc_image *image = request->envelope->images.list[0];
     char text[160];
     if (!image || !image->fault)
         return;
@@ -1458,8 +1458,8 @@ double tc_request_retry_wait(struct tc_request *request)
     bool allowed = (failure->repeat == TC_REPEAT_SAFE && request->retry != TC_RETRY_NONE) ||
                    (failure->repeat == TC_REPEAT_RISKY && risky_allowed);
     /* Bytes that were paid for, or that somebody has already. */
-    bool has_some =
-        request->envelope->image_count && !(request->unbilled && !request->envelope->streaming);
+    bool has_some = request->envelope->images.count &&
+                    !(request->unbilled && !request->envelope->images.streaming);
     if (!allowed || request->attempts > request->max_retries || has_some)
         return -1;
     if (failure->brief)

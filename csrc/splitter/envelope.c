@@ -146,31 +146,33 @@ static bool begin_capture(struct tc_envelope *e)
 
 /* ---- pictures ---- */
 
-struct tc_image *tc_envelope_open_image(const struct tc_envelope *e)
+/* Bytes of input to come, those under way included; 0 where nobody knows. */
+static uint64_t input_left(const struct tc_envelope *e)
 {
-    struct tc_image *last = e->image_count ? e->images[e->image_count - 1] : NULL;
-    return last && !last->ended ? last : NULL;
+    return e->expected > e->position ? e->expected - e->position : 0;
 }
 
-static bool close_image(struct tc_envelope *e);
+/* The string's end, or the end of a data URL in prose. */
+static bool close_image(struct tc_envelope *e)
+{
+    bool broken = e->percent != 0;
+    e->percent = 0;
+    return tc_images_close(&e->images, broken) || fail(e, TC_ENVELOPE_NO_MEMORY);
+}
 
 static bool open_image(struct tc_envelope *e)
 {
-    if (tc_envelope_open_image(e) && !close_image(e)) /* one whose rest never came */
+    if (tc_images_open(&e->images) && !close_image(e)) /* one whose rest never came */
         return false;
-    if (e->image_count == TC_ENVELOPE_IMAGES)
+    if (e->images.count == TC_IMAGES)
         return fail(e, TC_ENVELOPE_TOO_MANY_IMAGES);
-    if (!e->images)
-        e->images = tc_calloc(TC_ENVELOPE_IMAGES * sizeof(struct tc_image *));
-    struct tc_image *image = e->images ? tc_calloc(sizeof(*image)) : NULL;
+    struct tc_image *image = tc_images_add(&e->images);
     if (!image)
         return fail(e, TC_ENVELOPE_NO_MEMORY);
     bool in_scope = e->scope.depth && e->path.depth - e->scope.depth <= 1;
     image->draft = in_scope && e->scope.draft;
     image->held = in_scope && !e->scope.draft;
     image->lone = in_scope && e->path.depth == e->scope.depth;
-    e->images[e->image_count++] = image;
-    e->base64 = (struct tc_base64){0, 0, 0};
     e->percent = 0;
     return true;
 }
@@ -180,7 +182,7 @@ static bool has_image(const struct tc_envelope *e, unsigned owner)
 {
     if (!owner || owner != e->item_depth)
         return false;
-    const struct tc_image *image = e->images[e->item_image]; /* or it was taken away */
+    const struct tc_image *image = e->images.list[e->item_image]; /* or it was taken away */
     return !image || !image->fault;
 }
 
@@ -196,137 +198,21 @@ static bool open_numbered_image(struct tc_envelope *e)
     if (!open_image(e))
         return false;
     e->item_depth = owner;
-    e->item_image = e->image_count - 1;
+    e->item_image = e->images.count - 1;
     e->role = ROLE_IMAGE;
-    return keep(e, number, (size_t)snprintf(number, sizeof(number), "%u", e->image_count));
-}
-
-/* Are there pictures that nobody has taken yet? The last one, under way, does not count. */
-static bool is_waited_for(const struct tc_envelope *e)
-{
-    for (unsigned i = 0; i + 1 < e->image_count; i++)
-        if (e->images[i])
-            return true;
-    return false;
-}
-
-/* Goes on in the spare buffer, if that is larger; the one it had was small. */
-static void move_to_spare(struct tc_envelope *e, struct tc_buffer *bytes)
-{
-    struct tc_buffer *spare = e->spare;
-    if (!spare || spare->capacity <= bytes->capacity)
-        return;
-    if (bytes->size)
-        memcpy(spare->data, bytes->data, bytes->size);
-    spare->size = bytes->size;
-    tc_buffer_free(bytes);
-    *bytes = *spare;
-    *spare = (struct tc_buffer){NULL, 0, 0};
-}
-
-/* Bytes of input to come, those under way included; 0 where nobody knows. */
-static uint64_t input_left(const struct tc_envelope *e)
-{
-    return e->expected > e->position ? e->expected - e->position : 0;
-}
-
-/*
- * Makes room for `size` more bytes of the picture, of which `rest` may come at most. New memory
- * costs more than the decoding: pages that were used before are taken first, and what is new is as
- * large as the rest can need. A picture that begins while another one waits to be taken stays
- * small, for that one's buffer will be free in a moment.
- */
-static bool make_room(struct tc_envelope *e, struct tc_buffer *bytes, size_t size, uint64_t rest)
-{
-    if (bytes->capacity - bytes->size >= size)
-        return true;
-    move_to_spare(e, bytes);
-    if (bytes->capacity - bytes->size >= size)
-        return true;
-    bool all = rest > size && rest <= SIZE_MAX && !e->streaming && !is_waited_for(e);
-    return (all && tc_buffer_reserve(bytes, (size_t)rest)) || tc_buffer_reserve(bytes, size) ||
-           fail(e, TC_ENVELOPE_NO_MEMORY);
-}
-
-/* The bytes of a draft are of no use to those who take them as they come. */
-static void forget_draft(const struct tc_envelope *e, struct tc_image *image)
-{
-    if (image->draft && e->streaming)
-        image->bytes.size = 0;
-}
-
-static void image_grew(const struct tc_envelope *e, struct tc_image *image, size_t size)
-{
-    tc_signature_feed(&image->signature, image->bytes.data + image->bytes.size, size);
-    image->bytes.size += size;
-    image->size += size;
-    forget_draft(e, image);
+    return keep(e, number, (size_t)snprintf(number, sizeof(number), "%u", e->images.count));
 }
 
 /* Decodes as far as the characters are base64, or spaces where those cannot end it. Returns how
  * many it took. */
 static size_t image_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
-    struct tc_image *image = tc_envelope_open_image(e);
-    size_t written;
-    if (e->percent ||
-        !make_room(e, &image->bytes, TC_BASE64_ROOM(size + 4), TC_BASE64_ROOM(input_left(e) + 4)))
+    size_t taken;
+    if (e->percent)
         return 0;
-    size_t taken = 0, end;
-    do {
-        end = taken;
-        unsigned char *out = image->bytes.data + image->bytes.size;
-        taken += tc_base64_decode(&e->base64, bytes + taken, size - taken, out, &written);
-        image_grew(e, image, written);
-        while (e->role == ROLE_IMAGE && taken < size && bytes[taken] == ' ')
-            taken++;
-    } while (taken < size && taken > end);
-    return taken;
-}
-
-/* What is known of the end of the picture under way, should its base64 end here. */
-static enum tc_file_end end_here(const struct tc_envelope *e)
-{
-    const struct tc_image *image = tc_envelope_open_image(e);
-    struct tc_signature signature = image->signature;
-    struct tc_base64 base64 = e->base64;
-    unsigned char rest[2];
-    size_t size;
-    if (!tc_base64_finish(&base64, rest, &size))
-        tc_signature_feed(&signature, rest, size);
-    return tc_signature_end(&signature);
-}
-
-/* The picture under way ends, with `error` in its base64 or none. What comes behind the end of its
- * file does not count. */
-static bool end_image(struct tc_envelope *e, enum tc_base64_error error)
-{
-    struct tc_image *image = tc_envelope_open_image(e);
-    enum tc_file_end end = tc_signature_end(&image->signature);
-    bool at_end = error == TC_BASE64_TRUNCATED || error == TC_BASE64_TRAILING_BITS;
-    image->ended = true;
-    if (!image->size || (error && end == TC_END_UNKNOWN) ||
-        (error && end == TC_END_MISSING && !at_end)) {
-        image->fault = TC_IMAGE_DAMAGED;
-        image->base64_error = error ? error : TC_BASE64_TRUNCATED;
-    } else if (end == TC_END_MISSING || (end == TC_END_UNKNOWN && image->text)) {
-        image->fault = TC_IMAGE_CUT;
-    }
-    e->percent = 0;
-    return true;
-}
-
-/* The string's end, or the end of a data URL in prose. */
-static bool close_image(struct tc_envelope *e)
-{
-    struct tc_image *image = tc_envelope_open_image(e);
-    size_t written;
-    if (!tc_buffer_reserve(&image->bytes, 2))
+    if (!tc_images_decode(&e->images, bytes, size, e->role == ROLE_IMAGE, input_left(e), &taken))
         return fail(e, TC_ENVELOPE_NO_MEMORY);
-    enum tc_base64_error error =
-        tc_base64_finish(&e->base64, image->bytes.data + image->bytes.size, &written);
-    image_grew(e, image, written);
-    return end_image(e, e->percent ? TC_BASE64_CHARACTER : error);
+    return taken;
 }
 
 /* Something that is no base64: the picture ends, and the rest of its string is of no interest. The
@@ -334,7 +220,11 @@ static bool close_image(struct tc_envelope *e)
 static bool break_image(struct tc_envelope *e, enum tc_base64_error error)
 {
     e->role = e->role == ROLE_IMAGE_IN_PROSE ? ROLE_PROSE : ROLE_SKIPPED;
-    return end_here(e) == TC_END_SEEN ? close_image(e) : end_image(e, error);
+    if (tc_images_end_here(&e->images) == TC_END_SEEN)
+        return close_image(e);
+    e->percent = 0;
+    tc_images_end(&e->images, error);
+    return true;
 }
 
 static int hex_value(char character)
@@ -366,7 +256,7 @@ static bool image_char(struct tc_envelope *e, char character)
         e->percent = 2;
         return true;
     }
-    enum tc_base64_error error = tc_base64_odd(&e->base64, (unsigned char)character);
+    enum tc_base64_error error = tc_base64_odd(&e->images.base64, (unsigned char)character);
     if (error && character == '\'' && e->role == ROLE_IMAGE) { /* of Python's b'...' */
         e->role = ROLE_SKIPPED;
         return close_image(e);
@@ -425,40 +315,12 @@ static void found_draft(struct tc_envelope *e)
         e->scope.draft = true;
 }
 
-/* Whether the pictures that are held are drafts is known. */
-static void release_images(struct tc_envelope *e, unsigned first, bool drafts)
-{
-    for (unsigned i = first; i < e->image_count; i++) {
-        struct tc_image *image = e->images[i];
-        if (!image || !image->held)
-            continue;
-        image->held = false;
-        image->draft = drafts;
-        forget_draft(e, image);
-    }
-}
-
-/* Where the lists of the innermost object have pictures, one that is a field of its own is a
- * preview of theirs, or what was sent along: a draft. */
-static void mark_previews(struct tc_envelope *e)
-{
-    bool listed = false;
-    for (unsigned i = e->scope.first; i < e->image_count; i++)
-        listed = listed || !e->images[i] || (!e->images[i]->held && !e->images[i]->draft);
-    for (unsigned i = e->scope.first; i < e->image_count && listed; i++)
-        if (e->images[i] && e->images[i]->held && e->images[i]->lone) {
-            e->images[i]->held = false;
-            e->images[i]->draft = true;
-            forget_draft(e, e->images[i]);
-        }
-}
-
 static void close_scope(struct tc_envelope *e)
 {
     if (e->scope.depth != e->path.depth)
         return;
-    mark_previews(e);
-    release_images(e, e->scope.first, e->scope.draft);
+    tc_images_mark_previews(&e->images, e->scope.first);
+    tc_images_release(&e->images, e->scope.first, e->scope.draft);
     e->scope = e->outer_scope;
     e->outer_scope = (struct tc_draft_scope){0, 0, false};
 }
@@ -491,7 +353,7 @@ static bool open_payload(struct tc_envelope *e)
         if (!open_numbered_image(e))
             return false;
         if (url.text && e->role == ROLE_IMAGE)
-            tc_envelope_open_image(e)->text = true;
+            tc_images_open(&e->images)->text = true;
         return true;
     }
     e->role = ROLE_IMAGE_IN_PROSE;
@@ -509,12 +371,13 @@ static bool ends_payload(const struct tc_envelope *e, char next)
     if (e->percent)
         return hex_value(next) < 0;
     if (tc_base64_has((unsigned char)next))
-        return e->base64.padding != 0;
-    bool padding_fits = e->base64.sextets >= 2 && e->base64.sextets + e->base64.padding < 4;
+        return e->images.base64.padding != 0;
+    bool padding_fits =
+        e->images.base64.sextets >= 2 && e->images.base64.sextets + e->images.base64.padding < 4;
     if (next == '=' || (next == '%' && padding_fits)) /* which may be "%3D" */
         return !padding_fits;
     bool may_go_on = next == '%' || tc_scan_is_space(next); /* an escape, or the next line */
-    return !may_go_on || end_here(e) != TC_END_MISSING;
+    return !may_go_on || tc_images_end_here(&e->images) != TC_END_MISSING;
 }
 
 /* Does the data URL whose head was just kept have a payload that begins with `next`? */
@@ -556,12 +419,13 @@ static bool drop_string(struct tc_envelope *e)
 /* Does the rest of the picture under way come in the words of a stream's next document? */
 static bool goes_on(const struct tc_envelope *e)
 {
-    return e->documents && string_role(e) == ROLE_PROSE_TO_COME && end_here(e) == TC_END_MISSING;
+    return e->documents && string_role(e) == ROLE_PROSE_TO_COME &&
+           tc_images_end_here(&e->images) == TC_END_MISSING;
 }
 
 static bool begin_string(struct tc_envelope *e, enum role role)
 {
-    if (role == ROLE_PROSE_TO_COME && tc_envelope_open_image(e))
+    if (role == ROLE_PROSE_TO_COME && tc_images_open(&e->images))
         role = ROLE_IMAGE_IN_PROSE;
     e->state = STRING;
     e->role = (unsigned char)role;
@@ -991,7 +855,7 @@ static bool open_container(struct tc_envelope *e, bool object)
         return fail(e, TC_ENVELOPE_TOO_DEEP);
     if (scope) {
         e->outer_scope = e->scope;
-        e->scope = (struct tc_draft_scope){e->path.depth, e->image_count, false};
+        e->scope = (struct tc_draft_scope){e->path.depth, e->images.count, false};
     }
     e->state = object ? FIRST_KEY : FIRST_VALUE;
     e->text_rule = -1;
@@ -1119,31 +983,6 @@ static size_t step(struct tc_envelope *e, const char *bytes, size_t size)
     }
 }
 
-/* Keeps the larger of the two as the spare buffer, unless it is too large to lie about. */
-static void keep_spare(struct tc_envelope *e, struct tc_buffer *bytes)
-{
-    struct tc_buffer *spare = e->spare;
-    if (bytes->capacity > TC_ENVELOPE_SPARE)
-        tc_buffer_trim(bytes);
-    if (spare && bytes->capacity > spare->capacity && bytes->capacity <= TC_ENVELOPE_SPARE) {
-        struct tc_buffer old = *spare;
-        *spare = *bytes;
-        spare->size = 0;
-        *bytes = old;
-    }
-    tc_buffer_free(bytes);
-}
-
-static void free_image(struct tc_envelope *e, unsigned index)
-{
-    struct tc_image *image = e->images[index];
-    if (!image)
-        return;
-    e->images[index] = NULL;
-    keep_spare(e, &image->bytes);
-    tc_free(image);
-}
-
 /* ---- documents and what stands around them ---- */
 
 static void begin_document(struct tc_envelope *e)
@@ -1160,7 +999,7 @@ static void forget_document(struct tc_envelope *e)
 {
     bool many = e->values - e->values_aside > TC_ENVELOPE_VALUES / 2 ||
                 e->text.size > TC_ENVELOPE_BESIDE / 2;
-    if (!e->for_pictures || !e->documents || !many || e->document_images != e->image_count)
+    if (!e->for_pictures || !e->documents || !many || e->document_images != e->images.count)
         return;
     e->text.size = e->document_start;
     e->values_aside += e->values - e->document_values;
@@ -1178,7 +1017,7 @@ static bool begin_line(struct tc_envelope *e)
     begin_document(e);
     e->document_start = e->text.size;
     e->document_values = e->values;
-    e->document_images = e->image_count;
+    e->document_images = e->images.count;
     return keep_char(e, e->documents++ ? ',' : '[');
 }
 
@@ -1220,8 +1059,7 @@ static size_t feed_json(struct tc_envelope *e, const char *bytes, size_t size)
 /* It only began like a picture. */
 static bool no_picture(struct tc_envelope *e)
 {
-    free_image(e, 0);
-    e->image_count = 0;
+    tc_images_free(&e->images);
     return fail(e, TC_ENVELOPE_NOT_JSON);
 }
 
@@ -1230,13 +1068,11 @@ static bool feed_picture(struct tc_envelope *e, const char *bytes, size_t size)
 {
     if (!e->for_pictures && !e->raw)
         return fail(e, TC_ENVELOPE_NOT_JSON);
-    if (!tc_envelope_open_image(e) && !open_image(e))
+    if (!tc_images_open(&e->images) && !open_image(e))
         return false;
-    struct tc_image *image = tc_envelope_open_image(e);
-    if (!make_room(e, &image->bytes, size, input_left(e)))
-        return false;
-    memcpy(image->bytes.data + image->bytes.size, bytes, size);
-    image_grew(e, image, size);
+    const struct tc_image *image = tc_images_open(&e->images);
+    if (!tc_images_append(&e->images, bytes, size, input_left(e)))
+        return fail(e, TC_ENVELOPE_NO_MEMORY);
     bool may_be = tc_signature_end(&image->signature) != TC_END_UNKNOWN &&
                   !tc_signature_is_text(&image->signature);
     return e->raw || may_be || no_picture(e);
@@ -1285,8 +1121,8 @@ void tc_envelope_reset(struct tc_envelope *e)
     struct tc_envelope old = *e;
     tc_envelope_free(e);
     tc_envelope_init(e, old.path.rules, old.path.rule_count);
-    e->spare = old.spare;
-    e->streaming = old.streaming;
+    e->images.spare = old.images.spare;
+    e->images.streaming = old.images.streaming;
     e->for_pictures = old.for_pictures;
 }
 
@@ -1310,10 +1146,11 @@ bool tc_envelope_feed(struct tc_envelope *e, const char *bytes, size_t size)
 static bool finish_picture(struct tc_envelope *e)
 {
     static const char text[] = "{\"data\":[{\"b64_json\":1}]}";
-    if (!e->raw && !e->images[0]->signature.mime)
+    if (!e->raw && !e->images.list[0]->signature.mime)
         return no_picture(e);
     e->state = DONE;
-    return end_image(e, TC_BASE64_OK) && keep(e, text, sizeof(text) - 1);
+    tc_images_end(&e->images, TC_BASE64_OK);
+    return keep(e, text, sizeof(text) - 1);
 }
 
 bool tc_envelope_is_whole(const struct tc_envelope *e)
@@ -1328,15 +1165,15 @@ bool tc_envelope_finish(struct tc_envelope *e)
     if (e->state == ZERO || e->state == INTEGER || e->state == FRACTION ||
         e->state == EXPONENT_DIGITS)
         value_ended(e);
-    if ((e->raw || e->framing.picture) && e->image_count)
+    if ((e->raw || e->framing.picture) && e->images.count)
         return finish_picture(e);
     if (e->framing.events && !e->documents)
         return fail(e, TC_ENVELOPE_NOT_JSON); /* it only began like a stream of events */
     if (e->state != DONE)
         return fail(e, TC_ENVELOPE_TRUNCATED);
-    if (tc_envelope_open_image(e) && !close_image(e))
+    if (tc_images_open(&e->images) && !close_image(e))
         return false;
-    release_images(e, 0, false);
+    tc_images_release(&e->images, 0, false);
     return !e->documents || keep_char(e, ']');
 }
 
@@ -1366,7 +1203,7 @@ void tc_envelope_describe(const struct tc_envelope *e, char *text, size_t size)
                  TC_ENVELOPE_VALUES);
         break;
     case TC_ENVELOPE_TOO_MANY_IMAGES:
-        snprintf(text, size, "the answer has more than %d images", TC_ENVELOPE_IMAGES);
+        snprintf(text, size, "the answer has more than %d images", TC_IMAGES);
         break;
     case TC_ENVELOPE_NO_MEMORY:
         snprintf(text, size, "not enough memory");
@@ -1376,22 +1213,10 @@ void tc_envelope_describe(const struct tc_envelope *e, char *text, size_t size)
     }
 }
 
-void tc_envelope_drop_image(struct tc_envelope *e, unsigned index)
-{
-    if (!e->images[index] || !e->images[index]->ended)
-        return;
-    e->dropped_drafts += e->images[index]->draft;
-    free_image(e, index);
-}
-
 void tc_envelope_free(struct tc_envelope *e)
 {
     tc_buffer_free(&e->text);
     if (e->texts != no_texts)
         free_texts(e);
-    for (unsigned i = 0; i < e->image_count; i++)
-        free_image(e, i);
-    e->image_count = 0;
-    tc_free(e->images);
-    e->images = NULL;
+    tc_images_free(&e->images);
 }

@@ -40,10 +40,9 @@
 #include <stdint.h>
 
 #include "../base/buffer.h"
-#include "base64.h"
 #include "data_url.h"
 #include "framing.h"
-#include "signature.h"
+#include "images.h"
 #include "path.h"
 
 enum {
@@ -51,11 +50,9 @@ enum {
     TC_ENVELOPE_BESIDE = 1 << 20, /* bytes of it beside pictures, which are not counted */
     TC_ENVELOPE_VALUES = 8192,    /* values beside pictures, those that are dropped not counted */
     TC_ENVELOPE_ASIDE_VALUES = 1024, /* values of a container that no rule leads into */
-    TC_ENVELOPE_IMAGES = 64,         /* pictures in one answer */
     TC_ENVELOPE_KEY = 64,            /* a key of so many bytes matches nothing */
     TC_ENVELOPE_TEXT = 64 * 1024,    /* bytes of a captured text; more is cut */
     TC_ENVELOPE_STRING = 64 * 1024,  /* bytes of a string or such a container */
-    TC_ENVELOPE_SPARE = 16 << 20     /* bytes of a picture whose buffer is kept for the next one */
 };
 
 enum tc_envelope_error {
@@ -78,16 +75,12 @@ struct tc_draft_scope {
 };
 
 struct tc_envelope {
-    struct tc_buffer text;    /* the envelope so far: JSON */
-    struct tc_buffer *texts;  /* of TC_CAPTURE_TEXT, by rule; joined with "; " */
-    struct tc_image **images; /* by number less one; NULL: dropped */
-    unsigned image_count;
-    unsigned dropped_drafts; /* pictures that were dropped and no more than drafts */
+    struct tc_buffer text;   /* the envelope so far: JSON */
+    struct tc_buffer *texts; /* of TC_CAPTURE_TEXT, by rule; joined with "; " */
+    struct tc_images images;
     enum tc_envelope_error error;
-    uint64_t position;       /* bytes taken; with an error, where it is */
-    uint64_t expected;       /* bytes the whole input has, if known: sizes buffers */
-    struct tc_buffer *spare; /* where a used buffer may be found and left, or NULL */
-    bool streaming;          /* bytes of pictures are taken away as they come */
+    uint64_t position; /* bytes taken; with an error, where it is */
+    uint64_t expected; /* bytes the whole input has, if known: sizes buffers */
     bool for_pictures; /* pictures are what is wanted: a bare one is an answer, and what is long
                         * and not named by a rule becomes null */
     bool raw;          /* the input is one picture's own bytes, whatever they look like */
@@ -122,7 +115,6 @@ struct tc_envelope {
     unsigned char percent_value;
     unsigned key_size;
     char key[TC_ENVELOPE_KEY];
-    struct tc_base64 base64;
     struct tc_draft_scope scope, outer_scope;
     unsigned item_depth; /* containers open inside an object that has its picture, or 0 */
     unsigned item_image; /* which one that is, from 0 */
@@ -143,14 +135,8 @@ bool tc_envelope_is_whole(const struct tc_envelope *envelope);
 /* The input has ended: was the document whole? Returns false when there is an error. */
 bool tc_envelope_finish(struct tc_envelope *envelope);
 
-/* The picture under way, or NULL. */
-struct tc_image *tc_envelope_open_image(const struct tc_envelope *envelope);
-
 /* One line that says what is wrong and where, for a person. */
 void tc_envelope_describe(const struct tc_envelope *envelope, char *text, size_t size);
-
-/* Frees picture `index` (from 0) if it has ended; its buffer may become the spare one. */
-void tc_envelope_drop_image(struct tc_envelope *envelope, unsigned index);
 
 /* Frees everything, pictures too. */
 void tc_envelope_free(struct tc_envelope *envelope);

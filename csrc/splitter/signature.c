@@ -11,10 +11,10 @@
  */
 #include "signature.h"
 
+#include "base64.h"
 #include "scan.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 enum state {
@@ -487,24 +487,4 @@ bool tc_text_has_picture(const void *text, size_t size)
             return true;
     }
     return false;
-}
-
-/* ---- pictures ---- */
-
-bool tc_image_is_whole(const struct tc_image *image)
-{
-    return image->ended && !image->fault && !image->draft;
-}
-
-void tc_image_describe(const struct tc_image *image, unsigned number, char *text, size_t size)
-{
-    unsigned long long bytes = image->size;
-    if (image->ended && image->fault == TC_IMAGE_DAMAGED)
-        snprintf(text, size, "image %u has %s (behind %llu bytes of the picture)", number,
-                 tc_base64_error_text(image->base64_error), bytes);
-    else if (image->text || tc_signature_is_text(&image->signature))
-        snprintf(text, size, "image %u is no picture: its %llu bytes are text", number, bytes);
-    else
-        snprintf(text, size, "image %u is cut short: its file does not end with its %llu bytes",
-                 number, bytes);
 }

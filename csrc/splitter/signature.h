@@ -1,5 +1,5 @@
 /*
- * A picture on its way in, and what its bytes tell about it.
+ * What the bytes of a picture's file tell about it.
  *
  * The type, the dimensions and the end come from the bytes' own structure (PNG, JPEG, WebP, GIF),
  * never from what a server claims. The reader takes bytes as they come and keeps 32 of them at
@@ -11,9 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "../base/buffer.h"
-#include "base64.h"
 
 /* Has the file's own end been seen? */
 enum tc_file_end {
@@ -54,32 +51,5 @@ extern const char *const tc_picture_heads[TC_PICTURE_HEADS];
 
 /* Is there the base64 of a picture in a text, at least the beginning of it? */
 bool tc_text_has_picture(const void *text, size_t size);
-
-/* What is wrong with a picture that has ended. */
-enum tc_image_fault {
-    TC_IMAGE_FINE,
-    TC_IMAGE_CUT,    /* its file ends too early */
-    TC_IMAGE_DAMAGED /* its base64 is wrong somewhere: what came before that is there */
-};
-
-/* One picture of an answer. */
-struct tc_image {
-    struct tc_buffer bytes; /* decoded and not yet taken away */
-    uint64_t size;          /* decoded so far, taken away or not */
-    struct tc_signature signature;
-    bool ended; /* nothing more of it will come */
-    bool held;  /* whether it is a draft is not known yet: its bytes are not to be handed out */
-    bool text;  /* its server calls it text */
-    bool lone;  /* it is a field of the object that may turn out to hold drafts */
-    bool draft; /* a step on the model's way to the picture */
-    enum tc_image_fault fault;         /* once it has ended */
-    enum tc_base64_error base64_error; /* of a damaged one */
-};
-
-/* Is it there to the last byte, and no draft? */
-bool tc_image_is_whole(const struct tc_image *image);
-
-/* One line for a person on picture `number` that is not whole: "image 2 is cut short (...)". */
-void tc_image_describe(const struct tc_image *image, unsigned number, char *text, size_t size);
 
 #endif

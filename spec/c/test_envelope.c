@@ -189,10 +189,10 @@ static const char *difference(const struct tc_envelope *one, const struct tc_env
     for (unsigned i = 0; i < TC_PATH_RULES; i++)
         if (!same_buffer(&one->texts[i], &other->texts[i]))
             return "a captured text";
-    if (one->image_count != other->image_count)
+    if (one->images.count != other->images.count)
         return "the number of images";
-    for (unsigned i = 0; i < one->image_count; i++) {
-        const char *differs = image_difference(one->images[i], other->images[i]);
+    for (unsigned i = 0; i < one->images.count; i++) {
+        const char *differs = image_difference(one->images.list[i], other->images.list[i]);
         if (differs)
             return differs;
     }
@@ -809,16 +809,16 @@ static void expect_images(const char *row, const struct tc_envelope *e, const ch
     unsigned count = 0;
     for (; wanted; count++) {
         size_t size = strcspn(wanted, "|");
-        if (count == e->image_count)
+        if (count == e->images.count)
             fail_msg("%s: only %u images", row, count);
-        const struct tc_image *image = e->images[count];
+        const struct tc_image *image = e->images.list[count];
         expect_buffer(row, "image", &image->bytes, wanted, size);
         if (!image->ended || image->held || image->size != size)
             fail_msg("%s: image %u has not ended", row, count + 1);
         wanted = wanted[size] ? wanted + size + 1 : NULL;
     }
-    if (count != e->image_count)
-        fail_msg("%s: %u images instead of %u", row, e->image_count, count);
+    if (count != e->images.count)
+        fail_msg("%s: %u images instead of %u", row, e->images.count, count);
 }
 
 static void expect_right(const struct right *row, const struct tc_envelope *e)
@@ -834,7 +834,7 @@ static void expect_right(const struct right *row, const struct tc_envelope *e)
     for (unsigned i = 0; i < RULES; i++)
         expect_buffer(row->name, "text", &e->texts[i], row->texts[i],
                       row->texts[i] ? strlen(row->texts[i]) : 0);
-    assert_null(tc_envelope_open_image(e));
+    assert_null(tc_images_open(&e->images));
     free(wanted.bytes);
 }
 
@@ -934,7 +934,7 @@ static void test_lines(void **state)
         struct document d = document(lines[i].json), wanted = document(lines[i].envelope);
         parse(&e, &d, uncut);
         assert_int_equal(e.error, TC_ENVELOPE_OK);
-        assert_int_equal(e.image_count, lines[i].images);
+        assert_int_equal(e.images.count, lines[i].images);
         assert_int_equal(e.text.size, wanted.size);
         assert_memory_equal(e.text.data, wanted.bytes, wanted.size);
         tc_envelope_free(&e);
@@ -1181,9 +1181,9 @@ static void test_text_for_a_picture(void **state)
         char told[128], wanted[128];
         parse(&e, &d, uncut);
         assert_int_equal(e.error, TC_ENVELOPE_OK);
-        assert_int_equal(e.image_count, 1);
-        assert_false(tc_image_is_whole(e.images[0]));
-        tc_image_describe(e.images[0], 1, told, sizeof(told));
+        assert_int_equal(e.images.count, 1);
+        assert_false(tc_image_is_whole(e.images.list[0]));
+        tc_image_describe(e.images.list[0], 1, told, sizeof(told));
         snprintf(wanted, sizeof(wanted), "image 1 is no picture: its %u bytes are text",
                  texts[i].size);
         assert_string_equal(told, wanted);
@@ -1201,9 +1201,9 @@ static void test_damaged_images(void **state)
         struct tc_envelope e;
         struct document d = document(damaged[i].json);
         parse(&e, &d, uncut);
-        if (e.error || !e.image_count)
-            fail_msg("%s: error %d, %u images", damaged[i].name, e.error, e.image_count);
-        const struct tc_image *image = e.images[e.image_count - 1];
+        if (e.error || !e.images.count)
+            fail_msg("%s: error %d, %u images", damaged[i].name, e.error, e.images.count);
+        const struct tc_image *image = e.images.list[e.images.count - 1];
         if (!image->ended || image->fault != TC_IMAGE_DAMAGED ||
             image->base64_error != damaged[i].error)
             fail_msg("%s: fault %d, base64 %d", damaged[i].name, image->fault, image->base64_error);
@@ -1390,10 +1390,10 @@ static char letter_of(const struct tc_image *image)
 
 static void expect_ended(const struct ended *row, const struct tc_envelope *e)
 {
-    char got[TC_ENVELOPE_IMAGES + 1] = "";
+    char got[TC_IMAGES + 1] = "";
     struct document wanted = document(row->envelope ? row->envelope : row->json);
-    for (unsigned i = 0; i < e->image_count; i++)
-        got[i] = letter_of(e->images[i]);
+    for (unsigned i = 0; i < e->images.count; i++)
+        got[i] = letter_of(e->images.list[i]);
     if (e->error)
         fail_msg("%s: error %d at %u", row->name, e->error, (unsigned)e->position);
     expect_buffer(row->name, "envelope", &e->text, wanted.bytes, wanted.size);
@@ -1438,7 +1438,7 @@ static void test_image_descriptions(void **state)
         struct document d = document(rows[i].json);
         char text[128];
         parse(&e, &d, uncut);
-        tc_image_describe(e.images[e.image_count - 1], e.image_count, text, sizeof(text));
+        tc_image_describe(e.images.list[e.images.count - 1], e.images.count, text, sizeof(text));
         assert_string_equal(text, rows[i].text);
         tc_envelope_free(&e);
         free(d.bytes);
@@ -1457,11 +1457,11 @@ static void test_streamed_drafts(void **state)
                  marks[i][0], marks[i][1]);
         struct document d = document(json);
         tc_envelope_init(&e, rules, RULES);
-        e.streaming = true;
+        e.images.streaming = true;
         feed(&e, d.bytes, d.size);
-        assert_true(e.images[0]->draft && !e.images[0]->held && e.images[0]->ended);
-        assert_int_equal(e.images[0]->bytes.size, 0);
-        assert_int_equal(e.images[0]->size, 73);
+        assert_true(e.images.list[0]->draft && !e.images.list[0]->held && e.images.list[0]->ended);
+        assert_int_equal(e.images.list[0]->bytes.size, 0);
+        assert_int_equal(e.images.list[0]->size, 73);
         tc_envelope_free(&e);
         free(d.bytes);
     }
@@ -1679,13 +1679,13 @@ static size_t expect_prose(const struct tc_envelope *e, const char *text, size_t
         memcpy(left + kept, text + from, url.start - from);
         kept += url.start - from;
         struct naive wanted = naive_decode(text + url.payload, url.end - url.payload, bytes);
-        assert_true(count < e->image_count);
-        const struct tc_image *image = e->images[count++];
+        assert_true(count < e->images.count);
+        const struct tc_image *image = e->images.list[count++];
         assert_int_equal(image->fault == TC_IMAGE_DAMAGED, wanted.error || !wanted.size);
         if (!wanted.error)
             expect_buffer("prose", "image", &image->bytes, (char *)bytes, wanted.size);
     }
-    assert_int_equal(count, e->image_count);
+    assert_int_equal(count, e->images.count);
     memcpy(left + kept, text + from, size - from);
     return kept + size - from;
 }
@@ -1708,7 +1708,7 @@ static void test_prose_is_naive(void **state)
         assert_false(e.error);
         left[0] = left[kept + 1] = '"';
         expect_buffer("prose", "envelope", &e.text, left, kept + 2);
-        images += e.image_count;
+        images += e.images.count;
         tc_envelope_free(&e);
     }
     assert_true(images > 1000);
@@ -1799,7 +1799,7 @@ static void test_what_does_not_count(void **state)
     assert_true(tc_envelope_feed(&e, "\"]}", 3));
     assert_true(tc_envelope_finish(&e));
     expect_buffer("large image", "envelope", &e.text, "{\"images\":[1]}", 14);
-    assert_int_equal(e.images[0]->size, 6 * MEGABYTE / 4 * 3);
+    assert_int_equal(e.images.list[0]->size, 6 * MEGABYTE / 4 * 3);
     tc_envelope_free(&e);
     free(text);
 }
@@ -1819,7 +1819,7 @@ static void test_large_image_in_prose(void **state)
     feed_times(&e, ")\"]}", 1);
     assert_true(tc_envelope_finish(&e));
     expect_buffer("large image", "envelope", &e.text, "{\"prose\":[\"![]()\"]}", 19);
-    assert_int_equal(e.images[0]->size, 6 * MEGABYTE / 4 * 3);
+    assert_int_equal(e.images.list[0]->size, 6 * MEGABYTE / 4 * 3);
     tc_envelope_free(&e);
     free(text);
 }
@@ -1831,12 +1831,12 @@ static void test_number_of_images(void **state)
     for (int more = 0; more < 2; more++) {
         tc_envelope_init(&e, rules, RULES);
         feed_times(&e, "{\"images\":[\"\"", 1);
-        feed_times(&e, ",\"QQ==\"", TC_ENVELOPE_IMAGES);
+        feed_times(&e, ",\"QQ==\"", TC_IMAGES);
         feed_times(&e, ",null,\"\"", 10);
         feed_times(&e, more ? ",\"QQ==\"" : "", 1);
         feed_times(&e, "]}", 1);
         tc_envelope_finish(&e);
-        assert_int_equal(e.image_count, TC_ENVELOPE_IMAGES);
+        assert_int_equal(e.images.count, TC_IMAGES);
         if (more)
             expect_description(&e, TC_ENVELOPE_TOO_MANY_IMAGES,
                                "the answer has more than 64 images");
@@ -1888,7 +1888,7 @@ static void test_number_of_rules(void **state)
     tc_envelope_init(&e, NULL, 0);
     feed_times(&e, "{\"data\":[{\"b64_json\":\"-\"}]}", 1);
     assert_true(tc_envelope_finish(&e));
-    assert_int_equal(e.image_count, 0);
+    assert_int_equal(e.images.count, 0);
     tc_envelope_free(&e);
 }
 
@@ -1962,12 +1962,12 @@ static void test_signature(void **state)
     expect_at_every_cut("PNG", &d);
     parse(&e, &d, (struct cut){0, 0, 5});
     struct naive wanted = naive_decode(PNG_2X3, strlen(PNG_2X3), bytes);
-    assert_int_equal(e.images[0]->size, wanted.size);
-    assert_memory_equal(e.images[0]->bytes.data, bytes, wanted.size);
-    assert_string_equal(e.images[0]->signature.mime, "image/png");
-    assert_int_equal(e.images[0]->signature.width, 2);
-    assert_int_equal(e.images[0]->signature.height, 3);
-    assert_null(e.images[1]->signature.mime);
+    assert_int_equal(e.images.list[0]->size, wanted.size);
+    assert_memory_equal(e.images.list[0]->bytes.data, bytes, wanted.size);
+    assert_string_equal(e.images.list[0]->signature.mime, "image/png");
+    assert_int_equal(e.images.list[0]->signature.width, 2);
+    assert_int_equal(e.images.list[0]->signature.height, 3);
+    assert_null(e.images.list[1]->signature.mime);
     tc_envelope_free(&e);
     free(d.bytes);
 }
@@ -1979,15 +1979,15 @@ static void test_open_image(void **state)
     (void)state;
     tc_envelope_init(&e, rules, RULES);
     feed_times(&e, "{\"images\":[\"", 1);
-    assert_null(tc_envelope_open_image(&e));
+    assert_null(tc_images_open(&e.images));
     feed_times(&e, "QUJDQ", 1);
-    struct tc_image *image = tc_envelope_open_image(&e);
+    struct tc_image *image = tc_images_open(&e.images);
     assert_non_null(image);
-    assert_ptr_equal(image, e.images[0]);
+    assert_ptr_equal(image, e.images.list[0]);
     assert_int_equal(image->size, 3);
     assert_false(image->ended);
     feed_times(&e, "Q\"", 1);
-    assert_null(tc_envelope_open_image(&e));
+    assert_null(tc_images_open(&e.images));
     assert_true(image->ended);
     assert_int_equal(image->size, 4);
     tc_envelope_free(&e);
@@ -2007,9 +2007,9 @@ static void test_bytes_taken_away(void **state)
         for (size_t done = 0; done < d.size; done += length) {
             length = piece_length((struct cut){0, 0, every}, done, d.size);
             assert_true(feed(&e, d.bytes + done, length));
-            if (!e.image_count)
+            if (!e.images.count)
                 continue;
-            struct tc_buffer *fresh = &e.images[0]->bytes;
+            struct tc_buffer *fresh = &e.images.list[0]->bytes;
             if (fresh->size)
                 memcpy(taken + size, fresh->data, fresh->size);
             size += fresh->size;
@@ -2018,8 +2018,8 @@ static void test_bytes_taken_away(void **state)
         assert_true(tc_envelope_finish(&e));
         assert_int_equal(size, wanted.size);
         assert_memory_equal(taken, bytes, size);
-        assert_int_equal(e.images[0]->size, size);
-        assert_int_equal(e.images[0]->signature.width, 2);
+        assert_int_equal(e.images.list[0]->size, size);
+        assert_int_equal(e.images.list[0]->signature.width, 2);
         tc_envelope_free(&e);
     }
     free(d.bytes);
@@ -2046,18 +2046,18 @@ static void test_images_taken_away(void **state)
         for (size_t done = 0; done < d.size; done += length) {
             length = piece_length((struct cut){0, 0, every}, done, d.size);
             assert_true(feed(&e, d.bytes + done, length));
-            for (; taken < e.image_count && e.images[taken]->ended; taken++) {
-                struct tc_image *image = e.images[taken];
+            for (; taken < e.images.count && e.images.list[taken]->ended; taken++) {
+                struct tc_image *image = e.images.list[taken];
                 expect_buffer("taken", "image", &image->bytes, wanted[taken],
                               strlen(wanted[taken]));
                 free_image(image);
-                e.images[taken] = NULL;
+                e.images.list[taken] = NULL;
             }
-            assert_true(!tc_envelope_open_image(&e) || taken < e.image_count);
+            assert_true(!tc_images_open(&e.images) || taken < e.images.count);
         }
         assert_true(tc_envelope_finish(&e));
         assert_int_equal(taken, 4);
-        assert_null(tc_envelope_open_image(&e));
+        assert_null(tc_images_open(&e.images));
         struct document left =
             document("{'images':[1,'',2,3],'data':[{'b64_json':4},{'b64_json':null}]}");
         expect_buffer("taken", "envelope", &e.text, left.bytes, left.size);
@@ -2089,15 +2089,15 @@ static void test_expected_size(void **state)
         e.expected = known == 0 ? 0 : known == 1 ? 5 : SIZE + 15; /* not, far too little, right */
         feed_times(&e, "{\"images\":[\"", 1);
         feed_times(&e, "AAAA", 1);
-        const unsigned char *data = e.images[0]->bytes.data;
+        const unsigned char *data = e.images.list[0]->bytes.data;
         allocations = 0;
         for (size_t done = 4; done < SIZE; done += 4)
             assert_true(tc_envelope_feed(&e, text + done, 4));
         feed_times(&e, "\"]}", 1);
         assert_true(tc_envelope_finish(&e));
-        assert_int_equal(e.images[0]->size, SIZE / 4 * 3);
+        assert_int_equal(e.images.list[0]->size, SIZE / 4 * 3);
         if (known == 2) {
-            assert_ptr_equal(e.images[0]->bytes.data, data);
+            assert_ptr_equal(e.images.list[0]->bytes.data, data);
             assert_true(allocations < 8); /* the envelope's */
         } else {
             assert_true(allocations > 8);
@@ -2128,16 +2128,16 @@ static void test_picture_alone(void **state)
             length = piece_length((struct cut){0, 0, (every + 1) / 2}, done, png.size);
             assert_true(tc_envelope_feed(&e, (char *)bytes + done, length));
             assert_int_equal(e.position, done + length);
-            assert_ptr_equal(tc_envelope_open_image(&e), e.images[0]);
+            assert_ptr_equal(tc_images_open(&e.images), e.images.list[0]);
         }
         assert_true(tc_envelope_finish(&e));
-        assert_null(tc_envelope_open_image(&e));
-        assert_int_equal(e.image_count, 1);
-        assert_true(tc_image_is_whole(e.images[0]));
-        assert_int_equal(e.images[0]->size, png.size);
-        assert_memory_equal(e.images[0]->bytes.data, bytes, png.size);
-        assert_string_equal(e.images[0]->signature.mime, "image/png");
-        assert_int_equal(e.images[0]->signature.width, 2);
+        assert_null(tc_images_open(&e.images));
+        assert_int_equal(e.images.count, 1);
+        assert_true(tc_image_is_whole(e.images.list[0]));
+        assert_int_equal(e.images.list[0]->size, png.size);
+        assert_memory_equal(e.images.list[0]->bytes.data, bytes, png.size);
+        assert_string_equal(e.images.list[0]->signature.mime, "image/png");
+        assert_int_equal(e.images.list[0]->signature.width, 2);
         expect_buffer("picture", "envelope", &e.text, alone, sizeof(alone) - 1);
         tc_envelope_reset(&e); /* for JSON, next */
         feed_times(&e, "{\"images\":[\"QUJD\"]}", 1);
@@ -2158,7 +2158,7 @@ static void test_picture_alone_cut_short(void **state)
         e.raw = true;
         assert_true(tc_envelope_feed(&e, (char *)bytes, size));
         assert_true(tc_envelope_finish(&e));
-        assert_int_equal(e.images[0]->fault, TC_IMAGE_CUT);
+        assert_int_equal(e.images.list[0]->fault, TC_IMAGE_CUT);
         tc_envelope_free(&e);
     }
 }
@@ -2180,7 +2180,7 @@ static void test_no_picture(void **state)
     expect_description(&e, TC_ENVELOPE_TRUNCATED, "the answer is empty");
     assert_false(tc_envelope_feed(&e, "x", 1));
     assert_false(tc_envelope_finish(&e));
-    assert_int_equal(e.image_count, 0);
+    assert_int_equal(e.images.count, 0);
     tc_envelope_free(&e);
     for (size_t i = 0; i < COUNT(others); i++) {
         tc_envelope_init(&e, rules, RULES);
@@ -2205,22 +2205,22 @@ static void test_memory_of_a_picture_alone(void **state)
     (void)state;
     memset(bytes, 'x', SIZE);
     tc_envelope_init(&e, rules, RULES);
-    e.spare = &spare;
+    e.images.spare = &spare;
     for (int turn = 0; turn < 4; turn++) {
         const unsigned char *data = spare.data;
         e.expected = SIZE;
         e.raw = true;
-        e.streaming = turn == 3;
+        e.images.streaming = turn == 3;
         for (size_t done = 0; done < SIZE; done += PIECE) {
             assert_true(tc_envelope_feed(&e, bytes + done, PIECE));
-            assert_true(done == 0 || e.images[0]->bytes.data == data);
-            data = e.images[0]->bytes.data;
-            if (e.streaming)
-                e.images[0]->bytes.size = 0;
+            assert_true(done == 0 || e.images.list[0]->bytes.data == data);
+            data = e.images.list[0]->bytes.data;
+            if (e.images.streaming)
+                e.images.list[0]->bytes.size = 0;
         }
         assert_true(tc_envelope_finish(&e));
-        assert_int_equal(e.images[0]->size, SIZE);
-        assert_int_equal(e.images[0]->bytes.capacity, e.streaming ? PIECE : SIZE);
+        assert_int_equal(e.images.list[0]->size, SIZE);
+        assert_int_equal(e.images.list[0]->bytes.capacity, e.images.streaming ? PIECE : SIZE);
         tc_envelope_reset(&e);
         assert_ptr_equal(spare.data, data);
         if (turn == 2)
@@ -2267,9 +2267,9 @@ static void test_spare_changes_nothing(void **state)
         struct tc_envelope e;
         assert_true(tc_buffer_reserve(&spare, capacity));
         tc_envelope_init(&e, rules, RULES);
-        e.spare = &spare;
+        e.images.spare = &spare;
         e.expected = i % 3 ? d.size : 0;
-        e.streaming = i % 2;
+        e.images.streaming = i % 2;
         feed_cut(&e, d.bytes, d.size, (struct cut){0, 0, pieces[i % 4]});
         tc_envelope_finish(&e);
         expect_right(&right[row], &e);
@@ -2289,21 +2289,21 @@ static void test_spare_is_used(void **state)
     assert_true(tc_buffer_reserve(&spare, 10000));
     const unsigned char *data = spare.data;
     tc_envelope_init(&e, rules, RULES);
-    e.spare = &spare;
+    e.images.spare = &spare;
     for (int document_number = 0; document_number < 3; document_number++) {
         feed_times(&e, "{\"images\":[\"QUJD\"", 1);
-        assert_ptr_equal(e.images[0]->bytes.data, data);
+        assert_ptr_equal(e.images.list[0]->bytes.data, data);
         assert_null(spare.data);
-        tc_envelope_drop_image(&e, 0);
-        assert_null(e.images[0]);
+        tc_images_drop(&e.images, 0);
+        assert_null(e.images.list[0]);
         assert_ptr_equal(spare.data, data);
-        tc_envelope_drop_image(&e, 0);
+        tc_images_drop(&e.images, 0);
         feed_times(&e, ",\"REVG\",\"QQ==\"]}", 1);
-        assert_ptr_equal(e.images[1]->bytes.data, data);
-        assert_ptr_not_equal(e.images[2]->bytes.data, data);
+        assert_ptr_equal(e.images.list[1]->bytes.data, data);
+        assert_ptr_not_equal(e.images.list[2]->bytes.data, data);
         assert_true(tc_envelope_finish(&e));
-        assert_memory_equal(e.images[1]->bytes.data, "DEF", 3);
-        assert_memory_equal(e.images[2]->bytes.data, "A", 1);
+        assert_memory_equal(e.images.list[1]->bytes.data, "DEF", 3);
+        assert_memory_equal(e.images.list[2]->bytes.data, "A", 1);
         tc_envelope_reset(&e);
         assert_ptr_equal(spare.data, data);
     }
@@ -2345,7 +2345,7 @@ static void torture_once(const struct document *d, struct cut cut, uint64_t expe
     tc_alloc_hook(failing);
     tc_envelope_init(&e, rules, RULES);
     e.expected = expected;
-    e.spare = &torture_spare;
+    e.images.spare = &torture_spare;
     feed_cut(&e, d->bytes, d->size, cut);
     bool good = tc_envelope_finish(&e);
     tc_alloc_hook(NULL);
@@ -2394,7 +2394,7 @@ static void test_freeing(void **state)
     feed_times(&e, "{\"images\":[\"QUJD", 1);
     tc_envelope_free(&e);
     tc_envelope_free(&e);
-    assert_int_equal(e.image_count, 0);
+    assert_int_equal(e.images.count, 0);
 }
 
 int main(void)

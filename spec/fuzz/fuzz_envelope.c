@@ -129,9 +129,9 @@ static void compare(const struct tc_envelope *one, const struct tc_envelope *oth
     compare_buffers(&one->text, &other->text);
     for (unsigned i = 0; i < TC_PATH_RULES; i++)
         compare_buffers(&one->texts[i], &other->texts[i]);
-    CLAIM(one->image_count == other->image_count);
-    for (unsigned i = 0; i < one->image_count; i++)
-        compare_images(one->images[i], other->images[i]);
+    CLAIM(one->images.count == other->images.count);
+    for (unsigned i = 0; i < one->images.count; i++)
+        compare_images(one->images.list[i], other->images.list[i]);
 }
 
 /* What holds for any input. */
@@ -139,9 +139,9 @@ static void check_sense(const struct tc_envelope *e, size_t size)
 {
     char text[128];
     CLAIM(e->position <= size && (e->error || e->position == size));
-    for (unsigned i = 0; i < e->image_count; i++) {
-        const struct tc_image *image = e->images[i];
-        CLAIM(image->ended || (e->error && i + 1 == e->image_count));
+    for (unsigned i = 0; i < e->images.count; i++) {
+        const struct tc_image *image = e->images.list[i];
+        CLAIM(image->ended || (e->error && i + 1 == e->images.count));
         CLAIM((image->fault == TC_IMAGE_DAMAGED) == (image->base64_error != TC_BASE64_OK));
         CLAIM(e->error || !image->held);
         tc_image_describe(image, i + 1, text, sizeof(text));
@@ -158,8 +158,8 @@ static void check_alone(const struct tc_envelope *e, const char *text, size_t si
 {
     if (!alone || !size)
         return;
-    CLAIM(e->image_count == 1 && e->images[0]->size == size);
-    CLAIM(!memcmp(e->images[0]->bytes.data, text, size));
+    CLAIM(e->images.count == 1 && e->images.list[0]->size == size);
+    CLAIM(!memcmp(e->images.list[0]->bytes.data, text, size));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -180,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         start(&pieces, data[0], i ? size : size / 2);
         struct tc_buffer spare = {NULL, 0, 0};
         CLAIM(tc_buffer_reserve(&spare, i ? size / 3 : 0));
-        pieces.spare = &spare;
+        pieces.images.spare = &spare;
         feed_pieces(&pieces, cuts[i], text, size);
         tc_envelope_finish(&pieces);
         compare(&whole, &pieces);

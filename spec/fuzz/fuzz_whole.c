@@ -141,8 +141,8 @@ static void compare_image(lua_State *L, int number, const char *base64, size_t s
     CLAIM(lua_type(L, number) == LUA_TNUMBER);
     size = quote ? (size_t)(quote - base64) : size;
     lua_Number n = lua_tonumber(L, number);
-    CLAIM(n >= 1 && n <= e->image_count && n == (unsigned)n);
-    CLAIM(is_decoded(e->images[(unsigned)n - 1], base64, size));
+    CLAIM(n >= 1 && n <= e->images.count && n == (unsigned)n);
+    CLAIM(is_decoded(e->images.list[(unsigned)n - 1], base64, size));
 }
 
 /* Are the pictures from `image` on those of the text, as many as it has? */
@@ -150,8 +150,8 @@ static bool are_decoded(const struct tc_envelope *e, unsigned image, const char 
 {
     struct naive_url url;
     for (size_t from = 0; naive_find_url(text, size, from, &url); from = url.end, image++)
-        if (image >= e->image_count ||
-            !is_decoded(e->images[image], text + url.payload, url.end - url.payload))
+        if (image >= e->images.count ||
+            !is_decoded(e->images.list[image], text + url.payload, url.end - url.payload))
             return false;
     return true;
 }
@@ -173,7 +173,7 @@ static void compare_prose(lua_State *L, int string, int left, const struct tc_en
     }
     CLAIM(left_size == size - from && !memcmp(rest, text + from, left_size));
     while (!are_decoded(e, first, text, size))
-        CLAIM(++first < e->image_count);
+        CLAIM(++first < e->images.count);
 }
 
 static bool is_address(const char *text, size_t size)
