@@ -175,7 +175,7 @@ function commands.generate(options)
     if not response and not err.data then
         return report.fail(err, options.json)
     end
-    return report.show(response, err, keeper, target, options, warned)
+    return report.show(response, err, keeper, options.json, warned)
 end
 
 --- Asks the gateway by `method`, and prints what `describe_answer` or cjson makes of the answer.
@@ -220,10 +220,11 @@ end
 
 -- ---- the command line --------------------------------------------------------------------------
 
-local function show_version()
+--- What --version ends with: the exit status and the text.
+local function describe_version()
     local module = load_module()
     local name = module and module._VERSION or "thucchien (no C module)"
-    arguments.leave(module and 0 or 1, ("%s (%s)"):format(name, jit and jit.version or _VERSION))
+    return module and 0 or 1, ("%s (%s)"):format(name, jit and jit.version or _VERSION)
 end
 
 local function run(given)
@@ -232,8 +233,13 @@ local function run(given)
         output.warn("the command needs argparse: Debian's lua-argparse, or `luarocks install argparse`")
         return 1
     end
-    local options = arguments.build_parser(argparse, show_version):parse(given)
-    return commands[options.command](options)
+    local options, outcome = arguments.parse(argparse, given, describe_version)
+    if options then
+        return commands[options.command](options)
+    end
+    local written = not outcome.stdout or output.put(outcome.stdout)
+    io.stderr:write(outcome.stderr or "")
+    return written and outcome.status or 1
 end
 
 --- Runs the command.
@@ -243,10 +249,6 @@ function cli.main(given)
     local ok, result = pcall(run, given)
     if ok then
         return result
-    elseif type(result) == "table" and result.leave then
-        local told = not result.stdout or output.put(result.stdout)
-        io.stderr:write(result.stderr or "")
-        return told and result.leave or 1
     elseif is_interrupt(result) then
         output.warn("interrupted")
         return report.INTERRUPTED

@@ -2,10 +2,12 @@
 
 local arguments = {}
 
--- argparse prints and calls os.exit for --help and for mistakes. Here both raise one of these
--- instead, and `main` does the rest.
-function arguments.leave(status, stdout, stderr)
-    error({ leave = status, stdout = stdout, stderr = stderr }, 0)
+-- For --help and for mistakes argparse prints something and calls os.exit. Here both raise an
+-- outcome instead, which `arguments.parse` returns.
+local OUTCOME = {}
+
+local function leave(status, stdout, stderr)
+    error(setmetatable({ status = status, stdout = stdout, stderr = stderr }, OUTCOME), 0)
 end
 
 local function number_between(least, most, expected)
@@ -52,7 +54,7 @@ local function add_help(command, prepare)
         if prepare then
             prepare()
         end
-        arguments.leave(0, command:get_help())
+        leave(0, command:get_help())
     end)
 end
 
@@ -124,20 +126,36 @@ local function add_emulator(parser)
     command:flag("--stop-on-eof", "Stop when standard input ends.")
 end
 
-function arguments.build_parser(argparse, show_version)
+local function build_parser(argparse, describe_version)
     local parser = argparse("thucchien", "Pictures from the AI Thực Chiến gateway.",
         "The key is read from the environment variable THUCCHIEN_API_KEY and from nowhere else.")
     parser:command_target("command"):help_max_width(80)
     add_help(parser)
-    parser:flag("--version", "Show the version and exit."):action(show_version)
+    parser:flag("--version", "Show the version and exit."):action(function()
+        leave(describe_version())
+    end)
     add_generate(parser)
     add_key(parser)
     add_models(parser)
     add_emulator(parser)
     function parser.error(at, message)
-        arguments.leave(2, nil, ("%s\nthucchien: %s\n"):format(at:get_usage(), message))
+        leave(2, nil, ("%s\nthucchien: %s\n"):format(at:get_usage(), message))
     end
     return parser
+end
+
+--- Reads the command line `given`. Returns the options, or nil and the outcome: the exit `status`, and
+--- what is to be written to `stdout` or `stderr`. `describe_version` gives the status and the text of
+--- --version.
+function arguments.parse(argparse, given, describe_version)
+    local parser = build_parser(argparse, describe_version)
+    local ok, result = pcall(parser.parse, parser, given)
+    if ok then
+        return result
+    elseif getmetatable(result) == OUTCOME then
+        return nil, result
+    end
+    error(result, 0)
 end
 
 return arguments

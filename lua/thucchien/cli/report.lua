@@ -25,9 +25,9 @@ local function readable_size(bytes)
     return ("%.1f MB"):format(bytes / 1e6)
 end
 
-local function describe(image, place)
+local function describe(image, path)
     local dimensions = image.width and ("%dx%d"):format(image.width, image.height) or "unknown size"
-    return ("%s  %s  %s"):format(place, dimensions, readable_size(image.size))
+    return ("%s  %s  %s"):format(path, dimensions, readable_size(image.size))
 end
 
 local ERROR_FIELDS = {
@@ -51,14 +51,14 @@ local function exit_status(err)
     return err.interrupted and report.INTERRUPTED or 1
 end
 
---- The line for a request that failed, with what can be had of it nevertheless.
-local function complaint(err, places, asked)
+--- The line for a request that failed, with what is saved of it. `paths` are its whole pictures.
+local function complaint(err, paths, asked)
     local parts = { tostring(err) }
     if err.url then -- the message has it cut
         parts[#parts + 1] = "the picture's address is " .. output.harmless(err.url)
     end
-    if #places > 0 then
-        parts[#parts + 1] = ("%d of %d pictures saved: %s"):format(#places, asked, table.concat(places, ", "))
+    if #paths > 0 then
+        parts[#parts + 1] = ("%d of %d pictures saved: %s"):format(#paths, asked, table.concat(paths, ", "))
     end
     for _, image in ipairs(err.data or {}) do
         if image.complete == false and image.path then
@@ -110,33 +110,33 @@ local FORMATS = {
 }
 
 --- What is odd about a file, a line; nil where nothing is.
-local function oddity(image, place)
+local function oddity(image, path)
     if not image.mime then
-        return place .. ": not a picture the module knows"
+        return path .. ": not a picture the module knows"
     end
-    local named = FORMATS[select(3, names.split(place)):sub(2):lower()]
+    local named = FORMATS[select(3, names.split(path)):sub(2):lower()]
     if named and named ~= image.ext then
         return ("%s: the picture is a %s file, whatever its name says; without an extension in -o it gets the true one")
-            :format(place, image.ext:upper())
+            :format(path, image.ext:upper())
     end
 end
 
 --- The warnings of the response, and what is odd about files.
-local function warnings_of(response, images, places)
+local function warnings_of(response, images, paths)
     local warnings = {}
     for index, warning in ipairs(response.warnings or {}) do
         warnings[index] = warning
     end
     for _, image in ipairs(images) do
-        warnings[#warnings + 1] = places[image] and oddity(image, places[image]) or nil
+        warnings[#warnings + 1] = paths[image] and oddity(image, paths[image]) or nil
     end
     return warnings
 end
 
-local function report_record(response, images, keeper, problem)
+local function result_record(response, images, keeper, problem)
     local records = {}
     for index, image in ipairs(images) do
-        records[index] = image_record(image, keeper.places[image])
+        records[index] = image_record(image, keeper.paths[image])
     end
     return {
         created = response.created,
@@ -151,37 +151,37 @@ local function report_record(response, images, keeper, problem)
         parts = records_of(keeper.parts, function(image)
             return image_record(image, image.path)
         end),
-        warnings = records_of(warnings_of(response, images, keeper.places)),
+        warnings = records_of(warnings_of(response, images, keeper.paths)),
         errors = records_of(response.errors, error_record),
         error = problem and error_record(problem) or nil,
     }
 end
 
---- What standard error is told of the pictures and of the requests.
-local function warn_of(response, images, keeper, err, asked, warned)
-    local places = {}
+--- Writes to standard error what went wrong, and the warnings but for the first `warned`.
+local function show_problems(response, images, keeper, err, warned)
+    local paths = {}
     for _, image in ipairs(images) do
-        local place = keeper.places[image]
-        places[#places + 1] = place or nil
+        local path = keeper.paths[image]
+        paths[#paths + 1] = path or nil
     end
     for _, problem in ipairs(keeper.problems) do
         output.warn(problem)
     end
     if err then
-        output.warn(complaint(err, places, math.max(asked, #images)))
+        output.warn(complaint(err, paths, math.max(keeper.asked, #images)))
     end
     for _, failed in ipairs(response.errors or {}) do
         output.warn(complaint(failed, {}))
     end
-    for index, warning in ipairs(warnings_of(response, images, keeper.places)) do
+    for index, warning in ipairs(warnings_of(response, images, keeper.paths)) do
         if index > warned then
             output.warn(warning)
         end
     end
 end
 
---- Tells what is known before anything is paid, and returns how many warnings those are: the response
---- begins with the same.
+--- Warns of what is known before anything is paid. Returns how many warnings those are: the warnings
+--- of the response begin with the same ones.
 function report.warn_before(request)
     local warnings = request:warnings()
     for _, warning in ipairs(warnings) do
@@ -190,58 +190,48 @@ function report.warn_before(request)
     return #warnings
 end
 
---- What the model said beside its pictures. It is no part of what a script reads.
-local function tell_text(response, options)
-    if response.text and not options.json then
+--- What the model said beside its pictures. On standard error: scripts read the other.
+local function show_text(response)
+    if response.text then
         io.stderr:write(output.harmless(response.text), "\n")
     end
 end
 
-local function report_text(response, images, keeper, err, as_json)
+--- What goes to standard output: one JSON object, or a line for each picture that is saved.
+local function result_text(response, images, keeper, err, as_json)
     if as_json then
         local problem = err or (keeper.problems[1] and report.failure("io", keeper.problems[1]))
-        return output.encode_json(report_record(response, images, keeper, problem))
+        return output.encode_json(result_record(response, images, keeper, problem))
     end
     local lines = {}
     for _, image in ipairs(images) do
-        local place = keeper.places[image]
-        lines[#lines + 1] = place and describe(image, place) or nil
+        local path = keeper.paths[image]
+        lines[#lines + 1] = path and describe(image, path) or nil
     end
     return table.concat(lines, "\n")
 end
 
---- Saves what a response or an error has, and returns the list of the whole pictures.
-local function keep_all(holder, keeper)
-    local images = {}
-    for _, image in ipairs(holder.data or {}) do
-        if image.complete == false then
-            keeper.keep_part(image)
-        else
-            images[#images + 1] = image
-            keeper.keep(image, #images) -- those that an interrupt kept from it
-        end
-    end
-    return images
-end
-
---- Says what came and where it is, and returns the exit status. A failure in the middle of an answer
---- leaves the pictures that were whole: they are paid for, and saved like others.
-function report.show(response, err, keeper, target, options, warned)
-    local images = keep_all(response or err, keeper)
+--- Says what came and where it is, and returns the exit status. A response that broke off may have
+--- brought whole pictures before: they are paid for, and saved like others.
+function report.show(response, err, keeper, as_json, warned)
+    local images = keeper.take_all(response or err)
     response = response or {}
     for _, failed in ipairs(response.errors or {}) do
-        keep_all(failed, keeper)
+        keeper.take_all(failed)
     end
-    tell_text(response, options)
-    warn_of(response, images, keeper, err, options.n or 1, warned)
-    -- A picture in standard output stays exact to the byte.
-    local stream = (target.path == "/dev/stdout" or target.path == "/dev/fd/1") and io.stderr or io.stdout
-    local text = report_text(response, images, keeper, err, options.json)
-    local told = text == "" or output.put(text, stream)
+    if not as_json then
+        show_text(response)
+    end
+    show_problems(response, images, keeper, err, warned)
+    local text = result_text(response, images, keeper, err, as_json)
+    -- Where the picture went to standard output, nothing else may go there.
+    local path = keeper.target.path
+    local stream = (path == "/dev/stdout" or path == "/dev/fd/1") and io.stderr or io.stdout
+    local written = text == "" or output.put(text, stream)
     if err then
         return exit_status(err)
     end
-    return told and #keeper.problems == 0 and not response.errors and 0 or 1
+    return written and #keeper.problems == 0 and not response.errors and 0 or 1
 end
 
 return report

@@ -38,12 +38,12 @@ local function holds(path, image)
     return bytes == image.bytes
 end
 
---- Saves pictures as they come. `keep` takes each once; `places` tells where a picture is, false if
---- nowhere, and `problems` what went wrong. `keep_part` takes what came of those that are not whole;
---- they are in `parts`.
+--- Saves the pictures of a request as they come, each once. `paths` tells where a picture is, false
+--- if it could not be saved; `problems` are messages of what went wrong; `parts` are the pictures that
+--- broke off and are saved as far as they came.
 function saving.new_keeper(target, options)
-    local keeper = { places = {}, problems = {}, parts = {} }
     local asked, force = options.n or 1, options.force
+    local keeper = { target = target, asked = asked, paths = {}, problems = {}, parts = {} }
     local begun = {} -- names; an interrupt while a picture is written lets it be written again
 
     --- The name is taken in one step: several commands may want it at the same time.
@@ -66,32 +66,32 @@ function saving.new_keeper(target, options)
         local other = begun[image] or targets.choose_name(target, image, index, asked, force)
         repeat
             name = other
-            local place, err = write(image, name)
-            if place or err.code ~= "exists" or not target.derived then
-                return place, err, name
+            local path, err = write(image, name)
+            if path or err.code ~= "exists" or not target.derived then
+                return path, err, name
             end
             other = targets.choose_name(target, image, index, asked, force)
         until other == name
         return nil, { message = "too many files of that name" }, name
     end
 
-    function keeper.keep(image, index)
-        if keeper.places[image] ~= nil then
+    local function keep(image, index)
+        if keeper.paths[image] ~= nil then
             return
         end
-        local place, err, name = save(image, index)
-        if not place then
+        local path, err, name = save(image, index)
+        if not path then
             local problem = err.code == "exists" and name .. ": already exists (--force overwrites it)" or err.message
-            place = rescue(image, target.device and names.full(image, "picture") or name)
+            path = rescue(image, target.device and names.full(image, "picture") or name)
             keeper.problems[#keeper.problems + 1] = problem
-                .. (place and "; saved as " .. place or "; the picture is lost")
+                .. (path and "; saved as " .. path or "; the picture is lost")
         end
-        keeper.places[image] = place or false
+        keeper.paths[image] = path or false
     end
 
     --- What came is paid for, and much of it may be seen. A name with another ending keeps it from
     --- being taken for the picture.
-    function keeper.keep_part(image)
+    local function keep_part(image)
         if not image.path and image.bytes then
             local name = names.full(image, target.device and "picture" or target.path)
             image.path = image:save(name, { if_exists = "number" }) or rescue(image, name)
@@ -102,11 +102,25 @@ function saving.new_keeper(target, options)
     --- For `on_image`. What is raised, by Ctrl-C say, would cost us the pictures after this one: it
     --- waits in `raised`.
     function keeper.take(image, index)
-        local ok, raised = pcall(keeper.keep, image, index)
+        local ok, raised = pcall(keep, image, index)
         if not ok then
             keeper.raised = raised
-            keeper.keep(image, index)
+            keep(image, index)
         end
+    end
+
+    --- Saves what a response or an error has and `take` was not called for. Returns the whole pictures.
+    function keeper.take_all(holder)
+        local images = {}
+        for _, image in ipairs(holder.data or {}) do
+            if image.complete == false then
+                keep_part(image)
+            else
+                images[#images + 1] = image
+                keep(image, #images)
+            end
+        end
+        return images
     end
     return keeper
 end
