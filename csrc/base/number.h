@@ -10,8 +10,8 @@
  * begins with none, with a negative one, or with one too large for a double. */
 double tc_decimal(const char *text, double otherwise);
 
-/* Has `number` no fraction, and is it small enough for a double to count in steps of one? (libm's
- * floor would want another library on a host's linker line.) */
+/* Is `number` an integer within ±2^53? (libm's floor would need another library on a host's linker
+ * line.) */
 bool tc_is_whole(double number);
 
 #endif

@@ -70,7 +70,7 @@ static size_t most_text(const struct tc_envelope *e)
 
 static bool keep(struct tc_envelope *e, const char *bytes, size_t size)
 {
-    if (e->silent)
+    if (e->aside.silent)
         return true;
     if (size > most_text(e) - e->text.size)
         return fail(e, TC_ENVELOPE_TOO_LARGE);
@@ -79,7 +79,7 @@ static bool keep(struct tc_envelope *e, const char *bytes, size_t size)
 
 static bool keep_char(struct tc_envelope *e, char character)
 {
-    if (e->silent || e->text.size == e->text.capacity || e->text.size == most_text(e))
+    if (e->aside.silent || e->text.size == e->text.capacity || e->text.size == most_text(e))
         return keep(e, &character, 1);
     e->text.data[e->text.size++] = (unsigned char)character;
     return true;
@@ -155,8 +155,8 @@ static uint64_t input_left(const struct tc_envelope *e)
 /* The string's end, or the end of a data URL in prose. */
 static bool close_image(struct tc_envelope *e)
 {
-    bool broken = e->percent != 0;
-    e->percent = 0;
+    bool broken = e->percent.digits != 0;
+    e->percent.digits = 0;
     return tc_images_close(&e->images, broken) || fail(e, TC_ENVELOPE_NO_MEMORY);
 }
 
@@ -173,16 +173,16 @@ static bool open_image(struct tc_envelope *e)
     image->draft = in_scope && e->scope.draft;
     image->held = in_scope && !e->scope.draft;
     image->lone = in_scope && e->path.depth == e->scope.depth;
-    e->percent = 0;
+    e->percent.digits = 0;
     return true;
 }
 
 /* Has the object `owner` deep its picture already, and a good one? */
 static bool has_image(const struct tc_envelope *e, unsigned owner)
 {
-    if (!owner || owner != e->item_depth)
+    if (!owner || owner != e->item.depth)
         return false;
-    const struct tc_image *image = e->images.list[e->item_image]; /* or it was taken away */
+    const struct tc_image *image = e->images.list[e->item.image]; /* or it was taken away */
     return !image || !image->fault;
 }
 
@@ -197,8 +197,8 @@ static bool open_numbered_image(struct tc_envelope *e)
     }
     if (!open_image(e))
         return false;
-    e->item_depth = owner;
-    e->item_image = e->images.count - 1;
+    e->item.depth = owner;
+    e->item.image = e->images.count - 1;
     e->role = ROLE_IMAGE;
     return keep(e, number, (size_t)snprintf(number, sizeof(number), "%u", e->images.count));
 }
@@ -208,7 +208,7 @@ static bool open_numbered_image(struct tc_envelope *e)
 static size_t image_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
     size_t taken;
-    if (e->percent)
+    if (e->percent.digits)
         return 0;
     if (!tc_images_decode(&e->images, bytes, size, e->role == ROLE_IMAGE, input_left(e), &taken))
         return fail(e, TC_ENVELOPE_NO_MEMORY);
@@ -222,7 +222,7 @@ static bool break_image(struct tc_envelope *e, enum tc_base64_error error)
     e->role = e->role == ROLE_IMAGE_IN_PROSE ? ROLE_PROSE : ROLE_SKIPPED;
     if (tc_images_end_here(&e->images) == TC_END_SEEN)
         return close_image(e);
-    e->percent = 0;
+    e->percent.digits = 0;
     tc_images_end(&e->images, error);
     return true;
 }
@@ -238,22 +238,22 @@ static int hex_value(char character)
 /* One character that may be anything: from an escape, or where image_span stopped. */
 static bool image_char(struct tc_envelope *e, char character)
 {
-    bool escaped = e->percent != 0;
+    bool escaped = e->percent.digits != 0;
     if (escaped) {
         int value = hex_value(character);
         if (value < 0)
             return break_image(e, TC_BASE64_CHARACTER);
-        e->percent_value = (unsigned char)(e->percent_value << 4 | value);
-        if (--e->percent)
+        e->percent.value = (unsigned char)(e->percent.value << 4 | value);
+        if (--e->percent.digits)
             return true;
-        character = (char)e->percent_value;
+        character = (char)e->percent.value;
     }
     if (image_span(e, &character, 1) == 1)
         return true;
     if (e->state == FAILED)
         return false;
     if (character == '%' && !escaped) {
-        e->percent = 2;
+        e->percent.digits = 2;
         return true;
     }
     enum tc_base64_error error = tc_base64_odd(&e->images.base64, (unsigned char)character);
@@ -304,7 +304,7 @@ static enum likeness liken(const char *text, size_t size, const char *const *wor
 }
 
 #define LIKEN(e, words, folded)                                                                    \
-    liken((e)->key, (e)->key_size, words, sizeof(words) / sizeof((words)[0]), folded)
+    liken((e)->key.text, (e)->key.size, words, sizeof(words) / sizeof((words)[0]), folded)
 
 /* ---- drafts ---- */
 
@@ -368,7 +368,7 @@ static bool open_payload(struct tc_envelope *e)
 /* Does the picture under way in prose end in front of `next`? */
 static bool ends_payload(const struct tc_envelope *e, char next)
 {
-    if (e->percent)
+    if (e->percent.digits)
         return hex_value(next) < 0;
     if (tc_base64_has((unsigned char)next))
         return e->images.base64.padding != 0;
@@ -388,8 +388,7 @@ static bool begins_payload(const struct tc_envelope *e, char next)
     return tc_data_url_has_head(&e->url) && e->text.data[e->text.size - e->url.head - 1] == '"';
 }
 
-/* Switches between text and picture in front of the string's next character, where one begins or
- * ends there. */
+/* Switches between text and payload at this character, if one begins or ends here. */
 static bool turn(struct tc_envelope *e, char next)
 {
     if (begins_payload(e, next) && !open_payload(e))
@@ -419,7 +418,7 @@ static bool drop_string(struct tc_envelope *e)
 /* Does the rest of the picture under way come in the words of a stream's next document? */
 static bool goes_on(const struct tc_envelope *e)
 {
-    return e->documents && string_role(e) == ROLE_PROSE_TO_COME &&
+    return e->documents.count && string_role(e) == ROLE_PROSE_TO_COME &&
            tc_images_end_here(&e->images) == TC_END_MISSING;
 }
 
@@ -429,8 +428,8 @@ static bool begin_string(struct tc_envelope *e, enum role role)
         role = ROLE_IMAGE_IN_PROSE;
     e->state = STRING;
     e->role = (unsigned char)role;
-    e->surrogate = 0;
-    e->key_size = 0;
+    e->escape.surrogate = 0;
+    e->key.size = 0;
     e->url = (struct tc_data_url){.head = 0};
     e->string_start = e->text.size;
     if (e->for_pictures && is_plain(e) && e->text.size > TC_ENVELOPE_BESIDE / 2)
@@ -450,8 +449,8 @@ static bool string_bytes(struct tc_envelope *e, const char *bytes, size_t size)
 {
     if (e->role != ROLE_KEY && e->role != ROLE_MARK)
         return capture(e, bytes, size);
-    for (size_t i = 0; i < size && e->key_size < TC_ENVELOPE_KEY; i++)
-        e->key[e->key_size++] = bytes[i];
+    for (size_t i = 0; i < size && e->key.size < TC_ENVELOPE_KEY; i++)
+        e->key.text[e->key.size++] = bytes[i];
     return true;
 }
 
@@ -472,8 +471,8 @@ static bool begin_image(struct tc_envelope *e)
 {
     if (!open_numbered_image(e))
         return false;
-    for (unsigned i = 0; i < e->key_size && e->role == ROLE_IMAGE; i++)
-        if (!image_char(e, e->key[i]))
+    for (unsigned i = 0; i < e->key.size && e->role == ROLE_IMAGE; i++)
+        if (!image_char(e, e->key.text[i]))
             return false;
     return true;
 }
@@ -481,13 +480,13 @@ static bool begin_image(struct tc_envelope *e)
 /* It is an address, or words: the characters that said so are text. */
 static bool begin_address(struct tc_envelope *e)
 {
-    unsigned size = e->key_size;
-    e->key_size = 0;
+    unsigned size = e->key.size;
+    e->key.size = 0;
     e->role = e->role == ROLE_PROSE_TO_COME ? ROLE_PROSE : ROLE_URL;
-    if (!keep_char(e, '"') || !keep(e, e->key, size))
+    if (!keep_char(e, '"') || !keep(e, e->key.text, size))
         return false;
     for (unsigned i = 0; i < size; i++)
-        tc_data_url_follow(&e->url, e->key[i], 1, e->role == ROLE_PROSE);
+        tc_data_url_follow(&e->url, e->key.text[i], 1, e->role == ROLE_PROSE);
     return true;
 }
 
@@ -497,7 +496,7 @@ static bool is_passed_over(const struct tc_envelope *e, char character)
 {
     bool odd = tc_scan_is_space(character) || (unsigned char)character >= 0x80 ||
                character == '"' || character == '\'';
-    if (!e->key_size)
+    if (!e->key.size)
         return odd && e->role != ROLE_PROSE_TO_COME;
     return tc_scan_is_space(character) && e->role == ROLE_IMAGE_TO_COME &&
            LIKEN(e, nothings, true) == IS;
@@ -508,14 +507,14 @@ static bool undecided_char(struct tc_envelope *e, char character)
 {
     if (is_passed_over(e, character))
         return true;
-    e->key[e->key_size++] = character;
+    e->key.text[e->key.size++] = character;
     bool prose = e->role == ROLE_PROSE_TO_COME, known = e->role != ROLE_IMAGE_TO_COME;
     enum likeness address = prose ? UNLIKE : LIKEN(e, schemes, true);
     enum likeness quoted = prose ? UNLIKE : LIKEN(e, quotes, false);
     enum likeness picture = known ? LIKEN(e, tc_picture_heads, false) : UNLIKE;
     bool nothing = !prose && LIKEN(e, nothings, true) != UNLIKE;
     if (quoted == IS)
-        e->key_size = 0;
+        e->key.size = 0;
     if (address == IS)
         return begin_address(e);
     if (picture == IS)
@@ -536,8 +535,8 @@ static bool end_undecided(struct tc_envelope *e)
 {
     bool nothing = e->role != ROLE_PROSE_TO_COME && LIKEN(e, nothings, true) == IS;
     if (nothing)
-        e->key_size = 0;
-    return e->key_size ? decide(e) : begin_address(e);
+        e->key.size = 0;
+    return e->key.size ? decide(e) : begin_address(e);
 }
 
 static size_t utf8(uint32_t point, char *out)
@@ -592,23 +591,23 @@ static bool string_point(struct tc_envelope *e, uint32_t point)
 /* A high surrogate whose low one did not come is no character. */
 static bool drop_surrogate(struct tc_envelope *e)
 {
-    bool waits = e->surrogate != 0;
-    e->surrogate = 0;
+    bool waits = e->escape.surrogate != 0;
+    e->escape.surrogate = 0;
     return !waits || string_point(e, 0xfffd);
 }
 
 static bool unicode_escape(struct tc_envelope *e, uint32_t unit)
 {
     bool low = unit >= 0xdc00 && unit <= 0xdfff;
-    if (low && e->surrogate) {
-        uint32_t high = e->surrogate;
-        e->surrogate = 0;
+    if (low && e->escape.surrogate) {
+        uint32_t high = e->escape.surrogate;
+        e->escape.surrogate = 0;
         return string_point(e, 0x10000 + ((high - 0xd800) << 10) + (unit - 0xdc00));
     }
     if (!drop_surrogate(e))
         return false;
     if (unit >= 0xd800 && unit <= 0xdbff) {
-        e->surrogate = unit;
+        e->escape.surrogate = unit;
         return true;
     }
     return string_point(e, low ? 0xfffd : unit);
@@ -619,8 +618,8 @@ static bool on_escape(struct tc_envelope *e, char character)
     static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     if (character == 'u') {
         e->state = UNICODE;
-        e->escape = 0;
-        e->escape_digits = 0;
+        e->escape.unit = 0;
+        e->escape.digits = 0;
         return true;
     }
     const char *letter = character ? strchr(letters, character) : NULL;
@@ -635,11 +634,11 @@ static bool on_unicode(struct tc_envelope *e, char character)
     int value = hex_value(character);
     if (value < 0)
         return fail(e, TC_ENVELOPE_NOT_JSON);
-    e->escape = e->escape << 4 | (uint32_t)value;
-    if (++e->escape_digits < 4)
+    e->escape.unit = e->escape.unit << 4 | (uint32_t)value;
+    if (++e->escape.digits < 4)
         return true;
     e->state = STRING;
-    return unicode_escape(e, e->escape);
+    return unicode_escape(e, e->escape.unit);
 }
 
 static void value_ended(struct tc_envelope *e)
@@ -654,8 +653,8 @@ static void read_mark(struct tc_envelope *e)
 {
     static const char wanted[] = "partial";
     size_t size = sizeof(wanted) - 1;
-    for (size_t i = 0; i + size <= e->key_size; i++)
-        if (!memcmp(e->key + i, wanted, size))
+    for (size_t i = 0; i + size <= e->key.size; i++)
+        if (!memcmp(e->key.text + i, wanted, size))
             found_draft(e);
 }
 
@@ -668,7 +667,7 @@ static bool end_string(struct tc_envelope *e)
     unsigned char role = e->role;
     if (role == ROLE_KEY) {
         e->state = COLON;
-        tc_path_key(&e->path, e->key_size < TC_ENVELOPE_KEY ? e->key : NULL, e->key_size);
+        tc_path_key(&e->path, e->key.size < TC_ENVELOPE_KEY ? e->key.text : NULL, e->key.size);
         return keep_char(e, '"');
     }
     if (role == ROLE_MARK)
@@ -712,7 +711,7 @@ static size_t string_span(struct tc_envelope *e, const char *bytes, size_t size)
 static size_t on_string(struct tc_envelope *e, const char *bytes, size_t size)
 {
     char character = *bytes;
-    if (e->surrogate && character != '\\' && !drop_surrogate(e))
+    if (e->escape.surrogate && character != '\\' && !drop_surrogate(e))
         return 0;
     if (character == '"')
         return end_string(e);
@@ -802,14 +801,14 @@ static bool on_literal(struct tc_envelope *e, char character)
 /* What no rule leads to is worth no more than this of a poll's time: it is null if it is more. */
 static bool check_aside(struct tc_envelope *e)
 {
-    if (!e->aside_depth || e->silent)
+    if (!e->aside.depth || e->aside.silent)
         return true;
-    if (e->values - e->aside_values <= TC_ENVELOPE_ASIDE_VALUES &&
-        e->text.size - e->aside_start <= TC_ENVELOPE_STRING)
+    if (e->values - e->aside.values <= TC_ENVELOPE_ASIDE_VALUES &&
+        e->text.size - e->aside.start <= TC_ENVELOPE_STRING)
         return true;
-    e->text.size = e->aside_start;
+    e->text.size = e->aside.start;
     bool kept = keep(e, "null", 4);
-    e->silent = true;
+    e->aside.silent = true;
     return kept;
 }
 
@@ -817,9 +816,9 @@ static bool check_aside(struct tc_envelope *e)
 static bool count_value(struct tc_envelope *e)
 {
     e->values++;
-    if (!e->for_pictures || e->silent)
+    if (!e->for_pictures || e->aside.silent)
         return true;
-    if (e->values - e->values_aside > TC_ENVELOPE_VALUES)
+    if (e->values - e->aside.dropped > TC_ENVELOPE_VALUES)
         return fail(e, TC_ENVELOPE_TOO_MANY_VALUES);
     return check_aside(e);
 }
@@ -827,23 +826,23 @@ static bool count_value(struct tc_envelope *e)
 /* A container opens: is it the outermost one that no rule leads into? */
 static void open_aside(struct tc_envelope *e)
 {
-    if (!e->for_pictures || e->aside_depth || tc_path_is_named(&e->path) || !e->path.depth)
+    if (!e->for_pictures || e->aside.depth || tc_path_is_named(&e->path) || !e->path.depth)
         return;
-    e->aside_depth = e->path.depth + 1;
-    e->aside_start = e->text.size;
-    e->aside_values = e->values;
+    e->aside.depth = e->path.depth + 1;
+    e->aside.start = e->text.size;
+    e->aside.values = e->values;
 }
 
 /* One closes; its bracket is not kept where null stands for it. Returns whether it does. */
 static bool close_aside(struct tc_envelope *e)
 {
-    bool dropped = e->silent && e->aside_depth == e->path.depth;
-    if (e->aside_depth != e->path.depth)
+    bool dropped = e->aside.silent && e->aside.depth == e->path.depth;
+    if (e->aside.depth != e->path.depth)
         return false;
-    e->aside_depth = 0;
+    e->aside.depth = 0;
     if (dropped)
-        e->values_aside += e->values - e->aside_values;
-    e->silent = false;
+        e->aside.dropped += e->values - e->aside.values;
+    e->aside.silent = false;
     return dropped;
 }
 
@@ -867,8 +866,8 @@ static bool close_container(struct tc_envelope *e, char character)
     if (character != (tc_path_in_object(&e->path) ? '}' : ']'))
         return fail(e, TC_ENVELOPE_NOT_JSON);
     close_scope(e);
-    if (e->item_depth == e->path.depth)
-        e->item_depth = 0;
+    if (e->item.depth == e->path.depth)
+        e->item.depth = 0;
     bool dropped = close_aside(e);
     tc_path_close(&e->path);
     value_ended(e);
@@ -932,7 +931,8 @@ static bool on_after(struct tc_envelope *e, char character)
 static bool on_structure(struct tc_envelope *e, char character)
 {
     if (tc_scan_is_space(character)) {
-        e->line_ended = e->line_ended || (e->state == DONE && character == '\n');
+        e->documents.line_ended =
+            e->documents.line_ended || (e->state == DONE && character == '\n');
         return true;
     }
     switch (e->state) {
@@ -988,7 +988,7 @@ static size_t step(struct tc_envelope *e, const char *bytes, size_t size)
 static void begin_document(struct tc_envelope *e)
 {
     e->state = VALUE;
-    e->item_depth = 0;
+    e->item.depth = 0;
     tc_path_begin(&e->path, e->path.rules, e->path.rule_count);
     e->text_rule = -1;
 }
@@ -997,51 +997,51 @@ static void begin_document(struct tc_envelope *e)
  * only the first ones and the last one are kept. */
 static void forget_document(struct tc_envelope *e)
 {
-    bool many = e->values - e->values_aside > TC_ENVELOPE_VALUES / 2 ||
+    bool many = e->values - e->aside.dropped > TC_ENVELOPE_VALUES / 2 ||
                 e->text.size > TC_ENVELOPE_BESIDE / 2;
-    if (!e->for_pictures || !e->documents || !many || e->document_images != e->images.count)
+    if (!e->for_pictures || !e->documents.count || !many || e->documents.images != e->images.count)
         return;
-    e->text.size = e->document_start;
-    e->values_aside += e->values - e->document_values;
+    e->text.size = e->documents.start;
+    e->aside.dropped += e->values - e->documents.values;
 }
 
 /* Of a stream of events: a line's data is there. The next document begins with it, unless one is
  * under way. */
 static bool begin_line(struct tc_envelope *e)
 {
-    bool begins = e->new_line && (!e->documents || e->state == DONE);
-    e->new_line = false;
+    bool begins = e->documents.new_line && (!e->documents.count || e->state == DONE);
+    e->documents.new_line = false;
     if (!begins)
         return true;
     forget_document(e);
     begin_document(e);
-    e->document_start = e->text.size;
-    e->document_values = e->values;
-    e->document_images = e->images.count;
-    return keep_char(e, e->documents++ ? ',' : '[');
+    e->documents.start = e->text.size;
+    e->documents.values = e->values;
+    e->documents.images = e->images.count;
+    return keep_char(e, e->documents.count++ ? ',' : '[');
 }
 
 /* One more document on a line of its own, or the first of them: they are a list. */
 static bool begin_another(struct tc_envelope *e)
 {
-    if (!e->documents) {
+    if (!e->documents.count) {
         if (!keep_char(e, '['))
             return false;
         memmove(e->text.data + 1, e->text.data, e->text.size - 1);
         e->text.data[0] = '[';
-        e->documents = 1;
-        e->document_start = 1;
+        e->documents.count = 1;
+        e->documents.start = 1;
     }
-    e->new_line = true;
-    e->line_ended = false;
+    e->documents.new_line = true;
+    e->documents.line_ended = false;
     return begin_line(e);
 }
 
 /* Does another document begin with the next character, on a line behind the end of one? */
 static bool begins_another(const struct tc_envelope *e, char next)
 {
-    return e->state == DONE && e->line_ended && next == '{' && !e->framing.events &&
-           (e->documents || (e->text.size && e->text.data[0] == '{'));
+    return e->state == DONE && e->documents.line_ended && next == '{' && !e->framing.events &&
+           (e->documents.count || (e->text.size && e->text.data[0] == '{'));
 }
 
 /* Returns how many bytes it took, fewer only when it fails. */
@@ -1081,8 +1081,8 @@ static bool feed_picture(struct tc_envelope *e, const char *bytes, size_t size)
 /* An event ends, or the next line of one begins: a line's end to the document, if there is one. */
 static bool feed_break(struct tc_envelope *e, enum tc_piece_kind kind)
 {
-    e->new_line = kind == TC_PIECE_LINE;
-    if (!e->documents || e->state == DONE)
+    e->documents.new_line = kind == TC_PIECE_LINE;
+    if (!e->documents.count || e->state == DONE)
         return true;
     if (!feed_json(e, "\n", 1))
         return false;
@@ -1167,14 +1167,14 @@ bool tc_envelope_finish(struct tc_envelope *e)
         value_ended(e);
     if ((e->raw || e->framing.picture) && e->images.count)
         return finish_picture(e);
-    if (e->framing.events && !e->documents)
+    if (e->framing.events && !e->documents.count)
         return fail(e, TC_ENVELOPE_NOT_JSON); /* it only began like a stream of events */
     if (e->state != DONE)
         return fail(e, TC_ENVELOPE_TRUNCATED);
     if (tc_images_open(&e->images) && !close_image(e))
         return false;
     tc_images_release(&e->images, 0, false);
-    return !e->documents || keep_char(e, ']');
+    return !e->documents.count || keep_char(e, ']');
 }
 
 void tc_envelope_describe(const struct tc_envelope *e, char *text, size_t size)

@@ -1,36 +1,38 @@
 /*
- * The splitter: an incremental JSON scanner (RFC 8259) that cuts an answer in two while it arrives.
+ * The scanner: reads a JSON response (RFC 8259) while it arrives, and separates the pictures from
+ * everything else.
  *
- * Strings at the places that the rules name are pictures, or data URLs of pictures, or prose with
- * such URLs inside: their base64 is decoded at once into the picture's own buffer. Everything else
- * is the envelope: it is copied, small and capped, for a JSON parser to read at the end. Where a
- * picture was, the envelope has its number (1, 2, ...), and only the scanner puts numbers there;
- * where it was inside prose there is nothing, and its number is the next one.
+ * Rules (path.h) name the places where pictures are: a string there is base64, a data URL, or text
+ * with data URLs inside. Its base64 is decoded at once into the picture's own buffer (images.h).
+ * Everything else is copied into the envelope, which is small and capped, and which a JSON parser
+ * reads at the end. In the place of a picture the envelope has its number (1, 2, ...); only the
+ * scanner writes numbers there. A picture inside text leaves nothing behind, and takes the next
+ * number.
  *
- * One object has one picture, in whatever fields it is told again: the first one that is not
- * damaged or cut. Null stands for the others.
+ * One object has one picture. If its fields hold several, the first one that is neither damaged
+ * nor cut is taken, and the envelope has null for the others.
  *
- * A picture in words may go on in those of a stream's next document. One that is a field of the
- * root is a draft beside pictures in lists.
+ * A picture inside text may go on in the text of a stream's next document. A picture that is a
+ * field of the root is a draft if there are pictures in lists too.
  *
- * In front of base64, white space, quotes (Python's b'...') and what is not ASCII, as a byte order
- * mark, do not count.
+ * In front of base64 the scanner skips white space, quotes (Python's b'...') and what is not
+ * ASCII, such as a byte order mark.
  *
- * What stands around the document is framing.h's. The envelope of a stream of events, or of objects
- * on lines of their own, is the list of its documents, and that of a bare picture is
- * {"data":[{"b64_json":1}]}.
+ * framing.h finds the document among what stands around it. If the input is a stream of events, or
+ * objects on lines of their own, the envelope is the list of these documents. If the input is a
+ * bare picture, the envelope is {"data":[{"b64_json":1}]}.
  *
- * The base64 of a data URL (data_url.h) may be percent-encoded, and in lines. One whose base64 is
- * of no character at all is kept. Inside prose, white space ends the base64 once the picture's file
- * has ended, or where its type is not known; white space or '%' right behind the comma needs the
- * first characters of a type we know.
+ * The base64 of a data URL (data_url.h) may be percent-encoded, or broken into lines. A data URL
+ * without base64 stays in the envelope. Inside text, white space ends the base64 if the picture's
+ * file has ended, or if its type is not known; and if white space or '%' follows the comma, only
+ * the first characters of a known type make it a picture.
  *
- * A picture whose base64 is wrong, or whose file ends too early, is no error of the document: it is
- * told with the picture, and the scan goes on.
+ * Wrong base64, or a file that ends too early, is not an error of the document: it is noted with
+ * the picture, and the scan goes on.
  *
  * The input may be cut anywhere, down to one byte at a time: inside an escape, a surrogate pair, a
- * number, a key, a group of base64, the head of a data URL. The result is the same. The first error
- * is kept for good.
+ * number, a key, a group of base64, the head of a data URL. The result is the same. The first
+ * error is final.
  */
 #ifndef TC_ENVELOPE_H
 #define TC_ENVELOPE_H
@@ -70,8 +72,40 @@ enum tc_envelope_error {
 /* An object that may turn out to hold drafts. */
 struct tc_draft_scope {
     unsigned depth; /* containers open inside it, itself included; 0: there is none */
-    unsigned first; /* of its pictures, by their order in the answer */
+    unsigned first; /* of its pictures, by their order in the response */
     bool draft;
+};
+
+/* The documents of a stream of events, or on lines of their own. */
+struct tc_documents {
+    unsigned count;  /* that have begun */
+    bool new_line;   /* nothing of its line has come: a document may begin with it */
+    bool line_ended; /* behind a document that is no event's */
+    size_t start;    /* where in `text` the last one begins */
+    uint64_t values; /* that had begun before it */
+    unsigned images; /* pictures before it */
+};
+
+/* Containers that no rule leads into. Large ones are dropped: null stands for them. */
+struct tc_aside {
+    unsigned depth;   /* of the outermost one that is open, or 0 */
+    bool silent;      /* it is dropped: nothing of it is kept */
+    size_t start;     /* where in `text` it begins */
+    uint64_t values;  /* that had begun before it */
+    uint64_t dropped; /* values in those that were dropped */
+};
+
+/* A \u escape. */
+struct tc_escape {
+    unsigned digits;    /* hex digits seen */
+    uint32_t unit;      /* their value */
+    uint32_t surrogate; /* a high one that waits for its low one, or 0 */
+};
+
+/* A percent escape inside base64. */
+struct tc_percent {
+    unsigned digits; /* that it still needs */
+    unsigned char value;
 };
 
 struct tc_envelope {
@@ -81,43 +115,35 @@ struct tc_envelope {
     enum tc_envelope_error error;
     uint64_t position; /* bytes taken; with an error, where it is */
     uint64_t expected; /* bytes the whole input has, if known: sizes buffers */
-    bool for_pictures; /* pictures are what is wanted: a bare one is an answer, and what is long
+    bool for_pictures; /* pictures are what is wanted: a bare one is a response, and what is long
                         * and not named by a rule becomes null */
     bool raw;          /* the input is one picture's own bytes, whatever they look like */
 
     /* The scanner's own: */
     uint64_t steps; /* that it took: its time goes into them more than into bytes */
     struct tc_framing framing;
-    struct tc_path path;      /* where in the document it is */
-    struct tc_data_url url;   /* in the string under way */
-    unsigned documents;       /* of a stream of events, those that have begun */
-    bool new_line;            /* and nothing of its line has come: a document may begin with it */
-    bool line_ended;          /* behind a document that is no event's */
-    size_t document_start;    /* where in `text` the last one begins */
-    uint64_t document_values; /* values that had begun before it */
-    unsigned document_images; /* pictures before it */
+    struct tc_documents documents;
+    struct tc_path path; /* where in the document it is */
     unsigned char state;
     unsigned char role;     /* what the string under way is: key, kept, picture, ... */
-    bool muted;             /* the number under way is where a picture's number could be */
-    int text_rule;          /* the rule that captures the value under way, or -1 */
-    const char *literal;    /* what is still to come of true, false, null */
-    size_t string_start;    /* where in `text` the string under way begins */
-    bool silent;            /* inside a container for which null stands */
-    unsigned aside_depth;   /* of the outermost container open that no rule leads into, or 0 */
-    size_t aside_start;     /* where in `text` it begins */
-    uint64_t values;        /* that have begun */
-    uint64_t aside_values;  /* of them, when it began */
-    uint64_t values_aside;  /* of them, in containers that were dropped */
-    unsigned escape_digits; /* hex digits seen of a \u escape */
-    uint32_t escape;        /* their value */
-    uint32_t surrogate;     /* a high one that waits for its low one, or 0 */
-    unsigned percent;       /* digits that a percent escape still needs */
-    unsigned char percent_value;
-    unsigned key_size;
-    char key[TC_ENVELOPE_KEY];
+    size_t string_start;    /* where in `text` it begins */
+    struct tc_data_url url; /* in the string under way */
+    struct tc_escape escape;
+    struct tc_percent percent;
+    struct {
+        unsigned size;
+        char text[TC_ENVELOPE_KEY];
+    } key;               /* the key under way, or the beginning of what may be a picture */
+    bool muted;          /* the number under way is where a picture's number could be */
+    int text_rule;       /* the rule that captures the value under way, or -1 */
+    const char *literal; /* what is still to come of true, false, null */
+    uint64_t values;     /* that have begun */
+    struct tc_aside aside;
     struct tc_draft_scope scope, outer_scope;
-    unsigned item_depth; /* containers open inside an object that has its picture, or 0 */
-    unsigned item_image; /* which one that is, from 0 */
+    struct {
+        unsigned depth; /* containers open inside an object that has its picture, or 0 */
+        unsigned image; /* which one that is, from 0 */
+    } item;
 };
 
 /* Begins. `rules` (at most TC_PATH_RULES) must stay where they are. */

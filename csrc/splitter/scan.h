@@ -15,8 +15,8 @@ static inline bool tc_scan_is_space(char character)
 }
 
 /*
- * The length of the run at `bytes` up to a quote, a backslash, a control character or `stop`, which
- * is one of those where nothing else shall end it.
+ * The length of the run at `bytes` up to a quote, a backslash, a control character or `stop`; pass
+ * '"' to add no other character.
  */
 size_t tc_scan_plain(const char *bytes, size_t size, char stop);
 

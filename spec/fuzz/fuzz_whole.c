@@ -387,7 +387,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     lua_State *L = codec();
     split(&e, text, size);
     lua_settop(L, 0);
-    if (!e.error && !e.documents && !e.framing.picture)
+    if (!e.error && !e.documents.count && !e.framing.picture)
         check_tree(L, &e, text, size);
     tc_envelope_free(&e);
     lua_settop(L, 0);
