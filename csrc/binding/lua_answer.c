@@ -6,10 +6,14 @@
  * shape of another: whatever there is of `data`, `images`, `choices`, `candidates` and `output` is
  * looked at. A list of documents is the chunks of a stream: they make one answer.
  */
-#include "binding.h"
+#include "lua_answer.h"
 
 #include "../base/number.h"
+#include "../splitter/images.h"
 #include "../splitter/link.h"
+#include "lua_refusal.h"
+#include "lua_request.h"
+#include "lua_response.h"
 
 #include <ctype.h>
 #include <string.h>

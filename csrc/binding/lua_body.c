@@ -6,9 +6,15 @@
  * list of turns, each a table with a role and its parts: strings, and pictures as
  * { bytes (a string, or a userdata for a file's), mime = "image/png" }.
  */
-#include "binding.h"
+#include "lua_body.h"
 
 #include "../base/reader.h"
+#include "../splitter/body.h"
+#include "../splitter/signature.h"
+#include "lua_failure.h"
+#include "lua_fields.h"
+#include "lua_host.h"
+#include "lua_own.h"
 
 #include <string.h>
 

@@ -1,7 +1,13 @@
 /*
  * Requests that are not for pictures: any JSON route of the gateway.
  */
-#include "binding.h"
+#include "lua_call.h"
+
+#include "../engine/request.h"
+#include "lua_body.h"
+#include "lua_failure.h"
+#include "lua_fields.h"
+#include "lua_params.h"
 
 #include <string.h>
 

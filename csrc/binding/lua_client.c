@@ -6,15 +6,27 @@
  * hook raised meanwhile; and by their ids the userdata of the requests under way: who holds a
  * client holds its requests, until they have ended.
  */
-#include "binding.h"
+#include "lua_client.h"
 
-#include "../base/alloc.h"
 #include "../base/clock.h"
+#include "../engine/client.h"
+#include "../engine/loop.h"
+#include "../engine/request.h"
+#include "lua_call.h"
+#include "lua_failure.h"
+#include "lua_fields.h"
+#include "lua_hooks.h"
 #include "lua_key.h"
 #include "lua_options.h"
+#include "lua_own.h"
+#include "lua_params.h"
+#include "lua_request.h"
+#include "lua_room.h"
 
 #include <math.h>
 #include <string.h>
+
+#define TC_CLIENT "thucchien.client"
 
 /* Kept by tc_own_keep. */
 #define WAIT           "wait"

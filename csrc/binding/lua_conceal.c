@@ -3,7 +3,7 @@
  * in an address. What a user prints or logs of a response, or of an error, is made of the answer's
  * table, so the key is taken out of that as soon as it is there.
  */
-#include "binding.h"
+#include "lua_conceal.h"
 
 #include "../engine/redact.h"
 

@@ -1,14 +1,19 @@
 /*
  * Errors as Lua sees them: tables with a kind, a message, and one readable line as their string.
  */
-#include "binding.h"
+#include "lua_failure.h"
 
+#include "../engine/failure.h"
 #include "../engine/redact.h"
+#include "../engine/request.h"
+#include "lua_own.h"
 
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TC_ERROR "thucchien.error"
 
 static void set_text(lua_State *L, const char *name, const char *text)
 {

@@ -4,10 +4,12 @@
  * Every check that fails pushes an error table that names the field, the value and what would be
  * right, and returns false: nothing is sent for a table that is wrong.
  */
-#include "binding.h"
+#include "lua_fields.h"
 
 #include "../base/number.h"
 #include "../engine/redact.h"
+#include "../engine/request.h"
+#include "lua_failure.h"
 
 #include <ctype.h>
 #include <math.h>

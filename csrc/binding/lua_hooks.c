@@ -2,7 +2,9 @@
  * Debug hooks of the user's: what Ctrl-C, a debugger, or a limit on running time is made of. One
  * may raise an error, and so end whatever is running, wherever Lua calls a function.
  */
-#include "binding.h"
+#include "lua_hooks.h"
+
+#include "lua_own.h"
 
 /* Kept by tc_own_keep. */
 #define DO_NOTHING  "do_nothing"

@@ -6,7 +6,11 @@
 #define _GNU_SOURCE /* RTLD_DEFAULT, RTLD_NODELETE, dladdr */
 #endif
 
-#include "binding.h"
+#include "lua_host.h"
+
+#include "../splitter/path.h"
+#include "lua_json.h"
+#include "lua_own.h"
 
 #include <locale.h>
 #include <stdio.h>

@@ -1,11 +1,17 @@
 /*
  * Images as Lua sees them: their bytes, and what those tell about them.
  */
-#include "binding.h"
+#include "lua_image.h"
 
 #include "../base/alloc.h"
+#include "../base/buffer.h"
+#include "../splitter/images.h"
+#include "lua_own.h"
+#include "lua_save.h"
 
 #include <string.h>
+
+#define TC_IMAGE "thucchien.image"
 
 static void set_string(lua_State *L, const char *name, const char *text)
 {

@@ -5,9 +5,11 @@
  * with null in gaps unless most of it is gaps, and any other as an object, an empty one too; null
  * is a light userdata. It minds no locale.
  */
-#include "binding.h"
+#include "lua_json.h"
 
 #include "../base/number.h"
+#include "../splitter/path.h"
+#include "lua_host.h"
 
 #include <locale.h>
 #include <stdio.h>

@@ -1,10 +1,11 @@
 /*
  * The API key: see lua_key.h.
  */
-#include "binding.h"
+#include "lua_key.h"
 
 #include "../base/alloc.h"
-#include "lua_key.h"
+#include "lua_failure.h"
+#include "lua_hooks.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,9 @@
 #ifndef TC_LUA_KEY_H
 #define TC_LUA_KEY_H
 
-#include "binding.h"
+#include <stdbool.h>
+
+#include "lua_compat.h"
 
 /* Takes the option api_key of the table at `index`: a string is copied to `*own`, a function is
  * kept in the client's uservalue. False: an error table is on top. */

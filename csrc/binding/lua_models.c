@@ -5,7 +5,7 @@
  *
  * Families come and go with the service; nothing but this table knows them.
  */
-#include "binding.h"
+#include "lua_models.h"
 
 #include <string.h>
 

@@ -1,11 +1,14 @@
 /*
  * A client's options: see lua_options.h. What refuses pushes an error table and returns false.
  */
-#include "binding.h"
+#include "lua_options.h"
 
+#include "../engine/client.h"
+#include "../engine/request.h"
 #include "../engine/url.h"
 #include "../thucchien.h"
-#include "lua_options.h"
+#include "lua_failure.h"
+#include "lua_fields.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,11 @@
 #ifndef TC_LUA_OPTIONS_H
 #define TC_LUA_OPTIONS_H
 
-#include "binding.h"
+#include <stdbool.h>
+
+#include "../engine/client.h"
+#include "lua_compat.h"
+#include "lua_fields.h"
 
 struct tc_options {
     struct tc_client_options client;

@@ -6,7 +6,7 @@
  * finds only what is its own: to another, a userdata of the same name may be of another form. The
  * same copy may be loaded again, and finds what it had.
  */
-#include "binding.h"
+#include "lua_own.h"
 
 /* Its address is this copy's key in the registry. */
 static const char here = 0;

@@ -5,7 +5,18 @@
  * what a model takes is in lua_models.c. Whatever else is wanted goes into extra_body, unchecked
  * but for what JSON itself cannot carry.
  */
-#include "binding.h"
+#include "lua_params.h"
+
+#include "../splitter/body.h"
+#include "../splitter/images.h"
+#include "../engine/request.h"
+#include "lua_body.h"
+#include "lua_failure.h"
+#include "lua_fields.h"
+#include "lua_host.h"
+#include "lua_models.h"
+#include "lua_routes.h"
+#include "lua_save.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -3,7 +3,7 @@
  * its own for that, so the whole document is looked through, for names that say it wherever they
  * are. Only where there is no picture: beside one they are notes.
  */
-#include "binding.h"
+#include "lua_refusal.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -27,21 +27,40 @@
  * The finalizer is the box's, which refers to nothing: Lua keeps what a finalizer can reach until
  * the next collection, and here that would be the pictures.
  */
-#include "binding.h"
+#include "lua_request.h"
 
 #include "../base/alloc.h"
 #include "../base/clock.h"
+#include "../base/writer.h"
+#include "../splitter/envelope.h"
+#include "../splitter/images.h"
+#include "../splitter/signature.h"
+#include "../engine/client.h"
+#include "../engine/failure.h"
 #include "../engine/redact.h"
+#include "../engine/request.h"
 #include "../engine/url.h"
+#include "lua_answer.h"
+#include "lua_client.h"
+#include "lua_conceal.h"
+#include "lua_failure.h"
+#include "lua_hooks.h"
+#include "lua_host.h"
+#include "lua_image.h"
+#include "lua_own.h"
+#include "lua_params.h"
+#include "lua_response.h"
+#include "lua_save.h"
 
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#define BOX   "thucchien.request.box"
-#define STATE "thucchien.request.state"
-#define AWAIT "=thucchien.await" /* the name of await's code, whichever copy has loaded it */
+#define TC_REQUEST "thucchien.request"
+#define BOX        "thucchien.request.box"
+#define STATE      "thucchien.request.state"
+#define AWAIT      "=thucchien.await" /* the name of await's code, whichever copy has loaded it */
 
 /* What the userdata itself is. */
 struct place {

@@ -1,10 +1,20 @@
 /*
  * Responses as Lua sees them: what the answers say, and the pictures in their order.
  */
-#include "binding.h"
+#include "lua_response.h"
 
+#include "../base/buffer.h"
 #include "../base/number.h"
+#include "../engine/failure.h"
 #include "../engine/redact.h"
+#include "../engine/request.h"
+#include "lua_conceal.h"
+#include "lua_failure.h"
+#include "lua_fields.h"
+#include "lua_host.h"
+#include "lua_refusal.h"
+#include "lua_request.h"
+#include "lua_save.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /*
- * Room for a large string, made ready a little at a time: see tc_room_make in binding.h.
+ * Room for a large string, made ready a little at a time: see tc_room_make.
  *
  * For a string of some megabytes Lua asks its allocator for as much. Where the process has not used
  * that memory before, the kernel hands it out page by page as it is written to, and that takes
@@ -8,7 +8,7 @@
  * it is given back right before the string is made: the allocator takes what it has just got. If it
  * should take something else, nothing is lost but that time.
  */
-#include "binding.h"
+#include "lua_room.h"
 
 #include "../base/clock.h"
 

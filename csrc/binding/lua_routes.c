@@ -2,7 +2,12 @@
  * The ways to a picture, as data: where a request goes, who writes its body, where answers have
  * pictures, and who reads the rest of those.
  */
-#include "binding.h"
+#include "lua_routes.h"
+
+#include "../splitter/path.h"
+#include "../engine/request.h"
+#include "lua_body.h"
+#include "lua_models.h"
 
 #include <string.h>
 

@@ -5,9 +5,17 @@
  * and the request goes on to its end: only then it fails, with an error that says where each
  * picture is. Nothing is given up that can be kept.
  */
-#include "binding.h"
+#include "lua_save.h"
 
 #include "../base/device.h"
+#include "../base/writer.h"
+#include "../splitter/images.h"
+#include "../engine/failure.h"
+#include "lua_failure.h"
+#include "lua_fields.h"
+#include "lua_image.h"
+#include "lua_own.h"
+#include "lua_request.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,10 +1,21 @@
 /*
  * The module: what require "thucchien" gives.
+ *
+ * All files of the binding keep these rules. No lua_State is stored anywhere. Nothing that may
+ * raise runs while a C resource is held by a local variable alone. Functions of the user are called
+ * from here only, never from inside libcurl.
  */
-#include "binding.h"
-
 #include "../engine/process.h"
 #include "../thucchien.h"
+#include "lua_body.h"
+#include "lua_client.h"
+#include "lua_failure.h"
+#include "lua_hooks.h"
+#include "lua_host.h"
+#include "lua_image.h"
+#include "lua_own.h"
+#include "lua_request.h"
+#include "lua_save.h"
 
 #if defined(_WIN32)
 #define TC_EXPORT __declspec(dllexport)

@@ -1,0 +1,25 @@
+/*
+ * Errors as Lua sees them: tables with a kind, a message, and one readable line as their string.
+ */
+#ifndef TC_LUA_FAILURE_H
+#define TC_LUA_FAILURE_H
+
+#include "../engine/failure.h"
+#include "lua_compat.h"
+
+struct tc_request;
+
+void tc_register_failure(lua_State *L);
+
+/*
+ * Pushes an error table for `failure`; `request`, where there is one, adds what is known from its
+ * answer. Raises when it is for want of memory, as Lua does.
+ */
+void tc_push_failure(lua_State *L, const struct tc_failure *failure,
+                     const struct tc_request *request);
+
+/* Pushes an error table of `kind` for the field `param` (or NULL); the message as lua_pushfstring
+ * makes it. */
+void tc_push_error(lua_State *L, enum tc_kind kind, const char *param, const char *format, ...);
+
+#endif

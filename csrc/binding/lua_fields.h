@@ -1,0 +1,76 @@
+/*
+ * Reading tables of named fields: the options of a client, the params of a request.
+ *
+ * All push an error table when they return false.
+ */
+#ifndef TC_LUA_FIELDS_H
+#define TC_LUA_FIELDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../engine/request.h"
+#include "lua_compat.h"
+
+enum tc_type {
+    TC_T_STRING,
+    TC_T_WHOLE,
+    TC_T_NUMBER,
+    TC_T_BOOLEAN,
+    TC_T_TABLE,
+    TC_T_FUNCTION,
+    TC_T_ANY
+};
+
+struct tc_field {
+    const char *name;
+    enum tc_type type;
+    unsigned routes; /* of a request's params: bits by enum tc_via */
+};
+
+enum { TC_LONGEST_TIMEOUT = 86400 }; /* seconds */
+
+/* What a client lends to its requests. */
+struct tc_defaults {
+    double timeout, connect_timeout, max_retries;
+    enum tc_retry retry;
+};
+
+/* Is every key of the table at `index` among the `count` fields, and every value of its type?
+ * `noun`, here and below, is what errors call one: "field" or "option". */
+bool tc_fields_check(lua_State *L, int index, const char *noun, const struct tc_field *fields,
+                     size_t count);
+
+/* The same, and replaces the table by a plain one of these fields: what is looked at from here on
+ * is what was checked, whatever a metatable would say the next time. */
+bool tc_fields_resolve(lua_State *L, int index, const struct tc_field *fields, size_t count);
+
+/* Reads a request's own time limit and ways to retry, which win over the client's. */
+bool tc_field_settings(lua_State *L, int index, const struct tc_defaults *defaults,
+                       struct tc_request_options *options);
+
+/* Reads a number of at least `least` and at most `most` into `*number`; an absent one stays. */
+bool tc_field_number(lua_State *L, int index, const char *noun, const char *name, double least,
+                     double most, double *number);
+
+/* Like tc_field_number for a whole number; a float or a string that is one is taken too. */
+bool tc_field_whole(lua_State *L, int index, const char *noun, const char *name, double least,
+                    double most, double *number);
+
+/* Reads how to retry ("safe", "all", "none"). */
+bool tc_field_retry(lua_State *L, int index, const char *noun, enum tc_retry *retry);
+
+/*
+ * Reads a table of header names and values, checks them, and leaves on the stack one value that
+ * anchors `*lines` (NULL at its end, as the engine takes it). An absent table is an empty one.
+ */
+bool tc_field_headers(lua_State *L, int index, const char *noun, const char *name,
+                      const char *const **lines);
+
+/* The text at `index`, cut for a message and without what a terminal might obey. Pushes it. */
+const char *tc_push_quoted(lua_State *L, int index);
+
+/* Where `text` stops being UTF-8 (RFC 3629), from 1, or 0 where it never does. */
+size_t tc_utf8_error(const char *text, size_t size);
+
+#endif

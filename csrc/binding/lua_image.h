@@ -1,0 +1,18 @@
+/*
+ * Images as Lua sees them: their bytes, and what those tell about them.
+ */
+#ifndef TC_LUA_IMAGE_H
+#define TC_LUA_IMAGE_H
+
+#include <stdbool.h>
+
+#include "lua_compat.h"
+
+struct tc_image;
+
+void tc_register_image(lua_State *L);
+
+/* Pushes the table of one whole picture, with its bytes unless those were `streamed` elsewhere. */
+void tc_push_image(lua_State *L, struct tc_image *image, bool streamed);
+
+#endif
