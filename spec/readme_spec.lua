@@ -1,5 +1,6 @@
---- README.md keeps its word: every ```lua block, and every ```sh block that calls the command, runs
--- as it stands against the emulator. Other fences (console, c) only show what things look like.
+--- The README and the pages of doc/ keep their word: every ```lua block, and every ```sh block that
+-- calls the command, runs as it stands against the emulator. Other fences (console, c) only show
+-- what things look like.
 
 local lfs = require "lfs"
 local command = require "spec.support.command"
@@ -25,11 +26,32 @@ local function fenced_blocks(page)
     return blocks
 end
 
+--- The anchors of a page's headings, as GitHub makes them.
+local function headings(page)
+    local anchors = {}
+    for title in ("\n" .. page):gmatch "\n#+ ([^\n]+)" do
+        anchors[(title:lower():gsub("[^%w%s-]", ""):gsub("%s", "-"))] = true
+    end
+    return anchors
+end
+
 local function calls_the_command(text)
     return ("\n" .. text):find "[\n|;&]%s*thucchien%s" ~= nil
 end
 
-describe("README.md", function()
+--- The Markdown files of the checkout that people read, by their paths in it.
+local function find_pages()
+    local pages = { "README.md" }
+    for name in lfs.dir(root .. "/doc") do
+        if name:find "%.md$" then
+            pages[#pages + 1] = "doc/" .. name
+        end
+    end
+    table.sort(pages)
+    return pages
+end
+
+describe("the documentation", function()
     local page = read(root .. "/README.md")
     local emulator, directory
 
@@ -73,35 +95,55 @@ describe("README.md", function()
     end
 
     local examples = 0
-    for _, block in ipairs(fenced_blocks(page)) do
-        if block.language == "lua" then
-            examples = examples + 1
-            it("runs the Lua of line " .. block.line, function()
-                local ok, output = run_lua(block.text)
-                assert.is_true(ok, output)
-            end)
-        elseif block.language == "sh" and calls_the_command(block.text) then
-            examples = examples + 1
-            it("runs the commands of line " .. block.line, function()
-                write(directory .. "/snippet.sh", "set -e\n" .. block.text)
-                local ok, output = shell "sh snippet.sh"
-                assert.is_true(ok, output)
-            end)
+    for _, path in ipairs(find_pages()) do
+        for _, block in ipairs(fenced_blocks(read(root .. "/" .. path))) do
+            local place = ("%s, line %d"):format(path, block.line)
+            if block.language == "lua" then
+                examples = examples + 1
+                it("runs the Lua of " .. place, function()
+                    local ok, output = run_lua(block.text)
+                    assert.is_true(ok, output)
+                end)
+            elseif block.language == "sh" and calls_the_command(block.text) then
+                examples = examples + 1
+                it("runs the commands of " .. place, function()
+                    write(directory .. "/snippet.sh", "set -e\n" .. block.text)
+                    local ok, output = shell "sh snippet.sh"
+                    assert.is_true(ok, output)
+                end)
+            end
         end
+
+        it("links to files and headings that are there, in " .. path, function()
+            local folder = path:match "^(.*/)" or ""
+            for target, anchor in read(root .. "/" .. path):gmatch "%]%(([%w_./-]*)#?([%w-]*)%)" do
+                local file = root .. "/" .. (target == "" and path or folder .. target)
+                assert.is_truthy(lfs.attributes(file, "mode"), target .. " is missing")
+                if anchor ~= "" then
+                    assert.is_true(headings(read(file))[anchor], target .. "#" .. anchor .. " is missing")
+                end
+            end
+        end)
     end
 
     it("has examples", function()
-        assert.is_true(examples >= 6)
+        assert.is_true(examples >= 12)
     end)
 
-    it("begins with a picture that is there", function()
+    it("has a README of fewer than 250 lines, which begins with a picture", function()
+        local _, lines = page:gsub("\n", "")
+        assert.is_true(lines < 250)
         local path = page:match "!%[[^%]]+%]%(([^)]+)%)"
         assert.are.equal("\137PNG", read(root .. "/" .. path):sub(1, 4))
     end)
 
-    it("links to files that are there", function()
-        for path in page:gmatch "%]%(([%w_./-]+)%)" do
-            assert.is_truthy(lfs.attributes(root .. "/" .. path, "mode"), path .. " is missing")
+    it("has a table of contents with every page", function()
+        local contents = read(root .. "/doc/README.md")
+        for _, path in ipairs(find_pages()) do
+            local name = path:match "^doc/(.*)$"
+            if name and name ~= "README.md" then
+                assert.is_truthy(contents:find("](" .. name .. ")", 1, true), name .. " is not in it")
+            end
         end
     end)
 
@@ -136,8 +178,7 @@ describe("README.md", function()
         for kind in definitions:gmatch '%-%-%-| "([%w_]+)"' do
             defined[#defined + 1] = kind
         end
-        local section = page:match "### Errors\n(.-)\n## "
-        for row in section:gmatch "\n|%s*([^|]+)|" do
+        for row in read(root .. "/doc/errors.md"):match("| `err%.kind` .*"):gmatch "\n|%s*([^|]+)|" do
             for kind in row:gmatch "`([%l_]+)`" do
                 listed[#listed + 1] = kind
             end
