@@ -68,6 +68,7 @@ build = {
             "csrc/engine/address.c",
             "csrc/engine/client.c",
             "csrc/engine/failure.c",
+            "csrc/engine/headers.c",
             "csrc/engine/loop.c",
             "csrc/engine/problem.c",
             "csrc/engine/process.c",

@@ -6,13 +6,11 @@
 
 #include "../base/alloc.h"
 #include "../base/clock.h"
-#include "../base/number.h"
 #include "address.h"
 #include "client.h"
-#include "redact.h"
+#include "headers.h"
 #include "refusal.h"
 #include "url.h"
-#include "wait.h"
 
 #include <ctype.h>
 #ifndef _WIN32
@@ -473,31 +471,6 @@ static int on_seek(void *user, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
-/* The value of the header `line` when its name is `name`, copied; false when it is another. */
-static bool header_is(const char *line, size_t size, const char *name, char *value, size_t room)
-{
-    size_t i = strlen(name);
-    if (i >= size || line[i] != ':' || !curl_strnequal(line, name, i))
-        return false;
-    for (i++; i < size && (line[i] == ' ' || line[i] == '\t'); i++)
-        continue;
-    size_t length = size - i;
-    while (length && isspace((unsigned char)line[i + length - 1]))
-        length--;
-    if (length >= room)
-        length = room - 1;
-    memcpy(value, line + i, length);
-    value[length] = '\0';
-    return true;
-}
-
-static void forget_waits(struct tc_request *request)
-{
-    request->retry_after = -1;
-    for (unsigned i = 0; i < TC_LIMITS; i++)
-        request->limits[i] = (struct tc_limit){-1, false};
-}
-
 /*
  * An answer's headers begin; those of an interim one (100, 103) may have come before. The status is
  * what libcurl has read, which knows status lines from header lines that look like one.
@@ -506,7 +479,7 @@ static void begin_answer(struct tc_request *request)
 {
     request->status = 0;
     curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &request->status);
-    forget_waits(request);
+    tc_headers_forget_waits(request);
     request->encoded = false;
     request->exchange->content_type[0] = request->exchange->redirect[0] =
         request->exchange->request_id[0] = '\0';
@@ -515,157 +488,6 @@ static void begin_answer(struct tc_request *request)
         request->state = TC_RECEIVING;
         request->timing.answered = tc_clock_now();
     }
-}
-
-/* ---- waits in headers ---- */
-
-/* A moment that is a date, or that counts from 1970 in seconds or milliseconds: in seconds from
- * then on. Below 0 where it is none of that. */
-static double moment_of(const char *value)
-{
-    double number = value[strspn(value, "0123456789.")] ? -1 : tc_decimal(value, -1);
-    double moment = tc_moment(value);
-    if (number >= 1e9)
-        return number >= 1e11 ? number / 1000 : number;
-    return moment < 0 && strchr(value, ' ') ? (double)curl_getdate(value, NULL) : moment;
-}
-
-/* Seconds from now to a moment; below 0 where it is none. */
-static double seconds_until(const char *value)
-{
-    double moment = moment_of(value), now = (double)time(NULL);
-    if (moment < 0)
-        return -1;
-    return moment > now ? moment - now : 0;
-}
-
-/* "120", "1.5", "1m30s", a date: RFC 9110, 10.2.3 and what servers make of it. */
-static double wait_of(const char *value)
-{
-    double seconds = tc_duration(value);
-    if (seconds >= 1e9) /* so many since 1970 */
-        return seconds_until(value);
-    return seconds >= 0 ? seconds : seconds_until(value);
-}
-
-/* Notes a wait that was asked for. False when the header says nothing of it. */
-static bool note_wait(struct tc_request *request, const char *line, size_t size)
-{
-    char value[64];
-    double wait = -1;
-    if (header_is(line, size, "retry-after-ms", value, sizeof(value)) ||
-        header_is(line, size, "x-ms-retry-after-ms", value, sizeof(value))) {
-        wait = tc_decimal(value, -1);
-        if (wait >= 0) /* it is the more exact one */
-            request->retry_after = wait / 1000;
-        return true;
-    }
-    if (!header_is(line, size, "retry-after", value, sizeof(value)))
-        return false;
-    if (request->retry_after < 0)
-        request->retry_after = wait_of(value);
-    return true;
-}
-
-/* Notes what is left of a limit, and when it is a new one. */
-static void note_limit(struct tc_request *request, const char *line, size_t size)
-{
-    static const struct {
-        const char *reset, *remaining;
-        unsigned limit;
-    } names[] = {
-        {"x-ratelimit-reset-requests", "x-ratelimit-remaining-requests", 0},
-        {"x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens", 1},
-        {"anthropic-ratelimit-requests-reset", "anthropic-ratelimit-requests-remaining", 0},
-        {"anthropic-ratelimit-tokens-reset", "anthropic-ratelimit-tokens-remaining", 1},
-        {"x-ratelimit-reset", "x-ratelimit-remaining", 0},
-        {"ratelimit-reset", "ratelimit-remaining", 0},
-    };
-    char value[64];
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        struct tc_limit *limit = &request->limits[names[i].limit];
-        if (header_is(line, size, names[i].reset, value, sizeof(value)))
-            limit->reset = wait_of(value);
-        else if (header_is(line, size, names[i].remaining, value, sizeof(value)))
-            limit->spent = tc_decimal(value, 1) <= 0;
-    }
-}
-
-/* LiteLLM hands the headers of a service behind it on under names of its own. */
-static void note_waits(struct tc_request *request, const char *line, size_t size)
-{
-    static const char upstream[] = "llm_provider-";
-    size_t prefix = strlen(upstream);
-    if (size > prefix && curl_strnequal(line, upstream, prefix)) {
-        line += prefix;
-        size -= prefix;
-    }
-    if (!note_wait(request, line, size))
-        note_limit(request, line, size);
-}
-
-/* Seconds until there is something of the limits again: of those that are spent, if any is. */
-static double limit_reset(const struct tc_request *request)
-{
-    bool spent = false;
-    double reset = -1;
-    for (unsigned i = 0; i < TC_LIMITS; i++)
-        spent = spent || request->limits[i].spent;
-    for (unsigned i = 0; i < TC_LIMITS; i++)
-        if (request->limits[i].spent == spent && request->limits[i].reset > reset)
-            reset = request->limits[i].reset;
-    return reset;
-}
-
-/* ---- other headers ---- */
-
-/* Keeps the place that a redirect names, scheme and host: the rest may hold secrets. */
-static void note_redirect(struct tc_request *request, char *url)
-{
-    char *host = strstr(url, "://");
-    if (host)
-        host[3 + strcspn(host + 3, "/?#")] = '\0';
-    tc_redact(request->exchange->redirect, sizeof(request->exchange->redirect), url, request->key);
-}
-
-/* Money, below 0 for what cannot be an amount of it. */
-static double cost_of(const char *value)
-{
-    double cost = tc_decimal(value, -1);
-    return cost < 1e9 ? cost : -1;
-}
-
-static void note_header(struct tc_request *request, const char *line, size_t size)
-{
-    char value[256];
-    if (header_is(line, size, "content-type", value, sizeof(request->exchange->content_type)))
-        memcpy(request->exchange->content_type, value, strlen(value) + 1);
-    else if (header_is(line, size, "location", value, sizeof(value)))
-        note_redirect(request, value);
-    else if (header_is(line, size, "content-encoding", value, sizeof(value)))
-        request->encoded = true;
-    else if (header_is(line, size, "x-litellm-call-id", value, sizeof(value)) ||
-             (!request->exchange->request_id[0] &&
-              header_is(line, size, "x-request-id", value, sizeof(value))))
-        tc_redact(request->exchange->request_id, sizeof(request->exchange->request_id), value,
-                  request->key);
-    else if (header_is(line, size, "x-litellm-response-cost", value, sizeof(value)))
-        request->cost = cost_of(value);
-    else
-        note_waits(request, line, size);
-}
-
-/* Keeps where a picture's server points to, whole. False when memory is short. */
-static bool note_location(struct tc_request *request, const char *line, size_t size)
-{
-    if (!request->picture || request->status < 300 || request->status >= 400)
-        return true;
-    char *value = tc_realloc(NULL, size + 1);
-    bool is_it = value && header_is(line, size, "location", value, size + 1);
-    tc_free(is_it ? request->exchange->location : value);
-    if (is_it)
-        request->exchange->location = value;
-    return value != NULL;
 }
 
 /* Headers of the final answer may look like one. */
@@ -730,8 +552,8 @@ static size_t on_header(char *line, size_t one, size_t size, void *user)
         begin_answer(request);
         return size;
     }
-    note_header(request, line, size);
-    if (!note_location(request, line, size)) {
+    tc_headers_note(request, line, size);
+    if (!tc_headers_note_location(request, line, size)) {
         abort_for_memory(request);
         return 0;
     }
@@ -1152,7 +974,7 @@ static void begin_attempt(struct tc_request *request)
     request->aborted = request->paused = request->uncounted = request->kept_away = false;
     request->stood = 0;
     request->progress_told = 0;
-    forget_waits(request);
+    tc_headers_forget_waits(request);
     request->exchange->error_text[0] = request->exchange->content_type[0] =
         request->exchange->redirect[0] = '\0';
     tc_free(request->exchange->location);
@@ -1204,7 +1026,7 @@ static struct tc_answer answer_of(const struct tc_request *request)
     return (struct tc_answer){
         .status = request->status,
         .retry_after = request->retry_after,
-        .reset = limit_reset(request),
+        .reset = tc_headers_limit_reset(request),
         .content_type = request->exchange->content_type,
         .redirect = request->exchange->redirect,
         .head = request->exchange->head,
