@@ -73,6 +73,7 @@ build = {
             "csrc/engine/problem.c",
             "csrc/engine/process.c",
             "csrc/engine/proxy.c",
+            "csrc/engine/receive.c",
             "csrc/engine/redact.c",
             "csrc/engine/refusal.c",
             "csrc/engine/request.c",

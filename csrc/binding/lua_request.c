@@ -37,6 +37,7 @@
 #include "../splitter/signature.h"
 #include "../engine/client.h"
 #include "../engine/failure.h"
+#include "../engine/receive.h"
 #include "../engine/redact.h"
 #include "../engine/request.h"
 #include "../engine/url.h"

@@ -14,6 +14,7 @@
 #include "../base/clock.h"
 #include "../base/sigpipe.h"
 #include "process.h"
+#include "receive.h"
 #include "trust.h"
 #include "url.h"
 

@@ -9,6 +9,7 @@
 #include "address.h"
 #include "client.h"
 #include "headers.h"
+#include "receive.h"
 #include "refusal.h"
 #include "url.h"
 
@@ -30,21 +31,11 @@ enum {
     UPLOAD_BUFFER =
         512 * 1024, /* by measurement: bench/README.md; libcurl's own if the body fits */
     LARGE_BODY = 64 * 1024,
-    REFUSAL_SIZE = 1024 * 1024, /* bytes of an error's body that are read */
-    KEEPALIVE_IDLE = 30,        /* seconds before the first probe: models draw for a minute */
+    KEEPALIVE_IDLE = 30, /* seconds before the first probe: models draw for a minute */
     KEEPALIVE_INTERVAL = 15,
-    REDIRECTS = 3,         /* of one picture */
-    HEADERS = 4000,        /* lines of them; libcurl's own limit, 5000, is new */
-    LONGEST_WAIT = 60,     /* seconds; a server that wants more gets no second attempt */
-    STREAMED = 256 * 1024, /* bytes of a streamed picture that are held at most */
-    STEP_COST = 32,        /* bytes of a turn that a step of the scanner is worth */
-    TIGHT = 8,     /* bytes that one compressed byte becomes: more are not to be held back */
-    TIGHTEST = 16, /* and more are no answer with pictures */
+    REDIRECTS = 3,     /* of one picture */
+    LONGEST_WAIT = 60, /* seconds; a server that wants more gets no second attempt */
 };
-
-/* Bytes of freed memory that are worth keeping for what comes next: a stream's chunks and buffer.
- */
-enum { KEPT = 512 * 1024 };
 
 /* NULL when memory is short. */
 static char *join(const char *first, const char *second)
@@ -322,26 +313,9 @@ static void fail_untried(struct tc_request *request, enum tc_kind kind)
         tc_client_end(request->client, request);
 }
 
-/*
- * Where on_connected did not say that a request leaves (before 7.80), libcurl can be asked
- * whether it did. Either sign alone is wrong: since 8.21 a time is set without any connection, too,
- * and what was said to a proxy counts as sent.
- */
-static void look_whether_sent(struct tc_request *request)
-{
-    curl_off_t microseconds = 0;
-    long bytes = 0;
-    if (request->timing.sent > 0 || request->watched || !request->easy)
-        return;
-    curl_easy_getinfo(request->easy, CURLINFO_PRETRANSFER_TIME_T, &microseconds);
-    curl_easy_getinfo(request->easy, CURLINFO_REQUEST_SIZE, &bytes);
-    if (microseconds > 0 && bytes > 0)
-        request->timing.sent = tc_clock_now();
-}
-
 void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *message)
 {
-    look_whether_sent(request);
+    tc_receive_check_sent(request);
     bool waits = request->state == TC_RETRYING; /* `failure` is the last attempt's still */
     bool billed = waits ? request->failure->maybe_billed : request->timing.sent > 0;
     bool untried = !request->exchange && kind == TC_CANCELLED;
@@ -363,456 +337,6 @@ bool tc_request_cancel(struct tc_request *request)
         return false;
     tc_request_fail(request, TC_CANCELLED, "the request was cancelled");
     return true;
-}
-
-/* ---- libcurl's callbacks ---- */
-
-/* Ends the transfer from inside: the next return value tells libcurl so. */
-static void abort_with(struct tc_request *request, const struct tc_failure *failure)
-{
-    *request->failure = *failure;
-    request->failure->status = request->status;
-    request->failure->maybe_billed = true;
-    request->aborted = true;
-}
-
-static void abort_for_memory(struct tc_request *request)
-{
-    struct tc_failure failure;
-    tc_failure_set(&failure, TC_NO_MEMORY, "not enough memory");
-    abort_with(request, &failure);
-}
-
-/*
- * Has the kept connection that it is about to leave on ended? libcurl looks for the end of the TCP
- * connection only: it takes one for alive where the server's farewell in TLS waits to be read, as
- * it does after every server's idle time. Between two answers there is nothing else to read.
- */
-static bool is_stale(const struct tc_request *request, int local_port)
-{
-    const struct tc_client *client = request->client;
-    long connects = 1;
-    char byte;
-    curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
-    if (connects > 0 || client->http2) /* a connection of its own, or one that libcurl reads from */
-        return false;
-    for (unsigned i = 0; i < TC_KEPT; i++)
-        if (client->kept[i].local_port == local_port && local_port)
-            return recv((curl_socket_t)client->kept[i].socket, &byte, 1, MSG_PEEK) >= 0;
-    return false;
-}
-
-/* The request leaves for the server at `ip`. */
-static void note_leaving(struct tc_request *request, const char *ip)
-{
-    request->timing.sent = tc_clock_now();
-    request->at_private_address = /* a proxy's is not the server's */
-        !request->proxied && ip && tc_address_text_is_private(ip);
-}
-
-/* The same where no on_connected says so: it has left when its body is asked for, or answered. */
-static void note_left(struct tc_request *request)
-{
-    char *ip = NULL;
-    if (request->timing.sent > 0)
-        return;
-    curl_easy_getinfo(request->easy, CURLINFO_PRIMARY_IP, &ip);
-    note_leaving(request, ip);
-}
-
-/*
- * A connection is there and the request is about to leave. That happens twice when libcurl found a
- * kept-alive connection dead after it had sent: by itself it would send the POST again, and the
- * server may have drawn and billed the first one.
- *
- * HTTP/2 has words for a request that was not looked at: GOAWAY with an earlier last stream, and
- * REFUSED_STREAM. libcurl keeps them to itself: 7.88 sends again, which looks the same here as a
- * lost answer, or ends with CURLE_HTTP2 as after any mistake in the framing. Only its text for
- * debugging tells them apart, and that changes with every release. So they count as risky, too.
- */
-static int on_connected(void *user, char *ip, char *local_ip, int port, int local_port)
-{
-    struct tc_request *request = user;
-    (void)local_ip, (void)port;
-    if (request->timing.sent > 0 && !request->unbilled) {
-        struct tc_failure failure;
-        tc_failure_set(&failure, TC_CONNECTION,
-                       "the server closed the connection without an answer");
-        failure.advice = "it may have been drawn, so trying again may cost twice";
-        failure.repeat = TC_REPEAT_RISKY;
-        abort_with(request, &failure);
-        return 1; /* CURL_PREREQFUNC_ABORT */
-    }
-    if (is_stale(request, local_port)) {
-        tc_failure_set(request->failure, TC_CONNECTION, "the kept connection had ended");
-        request->uncounted = request->aborted = true;
-        return 1;
-    }
-    note_leaving(request, ip);
-    return 0;
-}
-
-/* Fills libcurl's own buffer with what comes next of the body. */
-static size_t on_send(char *out, size_t one, size_t size, void *user)
-{
-    struct tc_request *request = user;
-    (void)one; /* always 1 */
-    note_left(request);
-    return tc_body_read(request->body, &request->body_position, out, size);
-}
-
-/* libcurl begins the body anew: a kept connection had ended, or HTTP/2 refused the stream. */
-static int on_seek(void *user, curl_off_t offset, int origin)
-{
-    struct tc_request *request = user;
-    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > request->body->size)
-        return CURL_SEEKFUNC_CANTSEEK;
-    request->body_position = (uint64_t)offset;
-    return CURL_SEEKFUNC_OK;
-}
-
-/*
- * An answer's headers begin; those of an interim one (100, 103) may have come before. The status is
- * what libcurl has read, which knows status lines from header lines that look like one.
- */
-static void begin_answer(struct tc_request *request)
-{
-    request->status = 0;
-    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &request->status);
-    tc_headers_forget_waits(request);
-    request->encoded = false;
-    request->exchange->content_type[0] = request->exchange->redirect[0] =
-        request->exchange->request_id[0] = '\0';
-    request->cost = -1;
-    if (request->status >= 200) {
-        request->state = TC_RECEIVING;
-        request->timing.answered = tc_clock_now();
-    }
-}
-
-/* Headers of the final answer may look like one. */
-static bool is_status_line(const struct tc_request *request, const char *line, size_t size)
-{
-    return request->status < 200 && size >= 5 && !memcmp(line, "HTTP/", 5);
-}
-
-/* "HTTP/1.1 200 OK", "HTTP/2 200": of a version that is there, and with three digits. */
-static bool has_status(const char *line, size_t size)
-{
-    static const char *const versions[] = {"HTTP/1.1 ", "HTTP/1.0 ", "HTTP/2 ", "HTTP/3 "};
-    size_t i = 0, digits = 0;
-    for (size_t k = 0; k < sizeof(versions) / sizeof(*versions); k++)
-        if (size > strlen(versions[k]) && !memcmp(line, versions[k], strlen(versions[k])))
-            i = strlen(versions[k]);
-    while (i && i < size && line[i] == ' ')
-        i++;
-    while (i + digits < size && isdigit((unsigned char)line[i + digits]))
-        digits++;
-    i += digits;
-    return digits == 3 && (i == size || isspace((unsigned char)line[i]));
-}
-
-/* Is it a header, more of the one before, or the end of them? */
-static bool is_header(const char *line, size_t size)
-{
-    return memchr(line, ':', size) || isspace((unsigned char)*line);
-}
-
-/*
- * What is wrong with an answer up to this line of its head: the same whatever libcurl makes of it,
- * which changes with its releases. False when nothing is.
- */
-static bool has_bad_head(struct tc_request *request, const char *line, size_t size)
-{
-    struct tc_failure failure;
-    bool well =
-        is_status_line(request, line, size) ? has_status(line, size) : is_header(line, size);
-    if (request->header_size > TC_HEADERS_SIZE || request->header_count > HEADERS)
-        tc_failure_set(&failure, TC_RESPONSE_TOO_LARGE,
-                       "the answer has more than %d KiB or %d lines of headers",
-                       TC_HEADERS_SIZE / 1024, HEADERS);
-    else if (!well || memchr(line, '\0', size))
-        tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer's headers are no HTTP");
-    else
-        return false;
-    abort_with(request, &failure);
-    return true;
-}
-
-static size_t on_header(char *line, size_t one, size_t size, void *user)
-{
-    struct tc_request *request = user;
-    (void)one; /* always 1 */
-    note_left(request);
-    request->header_size += size;
-    request->header_count++;
-    if (has_bad_head(request, line, size))
-        return 0;
-    if (is_status_line(request, line, size)) {
-        begin_answer(request);
-        return size;
-    }
-    tc_headers_note(request, line, size);
-    if (!tc_headers_note_location(request, line, size)) {
-        abort_for_memory(request);
-        return 0;
-    }
-    return size;
-}
-
-static bool is_success(const struct tc_request *request)
-{
-    return request->status >= 200 && request->status < 300;
-}
-
-static void input_failed(struct tc_request *request)
-{
-    static const enum tc_kind kinds[] = {
-        [TC_ENVELOPE_TOO_LARGE] = TC_RESPONSE_TOO_LARGE,
-        [TC_ENVELOPE_TOO_MANY_VALUES] = TC_RESPONSE_TOO_LARGE,
-        [TC_ENVELOPE_TOO_MANY_IMAGES] = TC_RESPONSE_TOO_LARGE,
-        [TC_ENVELOPE_NO_MEMORY] = TC_NO_MEMORY,
-    };
-    char text[160] = "what is there is no picture (PNG, JPEG, WebP or GIF)";
-    struct tc_failure failure;
-    enum tc_kind kind = kinds[request->envelope->error];
-    if (request->envelope->error)
-        tc_envelope_describe(request->envelope, text, sizeof(text));
-    else if (request->envelope->images.count)
-        request->envelope->images.list[0]->bytes.size = 0; /* to reach nobody */
-    tc_failure_set(&failure, kind ? kind : TC_BAD_RESPONSE, "%s", text);
-    abort_with(request, &failure);
-}
-
-/* "image/png", "IMAGE/avif; q=1". */
-static bool is_image_type(const char *content_type)
-{
-    static const char wanted[] = "image/";
-    for (size_t i = 0; wanted[i]; i++)
-        if (tolower((unsigned char)content_type[i]) != wanted[i])
-            return false;
-    return true;
-}
-
-/* Is the picture itself the answer to a request for pictures? */
-static bool has_image(const struct tc_request *request)
-{
-    return request->envelope->for_pictures && is_image_type(request->exchange->content_type);
-}
-
-/* Does a body begin as JSON or events do? It is that, then, whatever its server calls it: no
- * picture begins so. */
-static bool begins_document(char first)
-{
-    return first && strchr("{[: \t\r\nd\xef", first);
-}
-
-static void begin_body(struct tc_request *request, char first)
-{
-    curl_off_t length = 0;
-    if (!is_success(request)) { /* a refusal has no pictures, and every word of it counts */
-        request->envelope->path.rule_count = TC_FAILURE_RULES;
-        request->envelope->for_pictures = false;
-    }
-    if (!request->encoded)
-        curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-    request->expected = length > 0 ? (uint64_t)length : 0;
-    request->envelope->expected = request->expected;
-    bool picture = request->picture || (has_image(request) && !begins_document(first));
-    request->envelope->raw = is_success(request) && picture;
-    if (is_success(request) && length > KEPT)
-        tc_keep_pages(request->envelope->images.streaming ? KEPT : (size_t)length);
-}
-
-/* Has it brought what should be taken away before more comes? */
-static bool has_to_give(const struct tc_request *request)
-{
-    const struct tc_envelope *envelope = request->envelope;
-    if (!is_success(request))
-        return false;
-    for (unsigned i = 0; i < envelope->images.count; i++) {
-        const struct tc_image *image = envelope->images.list[i];
-        bool much = envelope->images.streaming && image && image->bytes.size >= STREAMED;
-        if (image && !image->held && (image->ended || much))
-            return true;
-    }
-    return false;
-}
-
-size_t tc_request_held(const struct tc_request *request)
-{
-    const struct tc_envelope *envelope = request->envelope;
-    size_t held = 0;
-    for (unsigned i = 0; i < envelope->images.count; i++) {
-        const struct tc_image *image = envelope->images.list[i];
-        if (image && !image->held && (image->ended || envelope->images.streaming))
-            held += image->bytes.size;
-    }
-    return held;
-}
-
-/* Tells what is new: something to take away, or enough time gone by for those who watch. */
-static void tell_news(struct tc_request *request)
-{
-    bool news = has_to_give(request);
-    if (request->progress && !news) {
-        double now = tc_clock_now();
-        news = now - request->progress_told >= TC_PROGRESS_EVERY;
-        if (news)
-            request->progress_told = now;
-    }
-    if (news)
-        tc_client_tell(request->client, request);
-}
-
-/* Has a compressed body become more than `ratio` times as large? `slack` compressed bytes may not
- * be counted yet. */
-static bool is_packed(const struct tc_request *request, unsigned ratio, uint64_t slack)
-{
-    curl_off_t packed = 0;
-    if (!request->encoded)
-        return false;
-    curl_easy_getinfo(request->easy, CURLINFO_SIZE_DOWNLOAD_T, &packed);
-    return request->received > ratio * ((uint64_t)packed + slack);
-}
-
-/* While it is paused, libcurl keeps what it unpacks, and 100 KiB may become 100 MiB. */
-static bool must_pause(const struct tc_request *request)
-{
-    bool full = request->client->turn_left == 0 || has_to_give(request);
-    return request->is_held || (full && !is_packed(request, TIGHT, 0));
-}
-
-/* Has all of the body left? Some servers answer before they have read it. */
-static bool is_sent(const struct tc_request *request)
-{
-    curl_off_t sent = 0;
-    curl_easy_getinfo(request->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-    return !request->body || (uint64_t)sent >= request->body->size;
-}
-
-/*
- * Stops libcurl behind the bytes that it is just delivering. (To return CURL_WRITEFUNC_PAUSE would
- * stop it before them, and have it copy them aside.) Sending is paused too once there is nothing to
- * send any more, as libcurl would else look after the transfer at once.
- */
-static void pause_transfer(struct tc_request *request)
-{
-    if (request->paused)
-        return;
-    curl_easy_pause(request->easy, is_sent(request) ? CURLPAUSE_ALL : CURLPAUSE_RECV);
-    request->paused = true;
-    request->paused_at = tc_clock_now();
-}
-
-/* Has it much more to give than it should, though it is paused? */
-static bool holds_much(const struct tc_request *request)
-{
-    const struct tc_image *open = tc_images_open(&request->envelope->images);
-    return request->envelope->images.streaming && open && open->bytes.size >= 4 * (size_t)STREAMED;
-}
-
-bool tc_request_can_resume(const struct tc_request *request)
-{
-    return request->paused && !must_pause(request);
-}
-
-void tc_request_hold(struct tc_request *request, bool held)
-{
-    request->is_held = held;
-    if (held && request->easy)
-        pause_transfer(request);
-}
-
-bool tc_request_is_stalled(const struct tc_request *request)
-{
-    return request->paused && has_to_give(request);
-}
-
-int tc_request_resume(struct tc_request *request)
-{
-    request->paused = false;
-    request->stood += tc_clock_now() - request->paused_at;
-    int code = curl_easy_pause(request->easy, CURLPAUSE_CONT); /* calls on_body from inside */
-    /* libcurl's word for a socket that it has no memory to watch: no callback of ours says it. */
-    return code == CURLE_ABORTED_BY_CALLBACK ? CURLE_OUT_OF_MEMORY : code;
-}
-
-/* Is what was fetched as a picture none that we know, and not called one by its server? A page of
- * HTML is to reach nobody. */
-static bool is_no_picture(const struct tc_request *request)
-{
-    const struct tc_envelope *envelope = request->envelope;
-    const struct tc_image *image = envelope->images.count ? envelope->images.list[0] : NULL;
-    bool foreign = image && tc_signature_end(&image->signature) == TC_END_UNKNOWN;
-    bool text = image && tc_signature_is_text(&image->signature);
-    foreign = foreign && !is_image_type(request->exchange->content_type);
-    return request->picture && (text || foreign);
-}
-
-static void too_large(const struct tc_request *request, struct tc_failure *failure)
-{
-    tc_failure_set(failure, TC_RESPONSE_TOO_LARGE,
-                   "the answer is larger than max_response_bytes (%llu)",
-                   (unsigned long long)request->client->max_response_bytes);
-    failure->advice = "raise it, or ask for fewer pictures";
-}
-
-static void packed_too_tightly(struct tc_failure *failure)
-{
-    tc_failure_set(failure, TC_RESPONSE_TOO_LARGE,
-                   "the answer is compressed more than %d to 1, as no pictures are", TIGHTEST);
-    failure->advice = "check what stands before the gateway";
-}
-
-/* Keeps the beginning of the body. */
-static void keep_head(struct tc_exchange *exchange, const char *bytes, size_t size)
-{
-    size_t room = TC_HEAD_SIZE - exchange->head_size;
-    size = size < room ? size : room;
-    memcpy(exchange->head + exchange->head_size, bytes, size);
-    exchange->head_size += size;
-    exchange->head[exchange->head_size] = '\0';
-}
-
-static size_t on_body(char *bytes, size_t one, size_t size, void *user)
-{
-    struct tc_request *request = user;
-    struct tc_client *client = request->client;
-    (void)one;                                  /* always 1 */
-    if (request->paused && holds_much(request)) /* one compressed buffer may become hundreds */
-        return CURL_WRITEFUNC_PAUSE;            /* the same bytes come again */
-    tc_client_use_turn(client, size);
-    if (request->received == 0)
-        begin_body(request, size ? *bytes : '\0');
-    keep_head(request->exchange, bytes, size);
-    request->received += size;
-
-    if (!is_success(request)) {
-        (void)tc_envelope_feed(request->envelope, bytes, size); /* it may be no JSON at all */
-        return request->received <= REFUSAL_SIZE ? size : 0;
-    }
-    if (request->received > client->max_response_bytes) {
-        struct tc_failure failure;
-        too_large(request, &failure);
-        abort_with(request, &failure);
-        return 0;
-    }
-    if (is_packed(request, TIGHTEST, 128 * 1024)) {
-        struct tc_failure failure;
-        packed_too_tightly(&failure);
-        abort_with(request, &failure);
-        return 0;
-    }
-    uint64_t steps = request->envelope->steps;
-    bool taken = tc_envelope_feed(request->envelope, bytes, size) && !is_no_picture(request);
-    tc_client_use_turn(client, (size_t)(request->envelope->steps - steps) * STEP_COST);
-    tell_news(request);
-    if (!taken)
-        input_failed(request);
-    else if (must_pause(request))
-        pause_transfer(request);
-    return taken ? size : 0;
 }
 
 /* ---- an attempt ---- */
@@ -908,28 +432,11 @@ static bool set_connection(CURL *easy, struct tc_request *request)
     return set_certificates(easy, client);
 }
 
-/* False where libcurl is older than 7.80, here or where this was built. */
-static bool watch_sending(CURL *easy, struct tc_request *request)
-{
-#if TC_LIBCURL >= 0x075000
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
-    return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected) == CURLE_OK;
-#else
-    (void)easy, (void)request, (void)on_connected;
-    return false;
-#endif
-}
-
-static void set_body(CURL *easy, struct tc_request *request)
+static void set_body(CURL *easy, const struct tc_request *request)
 {
     curl_off_t size = (curl_off_t)request->body->size;
-    request->body_position = 0;
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, size);
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
-    curl_easy_setopt(easy, CURLOPT_READDATA, request);
-    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
-    curl_easy_setopt(easy, CURLOPT_SEEKDATA, request);
     if (size > LARGE_BODY)
         curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
 }
@@ -947,13 +454,7 @@ static void set_callbacks(CURL *easy, struct tc_request *request)
 {
     curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->exchange->error_text);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
-    request->watched = watch_sending(easy, request);
-    if (!request->watched) /* libcurl sends anew on kept connections only, so there are none */
-        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    tc_receive_attach(request);
 }
 
 /* Forgets the last attempt's answer. */
@@ -1075,8 +576,8 @@ static void judge_success(struct tc_request *request)
     struct tc_envelope *envelope = request->envelope;
     if (request->may_be_empty && request->status == 204 && !request->received)
         (void)tc_envelope_feed(envelope, "{}", 2);
-    if (!tc_envelope_finish(envelope) || is_no_picture(request)) {
-        input_failed(request);
+    if (!tc_envelope_finish(envelope) || tc_receive_is_no_picture(request)) {
+        tc_receive_input_failed(request);
         return;
     }
     if (request->picture) {
@@ -1100,7 +601,7 @@ static bool came_whole(const struct tc_request *request, int code)
 static void judge_transfer(struct tc_request *request, int code)
 {
     long status = request->status >= 200 ? request->status : 0; /* 103 was no answer yet */
-    look_whether_sent(request);
+    tc_receive_check_sent(request);
     /* libcurl says so of a header line beyond 100 KiB too (of late CURLE_TOO_LARGE). */
     bool long_line = code == CURLE_OUT_OF_MEMORY && request->timing.sent > 0 &&
                      request->received == 0 && request->envelope->error != TC_ENVELOPE_NO_MEMORY;
@@ -1111,7 +612,7 @@ static void judge_transfer(struct tc_request *request, int code)
     if (no_memory)
         tc_failure_set(request->failure, TC_NO_MEMORY, "not enough memory");
     else if (stashed) {
-        packed_too_tightly(request->failure);
+        tc_receive_packed_too_tightly(request->failure);
         request->failure->status = status;
         request->failure->maybe_billed = true;
     } else if (long_line || code == 100) { /* CURLE_TOO_LARGE, 8.6 */
@@ -1125,7 +626,7 @@ static void judge_transfer(struct tc_request *request, int code)
     else if (status >= 300)
         judge_answer(request);
     else if (code == CURLE_FILESIZE_EXCEEDED) { /* it says so beforehand */
-        too_large(request, request->failure);
+        tc_receive_too_large(request, request->failure);
         request->failure->status = status;
         request->failure->maybe_billed = true;
     } else if (code != CURLE_OK && !came_whole(request, code))
@@ -1219,7 +720,7 @@ static const double GRACE = 1;
  */
 double tc_request_deadline(struct tc_request *request)
 {
-    look_whether_sent(request);
+    tc_receive_check_sent(request);
     if (request->paused)
         return HUGE_VAL;
     return request->timing.sent > 0 ? request->timing.sent + request->timeout + request->stood

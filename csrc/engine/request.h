@@ -6,11 +6,7 @@
  *                  +- retrying <
  *
  * A request is counted: its client holds it until it has ended and was taken, whoever submitted it
- * holds it as long as they like. libcurl's callbacks touch nothing but this struct; what happened
- * is told to the outside by the client, after libcurl has returned.
- *
- * A transfer is paused while what it has brought is not yet taken away: a whole picture, or much of
- * one that is streamed. So no more than one picture exists twice, and a stream's memory is flat.
+ * holds it as long as they like.
  */
 #ifndef TC_REQUEST_H
 #define TC_REQUEST_H
@@ -198,23 +194,6 @@ bool tc_request_cancel(struct tc_request *request);
 /* The same for a reason: what it brought could not be put away, say. One that has ended fails too.
  */
 void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *message);
-
-/* For the client: bytes of pictures that can be taken away. */
-size_t tc_request_held(const struct tc_request *request);
-
-/* For the client: is the transfer paused, without any more reason to wait? */
-bool tc_request_can_resume(const struct tc_request *request);
-
-/* For the client: is the transfer paused until somebody takes away what it has brought? */
-bool tc_request_is_stalled(const struct tc_request *request);
-
-/* No more comes for it while it is held, nor does another attempt begin: what it has brought is
- * being taken away. */
-void tc_request_hold(struct tc_request *request, bool held);
-
-/* For the client: goes on with a paused transfer. Returns a CURLcode: anything but CURLE_OK ended
- * the attempt. */
-int tc_request_resume(struct tc_request *request);
 
 /* For the client: makes the easy handle of the next attempt. False when memory is short. */
 bool tc_request_prepare(struct tc_request *request);

@@ -1,0 +1,51 @@
+/*
+ * What libcurl's callbacks note of an attempt: when the request leaves, what is asked for of its
+ * body, what comes of the answer. They touch nothing but the request; the client tells the outside
+ * what happened, after libcurl has returned.
+ *
+ * A transfer is paused while what it has brought is not yet taken away: a whole picture, or much of
+ * one that is streamed. So no more than one picture exists twice, and a stream's memory is flat.
+ */
+#ifndef TC_RECEIVE_H
+#define TC_RECEIVE_H
+
+#include "request.h"
+
+/* Gives the callbacks to the easy handle of an attempt. */
+void tc_receive_attach(struct tc_request *request);
+
+/*
+ * Where on_connected did not say that a request leaves (before 7.80), libcurl can be asked
+ * whether it did. Either sign alone is wrong: since 8.21 a time is set without any connection, too,
+ * and what was said to a proxy counts as sent.
+ */
+void tc_receive_check_sent(struct tc_request *request);
+
+/* The scanner has failed, or what it took is no picture: sets `failure`. */
+void tc_receive_input_failed(struct tc_request *request);
+
+/* Is what was fetched as a picture none that we know, and not called one by its server? A page of
+ * HTML is to reach nobody. */
+bool tc_receive_is_no_picture(const struct tc_request *request);
+
+void tc_receive_too_large(const struct tc_request *request, struct tc_failure *failure);
+
+void tc_receive_packed_too_tightly(struct tc_failure *failure);
+
+/* Bytes of pictures that can be taken away. */
+size_t tc_request_held(const struct tc_request *request);
+
+/* Is the transfer paused, without any more reason to wait? */
+bool tc_request_can_resume(const struct tc_request *request);
+
+/* Is the transfer paused until somebody takes away what it has brought? */
+bool tc_request_is_stalled(const struct tc_request *request);
+
+/* No more comes for it while it is held, nor does another attempt begin: what it has brought is
+ * being taken away. */
+void tc_request_hold(struct tc_request *request, bool held);
+
+/* Goes on with a paused transfer. Returns a CURLcode: anything but CURLE_OK ended the attempt. */
+int tc_request_resume(struct tc_request *request);
+
+#endif
