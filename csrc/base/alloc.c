@@ -36,6 +36,17 @@ char *tc_strndup(const char *text, size_t size)
     return copy;
 }
 
+char *tc_join(const char *first, const char *second)
+{
+    size_t first_size = strlen(first), second_size = strlen(second);
+    char *both = tc_realloc(NULL, first_size + second_size + 1);
+    if (!both)
+        return NULL;
+    memcpy(both, first, first_size);
+    memcpy(both + first_size, second, second_size + 1);
+    return both;
+}
+
 /*
  * glibc maps blocks above a threshold one by one. When such a one is freed the threshold rises to
  * its size, and what stays in the heap, unused, to twice that (mallopt(3), M_MMAP_THRESHOLD); 32

@@ -19,6 +19,9 @@ void *tc_calloc(size_t size);
 /* A NUL-terminated copy of `size` bytes, or NULL. */
 char *tc_strndup(const char *text, size_t size);
 
+/* A new text: `first`, then `second`. NULL when memory is short. */
+char *tc_join(const char *first, const char *second);
+
 /*
  * Has the C library keep freed blocks of up to `size` bytes for the next ones, where it would give
  * them back to the system and ask for new ones each time. First touches of new pages cost more than

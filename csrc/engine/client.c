@@ -13,6 +13,8 @@
 #include "../base/alloc.h"
 #include "../base/clock.h"
 #include "../base/sigpipe.h"
+#include "attempt.h"
+#include "judge.h"
 #include "process.h"
 #include "receive.h"
 #include "trust.h"
@@ -141,7 +143,7 @@ static void stop_attempt(struct tc_client *client, struct tc_request *request)
         return;
     tc_sigpipe_block(&guard);
     curl_multi_remove_handle(client->multi, request->easy);
-    tc_request_drop_attempt(request);
+    tc_attempt_drop(request);
     tc_sigpipe_restore(&guard);
     client->running--;
 }
@@ -162,7 +164,7 @@ void tc_client_end(struct tc_client *client, struct tc_request *request)
 /* The attempt's failure, or its success, is known: ends the request or plans another attempt. */
 static void attempt_ended(struct tc_client *client, struct tc_request *request)
 {
-    double wait = request->failure->kind ? tc_request_retry_wait(request) : -1;
+    double wait = request->failure->kind ? tc_judge_retry_wait(request) : -1;
     if (wait < 0) {
         tc_client_end(client, request);
         return;
@@ -192,13 +194,13 @@ static void start_attempt(struct tc_client *client, struct tc_request *request)
     unlink_request(client, request);
     request->state = TC_SENDING;
     link_request(client, request);
-    bool added = tc_loop_reserve(&client->loop, SOCKETS) && tc_request_prepare(request) &&
+    bool added = tc_loop_reserve(&client->loop, SOCKETS) && tc_attempt_begin(request) &&
                  add_handle(client, request->easy);
     if (added) {
         client->running++;
         return;
     }
-    tc_request_drop_attempt(request);
+    tc_attempt_drop(request);
     tc_request_fail(request, TC_NO_MEMORY, "not enough memory");
 }
 
@@ -288,9 +290,9 @@ static void stop_overdue(struct tc_client *client)
     struct tc_request *next;
     for (struct tc_request *request = client->sending.first; request; request = next) {
         next = request->next;
-        if (now < tc_request_deadline(request))
+        if (now < tc_judge_deadline(request))
             continue;
-        tc_request_judge_overdue(request);
+        tc_judge_overdue(request);
         attempt_ended(client, request);
     }
 }
@@ -326,7 +328,7 @@ static void collect_ended(struct tc_client *client)
             note_kept(client, message->easy_handle);
         else
             client->broke_off = tc_clock_now();
-        tc_request_judge(request, code);
+        tc_judge_end(request, code);
         attempt_ended(client, request);
     }
 }
@@ -341,7 +343,7 @@ static void resume(struct tc_client *client, struct tc_request *request)
     tc_sigpipe_restore(&guard);
     if (code == CURLE_OK)
         return;
-    tc_request_judge(request, code);
+    tc_judge_end(request, code);
     attempt_ended(client, request);
 }
 
@@ -431,8 +433,8 @@ static double next_moment(const struct tc_client *client, double until)
             until = wake;
     }
     for (struct tc_request *request = client->sending.first; request; request = request->next)
-        if (tc_request_deadline(request) < until)
-            until = tc_request_deadline(request);
+        if (tc_judge_deadline(request) < until)
+            until = tc_judge_deadline(request);
     return until;
 }
 

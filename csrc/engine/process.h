@@ -4,7 +4,13 @@
 #ifndef TC_PROCESS_H
 #define TC_PROCESS_H
 
+#include <curl/curl.h>
 #include <stddef.h>
+
+/* The libcurl whose headers are there; the specs build for an older one, too. */
+#ifndef TC_LIBCURL
+#define TC_LIBCURL LIBCURL_VERSION_NUM
+#endif
 
 /*
  * Sets libcurl up, the first time. Never undone: other users of libcurl in the process, and its own

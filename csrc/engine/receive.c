@@ -9,6 +9,7 @@
 #include "client.h"
 #include "headers.h"
 #include "problem.h"
+#include "process.h"
 
 #include <ctype.h>
 #ifndef _WIN32
@@ -16,11 +17,6 @@
 #endif
 #include <curl/curl.h>
 #include <string.h>
-
-/* The libcurl whose headers are there; the specs build for an older one, too. */
-#ifndef TC_LIBCURL
-#define TC_LIBCURL LIBCURL_VERSION_NUM
-#endif
 
 enum {
     REFUSAL_SIZE = 1024 * 1024, /* bytes of an error's body that are read */

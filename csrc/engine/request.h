@@ -172,6 +172,9 @@ struct tc_request {
 struct tc_request *tc_request_new(struct tc_client *client,
                                   const struct tc_request_options *options);
 
+/* Makes room for what an attempt brings. False when memory is short. */
+bool tc_request_make_exchange(struct tc_request *request);
+
 /* One holder less; the last one frees it. NULL is fine. */
 void tc_request_release(struct tc_request *request);
 
@@ -194,24 +197,5 @@ bool tc_request_cancel(struct tc_request *request);
 /* The same for a reason: what it brought could not be put away, say. One that has ended fails too.
  */
 void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *message);
-
-/* For the client: makes the easy handle of the next attempt. False when memory is short. */
-bool tc_request_prepare(struct tc_request *request);
-
-/* For the client: gives the attempt's handle back. It must be out of the multi handle. */
-void tc_request_drop_attempt(struct tc_request *request);
-
-/* For the client: an attempt ended with CURLcode `code`; sets `failure`, kind TC_NONE for success.
- */
-void tc_request_judge(struct tc_request *request, int code);
-
-/* For the client: when the attempt has to be over. */
-double tc_request_deadline(struct tc_request *request);
-
-/* For the client: that moment has come, and libcurl has said nothing. Sets `failure`. */
-void tc_request_judge_overdue(struct tc_request *request);
-
-/* For the client: seconds until another attempt, or below 0 when there is to be none. */
-double tc_request_retry_wait(struct tc_request *request);
 
 #endif

@@ -1,0 +1,281 @@
+/*
+ * What goes to libcurl for one attempt: see attempt.h.
+ */
+#include "attempt.h"
+
+#include "../base/alloc.h"
+#include "../base/clock.h"
+#include "address.h"
+#include "client.h"
+#include "headers.h"
+#include "problem.h"
+#include "process.h"
+#include "receive.h"
+#include "url.h"
+
+#include <curl/curl.h>
+#ifndef _WIN32
+#include <sys/socket.h>
+#endif
+#include <string.h>
+
+enum {
+    UPLOAD_BUFFER =
+        512 * 1024, /* by measurement: bench/README.md; libcurl's own if the body fits */
+    LARGE_BODY = 64 * 1024,
+    KEEPALIVE_IDLE = 30, /* seconds before the first probe: models draw for a minute */
+    KEEPALIVE_INTERVAL = 15,
+};
+
+/* ---- headers ---- */
+
+static bool add_header(struct curl_slist **headers, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*headers, line);
+    if (longer)
+        *headers = longer;
+    return longer != NULL;
+}
+
+static bool add_credentials(struct curl_slist **headers, enum tc_credentials credentials,
+                            const char *key)
+{
+    static const char *const names[] = {
+        [TC_BEARER] = "Authorization: Bearer ", [TC_GOOGLE_KEY] = "x-goog-api-key: "};
+    if (credentials == TC_NO_CREDENTIALS)
+        return true;
+    char *line = tc_join(names[credentials], key);
+    if (!line)
+        return false;
+    bool added = add_header(headers, line);
+    tc_wipe(line, strlen(line));
+    tc_free(line);
+    return added;
+}
+
+/* Do the header lines `a` and `b` have one name? It ends at ':', or at ';' before an empty value.
+ */
+static bool same_name(const char *a, const char *b)
+{
+    size_t size = strcspn(a, ":;");
+    return curl_strnequal(a, b, size) && (b[size] == ':' || b[size] == ';');
+}
+
+static bool is_among(const struct curl_slist *lines, const char *line)
+{
+    while (lines && !same_name(lines->data, line))
+        lines = lines->next;
+    return lines != NULL;
+}
+
+bool tc_attempt_keep_headers(struct tc_request *request, const char *const *lines)
+{
+    struct curl_slist *headers = NULL;
+    bool kept = true;
+    for (; kept && *lines && !request->picture; lines++)
+        kept = add_header(&headers, *lines);
+    request->own_headers = headers;
+    return kept;
+}
+
+/* Makes the headers of all attempts, if there are none yet: the module's, the request's own, and
+ * the client's where the request has none of its own. */
+static bool make_headers(struct tc_request *request)
+{
+    struct curl_slist *headers = NULL;
+    const struct curl_slist *own = request->own_headers, *common = request->client->headers;
+    if (request->headers)
+        return true;
+    bool added = add_credentials(&headers, request->credentials, request->key) &&
+                 add_header(&headers, "Expect:"); /* no wait for a 100 before the body */
+    if (added) /* without a value libcurl sends none, not even one of its own */
+        added = add_header(&headers,
+                           request->body ? "Content-Type: application/json" : "Content-Type:");
+    for (; added && own; own = own->next)
+        added = add_header(&headers, own->data);
+    for (; added && common && !request->picture; common = common->next)
+        added = is_among(request->own_headers, common->data) || add_header(&headers, common->data);
+    request->headers = headers;
+    return added;
+}
+
+/* ---- options ---- */
+
+static void set_protocols(CURL *easy)
+{
+#if TC_LIBCURL >= 0x075500
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+/*
+ * Trusts one file of certificates or one directory, never both: Debian's libcurl is built with
+ * both, and while a directory is set, 7.88 reads the whole file anew for every connection.
+ */
+static bool set_certificates(CURL *easy, const struct tc_client *client)
+{
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (!client->ca_file && !client->ca_directory)
+        return true;
+    return curl_easy_setopt(easy, CURLOPT_CAPATH, client->ca_directory) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file) == CURLE_OK;
+}
+
+/*
+ * Says which proxy stands in between, or that none does, and that this holds whatever libcurl makes
+ * of the environment: guard_addresses relies on it. False when memory is short.
+ */
+static bool set_proxy(CURL *easy, struct tc_request *request)
+{
+    const char *proxy;
+    if (!tc_url_find_proxy(request->url, request->client->proxy, &proxy))
+        return false;
+    request->proxied = proxy != NULL;
+    return curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_NOPROXY, "") == CURLE_OK;
+}
+
+/* Opens no socket to an address that is not of the internet: it was an answer that pointed there.
+ */
+static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct tc_request *request = user;
+    (void)purpose;
+    request->kept_away = tc_address_is_private(&address->addr);
+    return request->kept_away ? CURL_SOCKET_BAD
+                              : socket(address->family, address->socktype, address->protocol);
+}
+
+/* A proxy looks names up itself: its own address is not the server's. */
+static void guard_addresses(CURL *easy, struct tc_request *request)
+{
+    if (!request->picture || request->trusted || request->client->is_loopback || request->proxied)
+        return;
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
+}
+
+/* Of late (8.2x) libcurl takes a connection of HTTP/2 that broke off for alive, until it looks
+ * after all of them, which it does once a second: what is sent there is lost. */
+static bool may_be_dead(const struct tc_client *client)
+{
+    return client->http2 && client->broke_off > 0 && tc_clock_now() - client->broke_off < 2;
+}
+
+/* False when memory is short. */
+static bool set_connection(CURL *easy, struct tc_request *request)
+{
+    const struct tc_client *client = request->client;
+    long milliseconds = (long)(request->connect_timeout * 1000) + 1; /* 0 is for ever */
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_INTERVAL);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                     client->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, client->http2 ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, may_be_dead(client) ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's, not an answer's */
+#if TC_LIBCURL >= 0x075700
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* not to wait for a name that no one wants */
+#endif
+    set_protocols(easy);
+    if (!set_proxy(easy, request))
+        return false;
+    guard_addresses(easy, request);
+    return set_certificates(easy, client);
+}
+
+static void set_body(CURL *easy, const struct tc_request *request)
+{
+    curl_off_t size = (curl_off_t)request->body->size;
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, size);
+    if (size > LARGE_BODY)
+        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
+}
+
+/* Some servers refuse a POST that does not say that its body is empty. */
+static void set_no_body(CURL *easy, const struct tc_request *request)
+{
+    if (!strcmp(request->method, "GET") || !strcmp(request->method, "DELETE"))
+        return;
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
+}
+
+static void set_callbacks(CURL *easy, struct tc_request *request)
+{
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->exchange->error_text);
+    tc_receive_attach(request);
+}
+
+/* Forgets the last attempt's answer. */
+static void begin_attempt(struct tc_request *request)
+{
+    request->envelope->path.rule_count = request->rule_count;
+    request->envelope->for_pictures = request->rule_count > TC_FAILURE_RULES;
+    tc_envelope_reset(request->envelope);
+    request->was_maybe_billed = request->was_maybe_billed || request->failure->maybe_billed;
+    memset(request->failure, 0, sizeof(*request->failure));
+    request->attempts++;
+    request->status = 0;
+    request->received = request->expected = 0;
+    request->exchange->head_size = request->header_size = request->header_count = 0;
+    request->exchange->request_id[0] = '\0';
+    request->exchange->head[0] = '\0';
+    request->cost = -1;
+    request->aborted = request->paused = request->uncounted = request->kept_away = false;
+    request->stood = 0;
+    request->progress_told = 0;
+    tc_headers_forget_waits(request);
+    request->exchange->error_text[0] = request->exchange->content_type[0] =
+        request->exchange->redirect[0] = '\0';
+    tc_free(request->exchange->location);
+    request->exchange->location = NULL;
+    request->timing.started = tc_clock_now();
+    request->timing.sent = request->timing.answered = 0;
+}
+
+bool tc_attempt_begin(struct tc_request *request)
+{
+    const struct tc_client *client = request->client;
+    if (!tc_request_make_exchange(request))
+        return false;
+    begin_attempt(request);
+    if (!make_headers(request))
+        return false;
+    CURL *easy = curl_easy_init();
+    if (!easy)
+        return false;
+    request->easy = easy;
+    if (!set_connection(easy, request))
+        return false;
+    set_callbacks(easy, request);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)TC_RECEIVE_BUFFER);
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)client->max_response_bytes);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
+    if (request->body)
+        set_body(easy, request);
+    else
+        set_no_body(easy, request);
+    /* These copy what they are given, so they can fail. */
+    return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
+}
+
+void tc_attempt_drop(struct tc_request *request)
+{
+    if (request->easy)
+        curl_easy_cleanup(request->easy);
+    request->easy = NULL;
+}

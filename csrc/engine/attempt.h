@@ -1,0 +1,19 @@
+/*
+ * One attempt of a request: the easy handle that libcurl sends it with.
+ */
+#ifndef TC_ATTEMPT_H
+#define TC_ATTEMPT_H
+
+#include "request.h"
+
+/* Keeps the headers that the request has of its own. A picture's server is told nothing: it is a
+ * stranger, and headers may be secrets. */
+bool tc_attempt_keep_headers(struct tc_request *request, const char *const *lines);
+
+/* Makes the easy handle of the next attempt. False when memory is short. */
+bool tc_attempt_begin(struct tc_request *request);
+
+/* Gives the attempt's handle back. It must be out of the multi handle. */
+void tc_attempt_drop(struct tc_request *request);
+
+#endif
