@@ -52,7 +52,7 @@ static bool follow_gap(struct tc_data_url *url, char character)
 void tc_data_url_follow(struct tc_data_url *url, char character, size_t kept, bool in_prose)
 {
     bool inside = url->head && url->head < TC_DATA_URL_HEAD, next = tc_data_url_has_head(url);
-    if (inside && next && in_prose && follow_gap(url, character)) {
+    if (next && in_prose && follow_gap(url, character)) {
         url->head += (unsigned)kept;
         return;
     }
