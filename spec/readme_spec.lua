@@ -41,10 +41,12 @@ end
 
 --- The Markdown files of the checkout that people read, by their paths in it.
 local function find_pages()
-    local pages = { "README.md" }
-    for name in lfs.dir(root .. "/doc") do
-        if name:find "%.md$" then
-            pages[#pages + 1] = "doc/" .. name
+    local pages = { "README.md", "README.vi.md" }
+    for _, folder in ipairs { "doc/", "doc/vi/" } do
+        for name in lfs.dir(root .. "/" .. folder) do
+            if name:find "%.md$" then
+                pages[#pages + 1] = folder .. name
+            end
         end
     end
     table.sort(pages)
@@ -138,13 +140,40 @@ describe("the documentation", function()
     end)
 
     it("has a table of contents with every page", function()
-        local contents = read(root .. "/doc/README.md")
         for _, path in ipairs(find_pages()) do
-            local name = path:match "^doc/(.*)$"
-            if name and name ~= "README.md" then
-                assert.is_truthy(contents:find("](" .. name .. ")", 1, true), name .. " is not in it")
+            local folder, name = path:match "^(doc/.-)([^/]+)$"
+            if folder and name ~= "README.md" then
+                local contents = read(root .. "/" .. folder .. "README.md")
+                assert.is_truthy(contents:find("](" .. name .. ")", 1, true), path .. " is not in it")
             end
         end
+    end)
+
+    --- What two languages have in common: levels of headings, rows of tables, items of lists,
+    --- pictures, and code to the letter but for its comments.
+    local function structure(text)
+        local parts = {}
+        for line in text:gsub("\n```.-\n```", function(code)
+            parts[#parts + 1] = code
+            return ""
+        end):gmatch "[^\n]+" do
+            local code = line:match "^    %s*[^#]+"
+            local mark = line:match "^#+ " or line:match "^|" or line:match "^%- " or line:match "^!%["
+            parts[#parts + 1] = code and code:gsub("%s+$", "") or mark
+        end
+        return parts
+    end
+
+    it("says the same in both languages", function()
+        assert.are.same(structure(page), structure(read(root .. "/README.vi.md")))
+        local kinds = {}
+        for index, path in ipairs { "doc/errors.md", "doc/vi/errors.md" } do
+            kinds[index] = {}
+            for kind in read(root .. "/" .. path):match("| `err%.kind` .*"):gmatch "\n| `([%l_]+)` |" do
+                table.insert(kinds[index], kind)
+            end
+        end
+        assert.are.same(kinds[1], kinds[2])
     end)
 
     it("saves the first example's picture", function()
