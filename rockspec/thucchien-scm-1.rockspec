@@ -47,6 +47,8 @@ build = {
             "csrc/binding/lua_call.c",
             "csrc/binding/lua_client.c",
             "csrc/binding/lua_conceal.c",
+            "csrc/binding/lua_drive.c",
+            "csrc/binding/lua_driver.c",
             "csrc/binding/lua_failure.c",
             "csrc/binding/lua_fields.c",
             "csrc/binding/lua_hooks.c",

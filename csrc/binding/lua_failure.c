@@ -8,7 +8,6 @@
 #include "../engine/request.h"
 #include "lua_own.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>

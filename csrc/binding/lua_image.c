@@ -9,8 +9,6 @@
 #include "lua_own.h"
 #include "lua_save.h"
 
-#include <string.h>
-
 #define TC_IMAGE "thucchien.image"
 
 static void set_string(lua_State *L, const char *name, const char *text)

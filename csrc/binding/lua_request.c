@@ -42,8 +42,9 @@
 #include "../engine/request.h"
 #include "../engine/url.h"
 #include "lua_answer.h"
-#include "lua_client.h"
 #include "lua_conceal.h"
+#include "lua_drive.h"
+#include "lua_driver.h"
 #include "lua_failure.h"
 #include "lua_hooks.h"
 #include "lua_host.h"
@@ -312,9 +313,6 @@ void tc_request_submit(lua_State *L, int index, int client, const struct tc_orde
 
 /* ---- taking away ---- */
 
-/* Keeps the value on top under a number, or a part's position, in the table `name` of the
- * uservalue.
- */
 void tc_request_keep(lua_State *L, int state, const char *name, unsigned number)
 {
     push_table(L, state, name);
@@ -1420,7 +1418,7 @@ static int request_wait(lua_State *L)
     lua_getfield(L, 2, "client");
     if (box->busy && !is_settled(L, 2))
         return raise_own(L);
-    if (!tc_request_is_over(box) && tc_client_wait(L, 3, 1, tc_clock_now() + seconds))
+    if (!tc_request_is_over(box) && tc_drive_wait(L, 3, 1, tc_clock_now() + seconds))
         return lua_error(L);
     if (tc_request_is_over(box))
         return tc_request_push_result(L, 1);

@@ -451,7 +451,6 @@ static int write_device(lua_State *L, const char *path)
     return 1;
 }
 
-/* image:save(path [, options]) -> final path | nil, err */
 int tc_image_save(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);

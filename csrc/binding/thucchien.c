@@ -9,6 +9,8 @@
 #include "../thucchien.h"
 #include "lua_body.h"
 #include "lua_client.h"
+#include "lua_drive.h"
+#include "lua_driver.h"
 #include "lua_failure.h"
 #include "lua_hooks.h"
 #include "lua_host.h"
@@ -47,6 +49,8 @@ int luaopen_thucchien(lua_State *L)
     tc_register_save(L);
     tc_register_body(L);
     tc_register_request(L);
+    tc_register_driver(L);
+    tc_register_drive(L);
     tc_register_client(L);
     lua_newtable(L);
     tc_set_functions(L, functions);
