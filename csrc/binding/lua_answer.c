@@ -11,8 +11,8 @@
 #include "../base/number.h"
 #include "../splitter/images.h"
 #include "../splitter/link.h"
+#include "lua_job.h"
 #include "lua_refusal.h"
-#include "lua_request.h"
 #include "lua_response.h"
 
 #include <ctype.h>

@@ -14,11 +14,12 @@
 #include "lua_driver.h"
 #include "lua_failure.h"
 #include "lua_fields.h"
+#include "lua_job.h"
 #include "lua_key.h"
 #include "lua_options.h"
 #include "lua_own.h"
 #include "lua_params.h"
-#include "lua_request.h"
+#include "lua_result.h"
 #include "lua_room.h"
 
 #include <math.h>

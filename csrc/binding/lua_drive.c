@@ -6,11 +6,14 @@
 #include "../base/clock.h"
 #include "../engine/client.h"
 #include "../engine/request.h"
+#include "lua_await.h"
 #include "lua_driver.h"
 #include "lua_hooks.h"
+#include "lua_job.h"
 #include "lua_own.h"
-#include "lua_request.h"
+#include "lua_result.h"
 #include "lua_room.h"
+#include "lua_take.h"
 
 #include <math.h>
 
@@ -52,10 +55,21 @@ static bool call_for(lua_State *L, int lent, int request, const char *name, stru
     return false;
 }
 
+/* Is it settled, and is there nobody left to be told? */
+static bool is_told(lua_State *L, int index)
+{
+    int top = lua_gettop(L);
+    tc_getuservalue(L, index);
+    lua_getfield(L, top + 1, "done");
+    bool told = tc_job_is_settled(L, top + 1) && !lua_isfunction(L, top + 2);
+    lua_settop(L, top);
+    return told && tc_request_waiters(L, index) == 0;
+}
+
 /* Tells everybody who waits of the end of a request. */
 static void tell_end(lua_State *L, int lent, int request)
 {
-    if (!call_for(L, lent, request, TC_FINISH, NULL) && !tc_request_is_told(L, request))
+    if (!call_for(L, lent, request, TC_FINISH, NULL) && !is_told(L, request))
         return;
     int left = tc_request_waiters(L, request);
     while (left) {
@@ -105,7 +119,7 @@ static bool tell_news(lua_State *L, struct tc_client_box *box, int lent, int req
     tc_request_release(news); /* its userdata holds it too */
     if (part && hand_out(L, lent, request, part, ended)) {
         *any = true;
-        told = !box->client || tc_request_is_told(L, request);
+        told = !box->client || is_told(L, request);
     }
     if (!told)
         tc_client_tell_again(box->client, part->request);

@@ -12,8 +12,8 @@
 #include "lua_failure.h"
 #include "lua_fields.h"
 #include "lua_host.h"
+#include "lua_job.h"
 #include "lua_refusal.h"
-#include "lua_request.h"
 #include "lua_save.h"
 
 #include <math.h>

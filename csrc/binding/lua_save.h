@@ -1,39 +1,59 @@
 /*
- * Pictures that become files: `save` of the params, while they arrive, and image:save.
+ * Files of pictures: their names, what is done where one is taken, and how they are written.
  */
 #ifndef TC_LUA_SAVE_H
 #define TC_LUA_SAVE_H
 
 #include <stdbool.h>
 
+#include "../engine/failure.h"
 #include "lua_compat.h"
 
-struct tc_request_box;
-struct tc_part;
+struct tc_writer;
 
-void tc_register_save(lua_State *L);
+enum { TC_NUMBERS = 9999 }; /* of names that are tried where one is taken */
+
+enum { TC_SHOWN = 160 }; /* bytes of a path that a message shows, of its end */
+
+/* What is done where a file has the name already. */
+enum tc_if_exists { TC_REPLACE, TC_NUMBER, TC_REFUSE, TC_UNKNOWN };
+
+/* How a picture is saved. */
+struct tc_way {
+    const char *path; /* before it has a number and an extension; NULL where it is not saved */
+    enum tc_if_exists if_exists;
+    unsigned options; /* the writer's */
+};
+
+/* Reads what the table at `index` says of it, and leaves that on the stack. */
+struct tc_way tc_push_way(lua_State *L, int index);
 
 /* Can `count` files be written as the fields `save`, `if_exists` and `fsync` say? Pushes an error
  * table when not. */
 bool tc_check_save(lua_State *L, int table, unsigned count);
 
-/*
- * For a part of the request whose uservalue is at `state`: writes what picture `index` of its
- * answer, under way, has; ends the picture's file and sets the `path` of its table, which is on
- * top. `number` is the picture's in the request.
- */
-void tc_save_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
-                   unsigned index, unsigned number);
-void tc_save_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
-                   unsigned index, unsigned number);
+/* Is the string at `index` the name of a file? Pushes an error table when not. */
+bool tc_check_path(lua_State *L, int index, enum tc_kind kind, const char *field);
 
-/* The same for a picture of which not all came: its file gets a name that says so. */
-void tc_save_cut(lua_State *L, struct tc_part *part, unsigned index);
+/*
+ * Pushes `path` as picture `number` of a request is saved: numbered from the second on, and with
+ * the extension `ext` (may be NULL) where it has none. A device keeps its name.
+ */
+const char *tc_push_name(lua_State *L, const char *path, const char *ext, unsigned number);
+
+/* Opens the file of a picture: under another number where that name cannot be, else elsewhere. */
+int tc_open_file(lua_State *L, const struct tc_way *way, const char *ext, unsigned number,
+                 struct tc_writer *writer);
+
+/* Ends the file of a whole picture under its name, or under the next number where that is taken and
+ * a number is wanted. */
+int tc_commit_file(lua_State *L, const struct tc_way *way, const char *ext, unsigned number,
+                   struct tc_writer *writer, double patience);
+
+/* Writes a path as it is shown. */
+const char *tc_show_path(char *shown, const char *path);
 
 /* Does the name say a format of pictures, and not the one that has the extension `ext`? */
 bool tc_is_misnamed(const char *path, const char *ext);
-
-/* image:save(path [, options]) */
-int tc_image_save(lua_State *L);
 
 #endif

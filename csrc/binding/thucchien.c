@@ -7,6 +7,7 @@
  */
 #include "../engine/process.h"
 #include "../thucchien.h"
+#include "lua_await.h"
 #include "lua_body.h"
 #include "lua_client.h"
 #include "lua_drive.h"
@@ -15,9 +16,11 @@
 #include "lua_hooks.h"
 #include "lua_host.h"
 #include "lua_image.h"
+#include "lua_job.h"
 #include "lua_own.h"
 #include "lua_request.h"
-#include "lua_save.h"
+#include "lua_result.h"
+#include "lua_take.h"
 
 #if defined(_WIN32)
 #define TC_EXPORT __declspec(dllexport)
@@ -46,9 +49,12 @@ int luaopen_thucchien(lua_State *L)
     tc_register_hooks(L);
     tc_register_failure(L);
     tc_register_image(L);
-    tc_register_save(L);
     tc_register_body(L);
+    tc_register_job(L);
+    tc_register_take(L);
+    tc_register_result(L);
     tc_register_request(L);
+    tc_register_await(L);
     tc_register_driver(L);
     tc_register_drive(L);
     tc_register_client(L);

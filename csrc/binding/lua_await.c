@@ -1,0 +1,277 @@
+/*
+ * Coroutines that wait: request:await(), and how those in it are resumed or woken.
+ */
+#include "lua_await.h"
+
+#include "../base/clock.h"
+#include "lua_driver.h"
+#include "lua_hooks.h"
+#include "lua_host.h"
+#include "lua_job.h"
+#include "lua_own.h"
+#include "lua_result.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define AWAIT "=thucchien.await" /* the name of await's code, whichever copy has loaded it */
+
+/* ---- who waits ---- */
+
+/* Is the waiter at `index` in the list at `list` already? */
+static bool is_attached(lua_State *L, int list, int index)
+{
+    int count = (int)tc_rawlen(L, list);
+    bool found = false;
+    for (int i = 1; i <= count && !found; i++) {
+        lua_rawgeti(L, list, i);
+        found = lua_rawequal(L, -1, index);
+        lua_pop(L, 1);
+    }
+    return found;
+}
+
+/* Pushes the list of those who wait, made now if there is none. */
+static void need_waiters(lua_State *L, int state)
+{
+    lua_getfield(L, state, "waiters");
+    if (lua_istable(L, -1))
+        return;
+    lua_newtable(L); /* a finalizer may make one meanwhile */
+    lua_getfield(L, state, "waiters");
+    if (lua_istable(L, -1))
+        return;
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, state, "waiters");
+}
+
+/* Is its result there, or can it be made? While what came is being given or read it is not. */
+static bool has_ended(lua_State *L, const struct tc_request_box *box, int state)
+{
+    return tc_job_is_settled(L, state) || (tc_request_is_over(box) && !box->busy);
+}
+
+/* Says once for the client of the request, whose uservalue is at `state`, that a core is kept busy.
+ */
+static void warn_of_haste(lua_State *L, int state)
+{
+    lua_getfield(L, state, "client");
+    tc_getuservalue(L, -1);
+    lua_getfield(L, -1, "warned_of_haste");
+    bool warned = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    if (!warned) {
+        lua_pushboolean(L, true);
+        lua_setfield(L, -2, "warned_of_haste");
+        tc_host_warn("request:await() is resumed again and again before its answer is there, which "
+                     "keeps a core busy: whoever runs this coroutine resumes what has yielded at "
+                     "once. A driver's waiter is the way out: see client:set_driver");
+    }
+    lua_pop(L, 2);
+}
+
+/* A coroutine in await was resumed too early. It waits on; but a scheduler that resumes whatever
+ * has yielded makes a busy loop of that, with nobody to tell but whoever runs the program. */
+static void note_early(lua_State *L, struct tc_request_box *box, int state)
+{
+    enum { MANY = 1000 };
+    const double haste =
+        0.1; /* seconds for so many: no loop that waits for something is that fast */
+    if (box->early++ % MANY)
+        return;
+    double now = tc_clock_now();
+    if (box->early > 1 && now - box->early_since < haste)
+        warn_of_haste(L, state);
+    box->early_since = now;
+}
+
+/* attach(request, waiter) -> has it ended? If not, the waiter, a coroutine or a function that wakes
+ * one, is resumed or called when it has. */
+static int request_attach(lua_State *L)
+{
+    struct tc_request_box *box = tc_check_request(L, 1);
+    lua_settop(L, 2);
+    tc_getuservalue(L, 1);
+    need_waiters(L, 3);
+    int list = lua_gettop(L); /* from here on no finalizer runs, which might end it */
+    bool ended = has_ended(L, box, 3);
+    if (!ended && is_attached(L, list, 2)) { /* resumed by somebody else, and here again */
+        note_early(L, box, 3);
+    } else if (!ended) {
+        lua_pushvalue(L, 2);
+        lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
+    }
+    lua_pushboolean(L, ended);
+    return 1;
+}
+
+/* Is await among the first so many functions that the coroutine is in? */
+static bool has_await(lua_State *thread, int frames)
+{
+    lua_Debug frame;
+    for (int level = 0; level < frames && lua_getstack(thread, level, &frame); level++) {
+        lua_getinfo(thread, "S", &frame);
+        if (!strcmp(frame.source, AWAIT))
+            return true;
+    }
+    return false;
+}
+
+/* Is the coroutine suspended by await, and not by a yield of its own? It may have called await
+ * where it could not yield, inside table.sort say, and have gone on with the error. */
+static bool is_in_await(lua_State *thread)
+{
+    enum { FRAMES = 4 }; /* await's is right under those of yield, which may be a scheduler's own */
+    return lua_status(thread) == LUA_YIELD && has_await(thread, FRAMES);
+}
+
+/* Is it about to be? It runs, a hook between two steps of await has brought us here. */
+static bool is_entering_await(lua_State *thread)
+{
+    return lua_status(thread) == 0 && has_await(thread, INT_MAX);
+}
+
+int tc_request_waiters(lua_State *L, int index)
+{
+    tc_getuservalue(L, index);
+    lua_getfield(L, -1, "waiters");
+    int count = lua_istable(L, -1) ? (int)tc_rawlen(L, -1) : 0;
+    lua_pop(L, 2);
+    return count;
+}
+
+/* Pushes the first value of the list at `list`, and takes it away. */
+static void take_first(lua_State *L, int list)
+{
+    int count = (int)tc_rawlen(L, list);
+    lua_rawgeti(L, list, 1);
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, list, i + 1);
+        lua_rawseti(L, list, i);
+    }
+}
+
+/* Puts the value at `index` back to where it was. */
+static void put_first(lua_State *L, int list, int index)
+{
+    for (int i = (int)tc_rawlen(L, list); i >= 1; i--) {
+        lua_rawgeti(L, list, i);
+        lua_rawseti(L, list, i + 1);
+    }
+    lua_pushvalue(L, index);
+    lua_rawseti(L, list, 1);
+}
+
+/* What came of an attempt to have somebody go on. */
+enum outcome {
+    WENT_ON,
+    NOT_YET, /* it has to be tried again */
+    FAILED   /* the same, and the error on top says why */
+};
+
+static enum outcome resume(lua_State *L, lua_State *thread)
+{
+    int results;
+    if (!is_in_await(thread)) /* else somebody has resumed it meanwhile */
+        return is_entering_await(thread) ? NOT_YET : WENT_ON;
+    int status = tc_resume(thread, L, 0, &results);
+    if (status == LUA_YIELD || status == 0) {
+        lua_settop(thread, status == 0 ? 0 : lua_gettop(thread) - results);
+        return WENT_ON;
+    }
+    lua_xmove(thread, L, 1);
+    if (lua_status(thread) == LUA_YIELD) /* it did not begin: Lua's stack is full */
+        return FAILED;
+    lua_error(L);   /* its own */
+    return WENT_ON; /* which it never does */
+}
+
+/* Calls the function at `index`, which has a scheduler wake its coroutine. */
+static enum outcome wake(lua_State *L, int index)
+{
+    bool called;
+    lua_pushvalue(L, index);
+    int status = tc_hooks_call(L, 0, &called);
+    if (status && called)
+        lua_error(L);
+    return called ? WENT_ON : FAILED;
+}
+
+/* Resumes the first coroutine that waits, or has it woken up: once, though an error may come
+ * between. */
+static int request_resume(lua_State *L)
+{
+    tc_checkstack(L, 20);
+    lua_settop(L, 1);
+    tc_getuservalue(L, 1);
+    lua_getfield(L, 2, "waiters");
+    tc_hooks_run(L);
+    take_first(L, 3);
+    lua_State *thread = lua_tothread(L, 4);
+    enum outcome outcome = thread ? resume(L, thread) : wake(L, 4);
+    if (outcome != WENT_ON)
+        put_first(L, 3, 4);
+    return outcome == FAILED ? lua_error(L) : 0;
+}
+
+/* waiter(request) -> what the client's driver says of the running coroutine: functions that suspend
+ * it and wake it up again, or nothing for a coroutine like any other. */
+static int request_waiter(lua_State *L)
+{
+    tc_check_request(L, 1);
+    lua_settop(L, 1);
+    tc_getuservalue(L, 1);
+    lua_getfield(L, 2, "client");
+    if (!tc_client_push_driver(L, 3, "waiter"))
+        return 0;
+    lua_call(L, 0, 2);
+    if (!lua_isnil(L, -2) && !(lua_isfunction(L, -2) && lua_isfunction(L, -1)))
+        return luaL_error(L, "two functions expected from a driver's 'waiter', or nil");
+    return 2;
+}
+
+static int request_result(lua_State *L)
+{
+    tc_check_request(L, 1);
+    lua_settop(L, 1);
+    return tc_request_push_result(L, 1);
+}
+
+/*
+ * request:await(), in Lua, for a C function cannot yield and go on in every Lua. A coroutine that
+ * is resumed before its time, by somebody else, is suspended again.
+ */
+static const char await_code[] = "local running, yield, waiter, attach, result, wait = ...\n"
+                                 "return function(request)\n"
+                                 "    local thread, is_main = running()\n"
+                                 "    if not thread or is_main then return wait(request) end\n"
+                                 "    local suspend, wake = waiter(request)\n"
+                                 "    if not suspend then suspend, wake = yield, thread end\n"
+                                 "    while not attach(request, wake) do suspend() end\n"
+                                 "    return result(request)\n"
+                                 "end";
+
+void tc_register_await(lua_State *L)
+{
+    tc_own_push(L, TC_REQUEST);
+    lua_getfield(L, -1, "__index");
+    int methods = lua_gettop(L);
+    tc_push_field_of_global(L, "coroutine", NULL); /* a scheduler may have put its own there */
+    if (!lua_istable(L, -1)) {
+        lua_pop(L, 1);
+        tc_push_loaded(L, "coroutine");
+    }
+    if (!lua_istable(L, -1) || luaL_loadbuffer(L, await_code, sizeof(await_code) - 1, AWAIT))
+        luaL_error(L, "thucchien needs Lua's coroutine library");
+    lua_getfield(L, -2, "running");
+    lua_getfield(L, -3, "yield");
+    lua_pushcfunction(L, request_waiter);
+    lua_pushcfunction(L, request_attach);
+    lua_pushcfunction(L, request_result);
+    lua_getfield(L, methods, "wait");
+    lua_call(L, 6, 1);
+    lua_setfield(L, methods, "await");
+    lua_pop(L, 3);
+    tc_own_function(L, TC_RESUME, request_resume);
+}

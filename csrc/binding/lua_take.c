@@ -1,0 +1,460 @@
+/*
+ * Takes away what a part has brought, and gives it to those who want it: pictures and their bytes,
+ * to Lua, to the sink or into files, and how much has come.
+ */
+#include "lua_take.h"
+
+#include "../base/clock.h"
+#include "../base/writer.h"
+#include "../splitter/envelope.h"
+#include "../splitter/images.h"
+#include "../splitter/signature.h"
+#include "../engine/client.h"
+#include "../engine/failure.h"
+#include "../engine/receive.h"
+#include "../engine/redact.h"
+#include "../engine/request.h"
+#include "lua_failure.h"
+#include "lua_hooks.h"
+#include "lua_image.h"
+#include "lua_job.h"
+#include "lua_own.h"
+#include "lua_save.h"
+
+#include <stdio.h>
+
+enum { PATIENCE = 10 }; /* seconds that a poll waits for a reader of a pipe */
+
+/* ---- the sink ---- */
+
+/* Ends the request, for what it brought could not be put away. */
+static void give_up(struct tc_request_box *box, struct tc_part *part, const char *message)
+{
+    tc_request_stop(box, part, TC_IO, message);
+}
+
+/* Calls the sink at `sink` with the picture's number and the chunk (or nil) on top, and pops that.
+ */
+static void call_sink(lua_State *L, struct tc_request_box *box, struct tc_part *part, int sink,
+                      unsigned number)
+{
+    lua_pushvalue(L, sink);
+    tc_pushwhole(L, number);
+    lua_pushvalue(L, -3);
+    lua_call(L, 2, 2);
+    if (!lua_toboolean(L, -2) && !lua_isnil(L, -1)) {
+        char message[400];
+        const char *text = lua_tostring(L, -1);
+        tc_redact(message, sizeof(message), text ? text : "the sink refused", part->request->key);
+        give_up(box, part, message);
+    }
+    lua_pop(L, 3);
+}
+
+/* Chunks of this size come from memory that was used before; malloc maps larger ones anew. */
+enum { CHUNK = 64 * 1024, MOST_CHUNKS = 16 };
+
+/* Takes the bytes to the sink, chunk by chunk. All are Lua's before the sink, which may do
+ * anything, is called. */
+static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                         unsigned index)
+{
+    struct tc_image *image = part->request->envelope->images.list[index];
+    unsigned number = tc_request_number(L, box, part, index);
+    const char *bytes = (const char *)image->bytes.data;
+    size_t size = image->bytes.size, chunk = size / MOST_CHUNKS > CHUNK ? size : CHUNK;
+    tc_push_param(L, state, "sink");
+    int sink = lua_gettop(L), chunks = 0;
+    for (size_t at = 0; at < size; at += chunk, chunks++)
+        lua_pushlstring(L, bytes + at, size - at < chunk ? size - at : chunk);
+    image->bytes.size = 0;
+    for (int i = 1; i <= chunks && tc_job_goes_on(box, part); i++) {
+        lua_pushvalue(L, sink + i);
+        call_sink(L, box, part, sink, number);
+    }
+    lua_settop(L, sink - 1);
+}
+
+/* ---- files ---- */
+
+/* The same for the request whose uservalue is at `state`. */
+static struct tc_way push_way_of(lua_State *L, int state)
+{
+    lua_getfield(L, state, "params");
+    return tc_push_way(L, lua_gettop(L));
+}
+
+/* Ends the whole request: the rest of this picture could be put nowhere. */
+static void cannot_write(struct tc_request_box *box, struct tc_part *part, const char *path,
+                         int error)
+{
+    char message[400], shown[TC_SHOWN];
+    snprintf(message, sizeof(message), "cannot write '%s': %s", tc_show_path(shown, path),
+             tc_writer_reason(error));
+    tc_request_stop(box, part, TC_IO, message);
+}
+
+/* Notes that a picture is not where it should be, for the end: the request goes on. */
+static void note_misplaced(lua_State *L, int state, struct tc_request_box *box,
+                           struct tc_part *part, const char *path, int error)
+{
+    struct tc_failure failure;
+    char meant[TC_SHOWN], found[TC_SHOWN];
+    tc_failure_set(&failure, TC_IO, "cannot write '%s': %s; the picture is in '%s'",
+                   tc_show_path(meant, path), tc_writer_reason(error),
+                   tc_show_path(found, part->writer.path));
+    failure.maybe_billed = true;
+    failure.attempts = part->request->attempts;
+    lua_getfield(L, state, "failures");
+    lua_rawgeti(L, -1, (int)part->position);
+    bool known = !lua_isnil(L, -1);
+    lua_pop(L, 2);
+    if (!known) {
+        tc_push_failure(L, &failure, part->request);
+        tc_request_keep(L, state, "failures", part->position);
+    }
+    if (!box->cause)
+        box->cause = part;
+}
+
+/* Sets the path of the picture whose table is on top. */
+static void set_path(lua_State *L, struct tc_writer *writer)
+{
+    lua_pushstring(L, writer->path);
+    lua_setfield(L, -2, "path");
+    tc_writer_abort(writer); /* which has nothing but that any more */
+}
+
+static void save_cut(lua_State *L, struct tc_part *part, unsigned index)
+{
+    const struct tc_image *image = part->request->envelope->images.list[index];
+    struct tc_writer *writer = &part->writer;
+    if (!writer->temporary || part->saving != index)
+        return;
+    tc_writer_fill(writer, image->bytes.data, image->bytes.size);
+    if (!writer->size || tc_writer_keep(writer, 0, NULL)) {
+        tc_writer_abort(writer);
+        return;
+    }
+    tc_pushwhole(L, writer->size);
+    lua_setfield(L, -2, "size");
+    set_path(L, writer);
+}
+
+/* Keeps what there is of picture `number`, of which no more can be written, for the error. */
+static void keep_cut(lua_State *L, int state, struct tc_part *part, unsigned index, unsigned number)
+{
+    tc_push_image(L, part->request->envelope->images.list[index], true);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "complete");
+    save_cut(L, part, index);
+    tc_request_keep(L, state, "cuts", number);
+}
+
+static void save_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                       unsigned index, unsigned number)
+{
+    struct tc_image *image = part->request->envelope->images.list[index];
+    struct tc_writer *writer = &part->writer;
+    const void *bytes = image->bytes.data;
+    size_t size = image->bytes.size;
+    int error = 0, top = lua_gettop(L);
+    struct tc_way way = push_way_of(L, state);
+    part->saving = index;
+    if (!writer->temporary)
+        error = tc_open_file(L, &way, image->signature.ext, number, writer);
+    if (!error)
+        error = tc_writer_write(writer, bytes, size);
+    if (error && writer->temporary && !writer->error)
+        error = tc_writer_move(writer, error, bytes, size) ? error : 0;
+    if (error) {
+        keep_cut(L, state, part, index, number);
+        cannot_write(box, part, way.path, error);
+    }
+    image->bytes.size = 0;
+    lua_settop(L, top);
+}
+
+static void save_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                       unsigned index, unsigned number)
+{
+    const char *ext = part->request->envelope->images.list[index]->signature.ext;
+    struct tc_writer *writer = &part->writer;
+    int error = 0, image = lua_gettop(L);
+    struct tc_way way = push_way_of(L, state);
+    if (!writer->path) /* not a byte has come */
+        error = tc_open_file(L, &way, ext, number, writer);
+    if (!error && writer->temporary)
+        error = tc_commit_file(L, &way, ext, number, writer, PATIENCE);
+    if (error && writer->temporary && !tc_writer_keep(writer, error, ext))
+        note_misplaced(L, state, box, part, tc_push_name(L, way.path, ext, number), error);
+    else if (error)
+        cannot_write(box, part, way.path, error);
+    lua_settop(L, image);
+    if (writer->path)
+        set_path(L, writer);
+}
+
+/* ---- pictures ---- */
+
+/* Looks at some of the bytes before they go elsewhere: enough to know a picture again. */
+static void sample_bytes(struct tc_part *part, const struct tc_image *image)
+{
+    enum { EVERY = 61 };
+    uint64_t position = image->size - image->bytes.size;
+    for (size_t i = (size_t)((EVERY - position % EVERY) % EVERY); i < image->bytes.size; i += EVERY)
+        part->sample = (part->sample ^ image->bytes.data[i]) * 16777619U;
+}
+
+static void take_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                       unsigned index)
+{
+    sample_bytes(part, part->request->envelope->images.list[index]);
+    tc_push_param(L, state, "save");
+    bool save = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (save)
+        save_bytes(L, state, box, part, index, tc_request_number(L, box, part, index));
+    else
+        take_to_sink(L, state, box, part, index);
+}
+
+/* Keeps what was seen of the bytes of the picture on top, if they went elsewhere. */
+static void keep_sample(lua_State *L, int state, struct tc_part *part)
+{
+    if (!part->request->envelope->images.streaming)
+        return;
+    lua_getfield(L, state, "samples");
+    lua_pushvalue(L, -2);
+    lua_pushnumber(L, part->sample);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    part->sample = 0;
+}
+
+/* Tells the sink and on_image that the picture whose table is on top is whole. */
+static void tell_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                       unsigned number)
+{
+    tc_push_param(L, state, "sink");
+    if (lua_isfunction(L, -1)) {
+        lua_pushnil(L);
+        call_sink(L, box, part, lua_gettop(L) - 1, number);
+    }
+    lua_pop(L, 1);
+    tc_push_param(L, state, "on_image");
+    if (lua_isfunction(L, -1) && tc_job_goes_on(box, part)) {
+        lua_pushvalue(L, -2);
+        tc_pushwhole(L, number);
+        lua_call(L, 2, 0);
+    } else {
+        lua_pop(L, 1);
+    }
+}
+
+/* Makes the table of a whole picture, frees the picture, and tells those who want to know. */
+static void take_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                       unsigned index)
+{
+    struct tc_envelope *envelope = part->request->envelope;
+    unsigned number = tc_request_number(L, box, part, index);
+    tc_push_param(L, state, "save");
+    bool save = !lua_isnil(L, -1);
+    tc_push_image(L, envelope->images.list[index], envelope->images.streaming);
+    if (save)
+        save_image(L, state, box, part, index, number);
+    tc_images_drop(&envelope->images, index);
+    keep_sample(L, state, part);
+    if (!box->stopped) { /* else the file could not be finished */
+        lua_pushvalue(L, -1);
+        tc_request_keep(L, state, "images", number);
+        tell_image(L, state, box, part, number);
+    }
+    lua_pop(L, 2);
+}
+
+/* Keeps a draft, a step on the model's way to a picture: it has no number, and is for nobody who
+ * takes pictures. */
+static void take_draft(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                       unsigned index)
+{
+    struct tc_envelope *envelope = part->request->envelope;
+    struct tc_image *image = envelope->images.list[index];
+    (void)tc_request_number(L, box, part, index); /* as long as it can be told from a picture */
+    if (!envelope->images.streaming && !image->fault) {
+        tc_push_image(L, image, false);
+        tc_job_append(L, state, "drafts");
+    }
+    tc_images_drop(&envelope->images, index);
+}
+
+/* Keeps what came of a picture that is not whole, for the error: its bytes, unless they went
+ * elsewhere. Nobody is told of it. */
+static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                     unsigned index)
+{
+    struct tc_envelope *envelope = part->request->envelope;
+    struct tc_image *image = envelope->images.list[index];
+    unsigned number = tc_request_number(L, box, part, index);
+    if (image->ended && image->fault) { /* else the request's failure says why it is not */
+        char text[160];
+        tc_image_describe(image, number, text, sizeof(text));
+        lua_pushstring(L, text);
+        tc_request_keep(L, state, "faults", number);
+    }
+    bool untouched = image->bytes.size == image->size; /* it may have been held back */
+    tc_push_image(L, image, envelope->images.streaming && !untouched);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "complete");
+    save_cut(L, part, index);
+    if (image->size)
+        tc_request_keep(L, state, "cuts", number);
+    else
+        lua_pop(L, 1); /* nothing came of it at all */
+    tc_images_drop(&envelope->images, index);
+    part->sample = 0;
+}
+
+/* Takes a picture, or a draft, of which nothing more will come. */
+static void take_ended(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+                       unsigned index)
+{
+    const struct tc_image *image = part->request->envelope->images.list[index];
+    if (image->draft)
+        take_draft(L, state, box, part, index);
+    else if (image->fault)
+        take_cut(L, state, box, part, index);
+    else
+        take_image(L, state, box, part, index);
+}
+
+/* Has a picture under way bytes to give? Not before it is known what they are: a file's name
+ * depends on that, and what is no picture at all, or a draft, is to reach nobody. */
+static bool has_bytes(const struct tc_request *request, const struct tc_image *image)
+{
+    const struct tc_signature *signature = &image->signature;
+    bool known = signature->mime || signature->settled; /* else the request has failed */
+    return request->envelope->images.streaming && image->bytes.size && known;
+}
+
+/* The first picture that has something to give, or `images.count`. There is none where another
+ * attempt follows: what came is not what will be. */
+static unsigned next_image(const struct tc_request *request)
+{
+    const struct tc_envelope *envelope = request->envelope;
+    bool lasts = request->state != TC_RETRYING;
+    for (unsigned i = 0; lasts && i < envelope->images.count; i++) {
+        const struct tc_image *image = envelope->images.list[i];
+        if (image && !image->held && (image->ended || has_bytes(request, image)))
+            return i;
+    }
+    return envelope->images.count;
+}
+
+/* ---- the whole ---- */
+
+/* Has all that was sent ended? There may be pictures to fetch. */
+static bool all_ended(const struct tc_request_box *box)
+{
+    for (const struct tc_part *part = box->parts; part; part = part->next)
+        if (part->request->state != TC_DONE)
+            return false;
+    return true;
+}
+
+/* Tells how much has come, now and then and at the end. */
+static void tell_progress(lua_State *L, int state, struct tc_request_box *box)
+{
+    double now = tc_clock_now();
+    uint64_t total, received = tc_job_received(box, &total);
+    bool due = now - box->told_at >= TC_PROGRESS_EVERY || all_ended(box);
+    tc_push_param(L, state, "on_progress");
+    if (!lua_isfunction(L, -1) || received == box->told || !due) {
+        lua_pop(L, 1);
+        return;
+    }
+    box->told = received;
+    box->told_at = now;
+    tc_job_push_received(L, received, total);
+    lua_call(L, 2, 0);
+}
+
+/* Gives what a part (3) of the request (1), whose uservalue is 2, has brought away piece by piece.
+ */
+static int give_all(lua_State *L)
+{
+    struct tc_request_box *box = tc_request_box(L, 1);
+    struct tc_part *part = lua_touserdata(L, 3);
+    struct tc_envelope *envelope = part->request->envelope;
+    unsigned i;
+    tc_checkstack(L, 20 + MOST_CHUNKS);
+    while (tc_job_goes_on(box, part) && (i = next_image(part->request)) < envelope->images.count) {
+        const struct tc_image *image = envelope->images.list[i];
+        if (envelope->images.streaming && image->bytes.size && !image->draft)
+            take_bytes(L, 2, box, part, i);
+        else
+            take_ended(L, 2, box, part, i);
+    }
+    if (tc_job_goes_on(box, part))
+        tell_progress(L, 2, box);
+    return 0;
+}
+
+void tc_take_all(lua_State *L, int index, struct tc_part *part)
+{
+    if (tc_request_box(L, index)->stopped)
+        return;
+    unsigned giving = part->request->easy != NULL;
+    lua_pushcfunction(L, give_all);
+    lua_pushvalue(L, index);
+    tc_getuservalue(L, index);
+    lua_pushlightuserdata(L, part);
+    bool interrupted;
+    part->request->client->giving += giving;
+    tc_request_hold(part->request, true);
+    int status = tc_hooks_pcall(L, 3, 0, &interrupted);
+    tc_request_hold(part->request, false);
+    part->request->client->giving -= giving;
+    if (status)
+        lua_error(L);
+}
+
+/* Is a picture under way worth keeping though nothing more of it will come? Not for who did not
+ * want it any more, and not where it may be none. */
+static bool is_worth_keeping(const struct tc_request *request, const struct tc_image *image)
+{
+    enum tc_kind kind = request->failure->kind;
+    bool unwanted = kind == TC_CANCELLED || kind == TC_IO;
+    return !unwanted && image->size && (image->signature.mime || !request->picture);
+}
+
+void tc_take_rest(lua_State *L, struct tc_request_box *box, struct tc_part *part, int state)
+{
+    struct tc_envelope *envelope = part->request->envelope;
+    for (unsigned i = 0; i < envelope->images.count; i++) {
+        struct tc_image *image = envelope->images.list[i];
+        bool over = image && image->ended && !image->held;
+        if (!image || (over && envelope->images.streaming))
+            continue;
+        if (over && tc_image_is_whole(image)) {
+            tc_push_image(L, image, false);
+            tc_request_keep(L, state, "images", tc_request_number(L, box, part, i));
+            tc_images_drop(&envelope->images, i);
+        } else if (image->draft) {
+            take_draft(L, state, box, part, i);
+        } else if (over || is_worth_keeping(part->request, image)) {
+            take_cut(L, state, box, part, i);
+        }
+    }
+}
+
+static int request_give(lua_State *L)
+{
+    tc_take_all(L, 1, lua_touserdata(L, 2));
+    return 0;
+}
+
+void tc_register_take(lua_State *L)
+{
+    tc_own_function(L, TC_GIVE, request_give);
+}
