@@ -85,7 +85,7 @@ fuzz_libs = $(if $(filter whole,$(1)),-I/usr/include/lua5.4 -llua5.4)
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build build-all install uninstall demo test test-all test-in test-oldest lint asan torture soak tsan failures neon fuzz hosts nvim test-nvim asan-nvim bench bench-peers \
+.PHONY: build build-all install uninstall demo test test-all test-in test-oldest lint asan torture soak tsan failures neon fuzz hosts nvim test-nvim asan-nvim pictures bench bench-peers \
         bench-instructions rockspec host clean help \
         c-tests deps deps-all
 
@@ -163,6 +163,7 @@ $(eval $(call deps_rule,test-all,build run emulator test all-luas nginx tinyprox
 $(eval $(call deps_rule,lint,build lint))
 $(eval $(call deps_rule,fuzz,build fuzz))
 $(eval $(call deps_rule,neon,neon))
+$(eval $(call deps_rule,pictures,build run emulator hosts nvim pictures))
 $(eval $(call deps_rule,hosts,build run emulator test hosts))
 $(eval $(call deps_rule,failures,build run emulator test nginx tinyproxy))
 $(eval $(call deps_rule,test-nvim,build run emulator test nvim))
@@ -315,6 +316,9 @@ asan-nvim: deps-test-nvim build $(NVIM_VENV)/ready ## the same with ASan and UBS
 	@cp $(BUILD)/asan-luajit/thucchien.so $(BUILD)/asan-nvim/lua/
 	@NVIM_PLUGIN=$(CURDIR)/$(BUILD)/asan-nvim NVIM_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
 	  NVIM_CURRENT="$(NVIM_CURRENT)" BUILD='$(BUILD)' SPEC=spec/hosts/nvim_spec.lua .ci/test.sh -- lua5.4
+
+pictures: deps-pictures nvim ## the README's pictures, drawn anew into doc/
+	@BUILD='$(BUILD)' .ci/pictures.sh
 
 # ---- measure it ---------------------------------------------------------------------------------
 

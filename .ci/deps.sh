@@ -45,6 +45,7 @@ packages() {
     tinyproxy) echo "tinyproxy bash" ;;
     squid) echo "squid openssl" ;;
     texlua) echo texlive-binaries ;;
+    pictures) echo "xterm imagemagick" ;;
     nvim) echo "neovim python3-venv tmux" ;;
     nginx) echo "nginx-light|nginx|nginx-core|nginx-full|nginx-extras openssl python3" ;;
     roots) echo "debootstrap util-linux git" ;;
@@ -94,6 +95,7 @@ found() {
     lua-busted) command -v busted ;;
     neovim) command -v nvim ;;
     xvfb) command -v xvfb-run ;;
+    imagemagick) command -v convert ;;
     fonts-*) : ;;
     lua-luv) has_module "$LUA" luv ;;
     lua-cqueues) has_module "$LUA" cqueues ;;
