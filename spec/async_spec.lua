@@ -2,6 +2,7 @@
 
 local system = require "system"
 local command = require "spec.support.command"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local support = require "spec.support.requests"
 
@@ -45,13 +46,7 @@ local function submit_large(own, count)
     return come
 end
 
-setup(function()
-    mirror = mirrors.start()
-end)
-
-teardown(function()
-    mirror:stop()
-end)
+fixtures.mirror(function(started) mirror = started end)
 
 before_each(function()
     client = new()

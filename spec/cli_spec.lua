@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local lfs = require "lfs"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local support = require "spec.support.command"
 
@@ -107,13 +108,7 @@ describe("thucchien", function()
         mirror:stop()
     end)
 
-    before_each(function()
-        directory = support.new_directory()
-    end)
-
-    after_each(function()
-        support.remove_directory(directory)
-    end)
+    fixtures.directory(function(path) directory = path end)
 
     describe("generate", function()
         it("saves a picture and prints path, dimensions and size", function()

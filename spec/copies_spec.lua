@@ -1,7 +1,7 @@
 -- The module loaded again, as an editor's users do all day, and several copies of it in one Lua state.
 
 local command = require "spec.support.command"
-local mirrors = require "spec.support.mirror"
+local fixtures = require "spec.support.fixtures"
 local support = require "spec.support.requests"
 local routes = require "spec.support.routes"
 local system = require "system"
@@ -10,13 +10,7 @@ local params, slow, KEY = support.params, support.slow, support.KEY
 
 local mirror
 
-setup(function()
-    mirror = mirrors.start()
-end)
-
-teardown(function()
-    mirror:stop()
-end)
+fixtures.mirror(function(started) mirror = started end)
 
 local function new(thucchien)
     return assert(thucchien.new { api_key = KEY, base_url = mirror.url })

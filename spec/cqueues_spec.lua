@@ -1,5 +1,6 @@
 --- thucchien.cqueues inside a real controller, beside lua-http where that is to be had.
 
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local requests = require "spec.support.requests"
 
@@ -31,13 +32,7 @@ describe("thucchien.cqueues", function()
         end
     end
 
-    setup(function()
-        mirror = mirrors.start()
-    end)
-
-    teardown(function()
-        mirror:stop()
-    end)
+    fixtures.mirror(function(started) mirror = started end)
 
     before_each(function()
         client = requests.client(mirror)

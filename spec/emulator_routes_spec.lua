@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local base64 = require "thucchien.emulator.base64"
 local curl = require "spec.support.curl"
 local emulators = require "spec.support.emulator"
+local fixtures = require "spec.support.fixtures"
 
 local KEY = "sk-nobody-may-read-this-0123456789"
 local BEARER = "Authorization: Bearer " .. KEY
@@ -49,13 +50,7 @@ local JPEG = "\255\216\255\224\0\16JFIF" .. ("a reference "):rep(40)
 describe("the emulator's", function()
     local emulator
 
-    setup(function()
-        emulator = emulators.start()
-    end)
-
-    teardown(function()
-        emulator:stop()
-    end)
+    fixtures.emulator(function(started) emulator = started end)
 
     local function post(path, body, headers, url)
         local text = type(body) == "table" and cjson.encode(body) or body

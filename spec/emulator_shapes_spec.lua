@@ -4,7 +4,7 @@
 local cjson = require "cjson"
 local base64 = require "thucchien.emulator.base64"
 local curl = require "spec.support.curl"
-local emulators = require "spec.support.emulator"
+local fixtures = require "spec.support.fixtures"
 
 local KEY = "sk-shapes-0123456789"
 local EVERY, TALKING, NOT_CHAT, NOT_GEMINI = { "images", "chat", "gemini" }, { "chat", "gemini" }, { "images", "gemini" },
@@ -377,13 +377,7 @@ local cases = {
 describe("the emulator answers like", function()
     local emulator
 
-    setup(function()
-        emulator = emulators.start()
-    end)
-
-    teardown(function()
-        emulator:stop()
-    end)
+    fixtures.emulator(function(started) emulator = started end)
 
     local PATHS = { images = "/v1/images/generations", chat = "/v1/chat/completions" }
 

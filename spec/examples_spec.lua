@@ -2,7 +2,7 @@
 -- thrown away.
 
 local command = require "spec.support.command"
-local emulators = require "spec.support.emulator"
+local fixtures = require "spec.support.fixtures"
 
 local root, lua = command.root, command.lua
 
@@ -36,21 +36,8 @@ local EXAMPLES = {
 describe("examples", function()
     local emulator, directory
 
-    setup(function()
-        emulator = emulators.start {}
-    end)
-
-    teardown(function()
-        emulator:stop()
-    end)
-
-    before_each(function()
-        directory = command.new_directory()
-    end)
-
-    after_each(function()
-        command.remove_directory(directory)
-    end)
+    fixtures.emulator(function(started) emulator = started end)
+    fixtures.directory(function(path) directory = path end)
 
     -- Returns whether the program succeeded, and what it printed.
     local function run(name, url, arguments)

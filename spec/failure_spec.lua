@@ -1,6 +1,7 @@
 -- What becomes of answers that are no pictures: kinds, messages, retries, and no secrets in any of them.
 
 local thucchien = require "thucchien"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 
 local KEY = "sk-specs-0123456789abcdef"
@@ -33,15 +34,7 @@ local function litellm(message, type, param, code)
         json(message), json(type), json(param), json(code))
 end
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
+fixtures.client(function(...) mirror, client = ... end)
 
 describe("an answer", function()
     -- name, status, body, kind, message, the status that the body names

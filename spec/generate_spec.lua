@@ -3,6 +3,7 @@
 local cjson = require "cjson"
 local thucchien = require "thucchien"
 local emulators = require "spec.support.emulator"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local routes = require "spec.support.routes"
 
@@ -63,15 +64,7 @@ local function echo(params, through)
     return seen
 end
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
+fixtures.client(function(...) mirror, client = ... end)
 
 describe("a request", function()
     it("is the gateway's: path, headers, body", function()

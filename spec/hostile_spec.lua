@@ -4,6 +4,7 @@
 local lfs = require "lfs"
 local thucchien = require "thucchien"
 local daemon = require "spec.support.daemon"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 
 local KEY = "sk-specs-0123456789abcdef"
@@ -38,15 +39,7 @@ local function works(by)
     assert.equal("ABC", response.data[1].bytes)
 end
 
-setup(function()
-    mirror = mirrors.start()
-    client = new {}
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
+fixtures.client(function(...) mirror, client = ... end)
 
 describe("an answer that is cut at every byte", function()
     local framings = {

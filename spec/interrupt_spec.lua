@@ -1,7 +1,7 @@
 -- Errors that no function of the caller's raises by itself: those of debug hooks, which is what Ctrl-C is, of
 -- finalizers, and of a stack that is full. They reach whoever called, and are taken for nothing else.
 
-local mirrors = require "spec.support.mirror"
+local fixtures = require "spec.support.fixtures"
 local on_collection = require "spec.support.on_collection"
 local support = require "spec.support.requests"
 local thucchien = require "thucchien"
@@ -10,14 +10,8 @@ local params, KEY = support.params, support.KEY
 
 local mirror
 
-setup(function()
-    mirror = mirrors.start()
-end)
-
-teardown(function()
-    debug.sethook()
-    mirror:stop()
-end)
+fixtures.mirror(function(started) mirror = started end)
+teardown(function() debug.sethook() end)
 
 -- Has a hook raise an error at its `moment`-th event.
 local function interrupt(mask, count, moment)

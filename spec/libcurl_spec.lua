@@ -3,6 +3,7 @@
 
 local thucchien = require "thucchien"
 local command = require "spec.support.command"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local support = require "spec.support.requests"
 
@@ -11,13 +12,7 @@ local BEGUN = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n" .. '{"data":[
 
 local mirror
 
-setup(function()
-    mirror = mirrors.start()
-end)
-
-teardown(function()
-    mirror:stop()
-end)
+fixtures.mirror(function(started) mirror = started end)
 
 local function new(options)
     return support.client(mirror, options)

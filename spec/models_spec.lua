@@ -3,6 +3,7 @@
 local cjson = require "cjson"
 local thucchien = require "thucchien"
 local daemon = require "spec.support.daemon"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local routes = require "spec.support.routes"
 
@@ -10,15 +11,7 @@ local KEY = "sk-specs-0123456789abcdef"
 
 local mirror, client
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = KEY, retry = "none" })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
+fixtures.client(function(...) mirror, client = ... end, { retry = "none" })
 
 -- A chat answer with a picture of so many groups.
 local function chat(groups, more)

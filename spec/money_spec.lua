@@ -3,6 +3,7 @@
 local cjson = require "cjson"
 local thucchien = require "thucchien"
 local command = require "spec.support.command"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local pictures = require "spec.support.pictures"
 
@@ -12,15 +13,7 @@ local BASE64 = ("iVBORw0KGgoAAAANSUhEUgAA429bYYYYYYYYYYYYY"):rep(5000)
 local mirror, client
 local ids = 0
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef" })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
+fixtures.client(function(...) mirror, client = ... end)
 
 -- Has `answer` given to the first request of a call, and a picture to the others. Returns what came and how many
 -- requests there were.
@@ -405,18 +398,9 @@ end)
 
 -- Each as the stand-in for the gateway sends it, on every route that it has there.
 describe("the emulator's", function()
-    local emulators = require "spec.support.emulator"
-    local emulator, own
+    local own
 
-    setup(function()
-        emulator = emulators.start()
-        own = assert(thucchien.new { base_url = emulator.url, api_key = "sk-specs-0123456789abcdef", max_retries = 1 })
-    end)
-
-    teardown(function()
-        own:close()
-        emulator:stop()
-    end)
+    fixtures.emulator_client(function(_, started) own = started end, { max_retries = 1 })
 
     -- model, kind, status, may be billed, requests under "safe"; the wait, a part of the advice; the routes if not all
     local ALL, LITELLM = { "images", "chat", "gemini" }, { "images", "chat" }

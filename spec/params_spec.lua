@@ -1,20 +1,13 @@
 -- What thucchien.generate and thucchien.new refuse, and how they say so. Nothing is sent for a bad field.
 
 local thucchien = require "thucchien"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 
 local KEY = "sk-specs-0123456789abcdef"
 local mirror, client
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
+fixtures.client(function(...) mirror, client = ... end)
 
 local function deep(levels)
     local value = {}

@@ -4,6 +4,7 @@
 
 local lfs = require "lfs"
 local command = require "spec.support.command"
+local fixtures = require "spec.support.fixtures"
 
 local root, lua, quote = command.root, command.lua, command.quote
 local read, write = command.read, command.write
@@ -67,13 +68,7 @@ describe("the documentation", function()
         return status == 0, read(directory .. "/output")
     end
 
-    setup(function()
-        emulator = require("spec.support.emulator").start {}
-    end)
-
-    teardown(function()
-        emulator:stop()
-    end)
+    fixtures.emulator(function(started) emulator = started end)
 
     before_each(function()
         directory = command.new_directory()

@@ -5,6 +5,7 @@
 local cjson = require "cjson"
 local thucchien = require "thucchien"
 local command = require "spec.support.command"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local pictures = require "spec.support.pictures"
 
@@ -14,23 +15,8 @@ local encode = pictures.encode
 local mirror, client, directory
 local saved -- the directory of the latest `save`, which has nothing else in it
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef" })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
-
-before_each(function()
-    directory = command.new_directory()
-end)
-
-after_each(function()
-    command.remove_directory(directory)
-end)
+fixtures.client(function(...) mirror, client = ... end)
+fixtures.directory(function(path) directory = path end)
 
 -- ---- asking --------------------------------------------------------------------------------------
 

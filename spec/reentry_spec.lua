@@ -40,6 +40,7 @@
 -- STEP=1 make test SPEC=spec/reentry_spec.lua takes every moment.
 
 local command = require "spec.support.command"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local on_collection = require "spec.support.on_collection"
 local support = require "spec.support.requests"
@@ -49,14 +50,8 @@ local params, slow, PICTURE = support.params, support.slow, support.PICTURE
 
 local mirror
 
-setup(function()
-    mirror = mirrors.start()
-end)
-
-teardown(function()
-    debug.sethook()
-    mirror:stop()
-end)
+fixtures.mirror(function(started) mirror = started end)
+teardown(function() debug.sethook() end)
 
 local function new(options)
     return support.client(mirror, options)

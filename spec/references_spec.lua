@@ -5,6 +5,7 @@ local lfs = require "lfs"
 local thucchien = require "thucchien"
 local command = require "spec.support.command"
 local emulators = require "spec.support.emulator"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local pictures = require "spec.support.pictures"
 local routes = require "spec.support.routes"
@@ -71,23 +72,8 @@ local function turns_sent(via, params)
     return turns
 end
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
-
-before_each(function()
-    directory = command.new_directory()
-end)
-
-after_each(function()
-    command.remove_directory(directory)
-end)
+fixtures.client(function(...) mirror, client = ... end)
+fixtures.directory(function(path) directory = path end)
 
 local function on_both(name, check)
     for _, via in ipairs(VIAS) do

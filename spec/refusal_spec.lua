@@ -1,7 +1,7 @@
 -- Refusals as services and gateways really send them: what each becomes, over real HTTP.
 
 local cjson = require "cjson"
-local thucchien = require "thucchien"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 
 local PICTURE = '{"b64_json":"QUJD"}'
@@ -10,15 +10,7 @@ local GIF = "GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\1;\0;" -- of ASCII alone
 
 local mirror, client
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef" })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
+fixtures.client(function(...) mirror, client = ... end)
 
 local function ask(answer, params)
     params = params or {}

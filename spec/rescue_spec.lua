@@ -6,7 +6,7 @@
 local cjson = require "cjson"
 local lfs = require "lfs"
 local command = require "spec.support.command"
-local mirrors = require "spec.support.mirror"
+local fixtures = require "spec.support.fixtures"
 
 local quote = command.quote
 local NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups "
@@ -92,13 +92,7 @@ end
 describe("a picture that cannot be where it should be", function()
     local mirror, directory
 
-    setup(function()
-        mirror = mirrors.start()
-    end)
-
-    teardown(function()
-        mirror:stop()
-    end)
+    fixtures.mirror(function(started) mirror = started end)
 
     before_each(function()
         directory = command.new_directory()

@@ -4,7 +4,7 @@ local cjson = require "cjson"
 local system = require "system"
 local thucchien = require "thucchien"
 local command = require "spec.support.command"
-local emulators = require "spec.support.emulator"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local routes = require "spec.support.routes"
 
@@ -42,23 +42,8 @@ local function sent(params)
     return body, mirrors.seen(mirror, id)[1]
 end
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
-
-before_each(function()
-    directory = command.new_directory()
-end)
-
-after_each(function()
-    command.remove_directory(directory)
-end)
+fixtures.client(function(...) mirror, client = ... end)
+fixtures.directory(function(path) directory = path end)
 
 describe("a request", function()
     it("is as the contract says, via images", function()
@@ -657,17 +642,9 @@ describe("the same on every route:", function()
 end)
 
 describe("the emulator's odd answers", function()
-    local emulator, own
+    local own
 
-    setup(function()
-        emulator = emulators.start()
-        own = assert(thucchien.new { base_url = emulator.url, api_key = KEY })
-    end)
-
-    teardown(function()
-        own:close()
-        emulator:stop()
-    end)
+    fixtures.emulator_client(function(_, started) own = started end)
 
     local function draw(model, via, params)
         params = params or {}

@@ -1,8 +1,8 @@
 -- image:save: whole files or none.
 
 local lfs = require "lfs"
-local thucchien = require "thucchien"
 local command = require "spec.support.command"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local routes = require "spec.support.routes"
 
@@ -23,23 +23,8 @@ local function image(json)
     return response.data[1]
 end
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef" })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
-
-before_each(function()
-    directory = command.new_directory()
-end)
-
-after_each(function()
-    command.remove_directory(directory)
-end)
+fixtures.client(function(...) mirror, client = ... end)
+fixtures.directory(function(path) directory = path end)
 
 describe("save", function()
     for ext, json in pairs(HEADS) do

@@ -1,6 +1,7 @@
 -- The key shows nowhere: not in an error, not in a response, however a server spells it, wherever it puts it.
 
 local thucchien = require "thucchien"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 
 local KEY = "sk-Qq7/Zx+4Kd-0192837465"
@@ -8,15 +9,7 @@ local PNG = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAEElEQVR4nGP4z8AARAw
 
 local mirror, client
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = KEY, retry = "none", timeout = 10 })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
+fixtures.client(function(...) mirror, client = ... end, { api_key = KEY, retry = "none", timeout = 10 })
 
 local function base64(text)
     local digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

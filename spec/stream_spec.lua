@@ -4,6 +4,7 @@ local lfs = require "lfs"
 local system = require "system"
 local thucchien = require "thucchien"
 local command = require "spec.support.command"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 
 local mirror, client, directory
@@ -28,23 +29,8 @@ local function generate(params, answer)
     return client:generate(params)
 end
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef" })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
-
-before_each(function()
-    directory = command.new_directory()
-end)
-
-after_each(function()
-    command.remove_directory(directory)
-end)
+fixtures.client(function(...) mirror, client = ... end)
+fixtures.directory(function(path) directory = path end)
 
 describe("on_image", function()
     it("has each picture as soon as it is whole", function()

@@ -3,6 +3,7 @@
 local lfs = require "lfs"
 local system = require "system"
 local thucchien = require "thucchien"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 
 local KEY = "sk-specs-0123456789abcdef"
@@ -39,13 +40,7 @@ local function environment(url)
     return ("THUCCHIEN_API_KEY=%s THUCCHIEN_BASE_URL=%s"):format(KEY, url)
 end
 
-setup(function()
-    mirror = mirrors.start()
-end)
-
-teardown(function()
-    mirror:stop()
-end)
+fixtures.mirror(function(started) mirror = started end)
 
 describe("time", function()
     it("runs out for an answer that does not come", function()

@@ -4,7 +4,7 @@ local cjson = require "cjson"
 local system = require "system"
 local thucchien = require "thucchien"
 local command = require "spec.support.command"
-local emulators = require "spec.support.emulator"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local requests = require "spec.support.requests"
 local routes = require "spec.support.routes"
@@ -63,23 +63,8 @@ local function redirect(target, status, id)
     return mirrors.address(mirror, { status = status or 302, headers = { "location: " .. target }, body = "", id = id })
 end
 
-setup(function()
-    mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = KEY, headers = { ["X-Team"] = "secret-team" } })
-end)
-
-teardown(function()
-    client:close()
-    mirror:stop()
-end)
-
-before_each(function()
-    directory = command.new_directory()
-end)
-
-after_each(function()
-    command.remove_directory(directory)
-end)
+fixtures.client(function(...) mirror, client = ... end, { headers = { ["X-Team"] = "secret-team" } })
+fixtures.directory(function(path) directory = path end)
 
 describe("addresses", function()
     it("are fetched, and stay in the images", function()
@@ -561,17 +546,9 @@ end)
 -- A gateway that is not on this machine: a name that an environment's proxy would be asked for is of no use here, so
 -- TLS over loopback with a name of the internet's is what the proxy specs have. Here the emulator's ways are taken.
 describe("the emulator's addresses", function()
-    local emulator, own
+    local own
 
-    setup(function()
-        emulator = emulators.start()
-        own = assert(thucchien.new { base_url = emulator.url, api_key = KEY, max_retries = 0 })
-    end)
-
-    teardown(function()
-        own:close()
-        emulator:stop()
-    end)
+    fixtures.emulator_client(function(_, started) own = started end, { max_retries = 0 })
 
     local function draw(model, n, via)
         return own:generate { model = "emulate/" .. model, n = n, prompt = "a lighthouse", via = via }

@@ -1,6 +1,7 @@
 --- thucchien.uv inside a real libuv loop: luv's.
 
 local lfs = require "lfs"
+local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local requests = require "spec.support.requests"
 
@@ -43,13 +44,7 @@ describe("thucchien.uv", function()
         assert.is_false(late, "something keeps the loop alive")
     end
 
-    setup(function()
-        mirror = mirrors.start()
-    end)
-
-    teardown(function()
-        mirror:stop()
-    end)
+    fixtures.mirror(function(started) mirror = started end)
 
     before_each(function()
         client = requests.client(mirror)

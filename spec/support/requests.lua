@@ -15,12 +15,12 @@ local requests = {}
 requests.PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
 requests.KEY = "sk-specs-0123456789abcdef"
 
----@param mirror table  # the process: its URL is the base_url, unless `options` have another
----@param options? table
+---@param mirror table   # the process: its URL is the base_url, unless `options` have another
+---@param options? table  # they may have an api_key of their own, too
 ---@return thucchien.client
 function requests.client(mirror, options)
     options = options or {}
-    options.api_key, options.base_url = requests.KEY, options.base_url or mirror.url
+    options.api_key, options.base_url = options.api_key or requests.KEY, options.base_url or mirror.url
     return assert(thucchien.new(options))
 end
 
