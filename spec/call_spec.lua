@@ -4,8 +4,9 @@ local cjson = require "cjson"
 local thucchien = require "thucchien"
 local emulators = require "spec.support.emulator"
 local mirrors = require "spec.support.mirror"
+local requests = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
+local KEY = requests.KEY
 
 local mirror, client
 
@@ -203,7 +204,7 @@ describe("client:call", function()
     end)
 
     it("is told of its end by a closed client, once", function()
-        local own, calls, kind = assert(thucchien.new { base_url = mirror.url, api_key = KEY }), 0, nil
+        local own, calls, kind = requests.client(mirror), 0, nil
         assert(own:call({ path = path { hold = 5, body = "{}" } }, function(_, err)
             calls, kind = calls + 1, err.kind
         end))

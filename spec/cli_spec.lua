@@ -3,9 +3,10 @@
 
 local cjson = require "cjson"
 local lfs = require "lfs"
+local support = require "spec.support.command"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
-local support = require "spec.support.command"
+local pictures = require "spec.support.pictures"
 
 local root, lua, quote = support.root, support.lua, support.quote
 local read, write = support.read, support.write
@@ -18,17 +19,6 @@ local PICTURE = '{"created":1,"data":[{"b64_json":"iVBORw0KGgoAAAANSUhEUgAAAAIAA
 
 -- Nobody listens on port 1: with this address a command that sends anything says "connection".
 local NOWHERE = "http://127.0.0.1:1"
-
---- Width and height that a PNG's header tells.
-local function png_dimensions(bytes)
-    assert.are.equal("\137PNG\r\n\26\n", bytes:sub(1, 8))
-    local numbers = {}
-    for position = 17, 21, 4 do
-        local a, b, c, d = bytes:byte(position, position + 3)
-        numbers[#numbers + 1] = ((a * 256 + b) * 256 + c) * 256 + d
-    end
-    return numbers[1], numbers[2]
-end
 
 describe("thucchien", function()
     local emulator, mirror, slow, directory
@@ -117,7 +107,7 @@ describe("thucchien", function()
             assert.are.equal(0, status, err)
             assert.are.same({ "lighthouse.png" }, files())
             local bytes = picture "lighthouse.png"
-            local width, height = png_dimensions(bytes)
+            local width, height = pictures.png_dimensions(bytes)
             local shown, unit = out:match "^lighthouse%.png  1024x1024  (%d+%.%d) ([kM])B\n$"
             assert.are.same({ 1024, 1024 }, { width, height })
             local size = shown * (unit == "M" and 1e6 or 1e3)
@@ -154,9 +144,9 @@ describe("thucchien", function()
 
         it("passes size, shape and model on", function()
             run "generate x --size 96x64 --model emulate/chunked -o wide"
-            assert.are.same({ 96, 64 }, { png_dimensions(picture "wide.png") })
+            assert.are.same({ 96, 64 }, { pictures.png_dimensions(picture "wide.png") })
             run "generate x --aspect-ratio 9:16 -o tall"
-            local width, height = png_dimensions(picture "tall.png")
+            local width, height = pictures.png_dimensions(picture "tall.png")
             assert.is_true(math.abs(width / height - 9 / 16) < 0.03)
             local status, _, err = run "generate x --model emulate/403 -o none"
             assert.are.equal(1, status)
@@ -281,7 +271,7 @@ describe("thucchien", function()
             local status, out = run("generate x -o pipe", { around = "{ sleep 0.3; cat pipe >got; } & %s; wait" })
             assert.are.equal(0, status)
             assert.are.equal("pipe", out:match "^%S+")
-            assert.are.same({ 1024, 1024 }, { png_dimensions(picture "got") })
+            assert.are.same({ 1024, 1024 }, { pictures.png_dimensions(picture "got") })
             local _, lines, err = run("generate x -o pipe", { around = "head -c 1 pipe >got & %s" })
             assert_one_line(err, "cannot write 'pipe': Broken pipe; saved as picture%-rescued%-1%.png")
             assert.is_truthy(lines:find("picture-rescued-1.png  1024x1024", 1, true))
@@ -664,7 +654,7 @@ describe("thucchien", function()
                     assert.are.same({ 0, { "x.png" } }, { status, files() }, err)
                     -- Bytes behind a picture's own end are let be.
                     assert.is_true(is_whole(picture "x.png") or name == "more-behind")
-                    local size = png_dimensions(picture "x.png")
+                    local size = pictures.png_dimensions(picture "x.png")
                     assert.are_not.equal(48, size) -- drafts are of that size
                     assert.is_truthy(out:find(("^x%%.png  %dx%%d+  [^\n]+\n$"):format(size)), out)
                     assert.is_falsy(err:find("thucchien: ", 1, true), err)
@@ -737,7 +727,7 @@ describe("thucchien", function()
                 assert.is_falsy(out:find("turn 2", 1, true))
                 for _, name in ipairs(names) do
                     assert.is_truthy(out:find("\n" .. name .. "  64x64  ", 1, true))
-                    assert.are.same({ 64, 64 }, { png_dimensions(picture(name)) })
+                    assert.are.same({ 64, 64 }, { pictures.png_dimensions(picture(name)) })
                 end
             end)
 
@@ -771,7 +761,7 @@ describe("thucchien", function()
                     assert.are.equal("./cat-" .. index .. ".png", image.path)
                     local bytes = picture("cat-" .. index .. ".png")
                     assert.are.equal(#bytes, image.size)
-                    assert.are.same({ png_dimensions(bytes) }, { image.width, image.height })
+                    assert.are.same({ pictures.png_dimensions(bytes) }, { image.width, image.height })
                     assert.are.equal("image/png", image.mime)
                 end
                 assert.are.equal("imagen-4", report.model)

@@ -5,19 +5,14 @@ local base64 = require "thucchien.emulator.base64"
 local curl = require "spec.support.curl"
 local emulators = require "spec.support.emulator"
 local fixtures = require "spec.support.fixtures"
+local pictures = require "spec.support.pictures"
 
 local KEY = "sk-nobody-may-read-this-0123456789"
 local BEARER = "Authorization: Bearer " .. KEY
 local GOOGLE = "x-goog-api-key: " .. KEY
 
-local function big_endian(bytes, at)
-    local a, b, c, d = bytes:byte(at, at + 3)
-    return ((a * 256 + b) * 256 + c) * 256 + d
-end
-
 local function dimensions(bytes)
-    assert.are.equal("\137PNG\r\n\26\n", bytes:sub(1, 8))
-    return big_endian(bytes, 17) .. "x" .. big_endian(bytes, 21)
+    return ("%dx%d"):format(pictures.png_dimensions(bytes))
 end
 
 --- A data URL's picture.

@@ -4,36 +4,15 @@
 local cjson = require "cjson"
 local lfs = require "lfs"
 local system = require "system"
+local command = require "spec.support.command"
 local support = require "spec.support.emulator"
+local pictures = require "spec.support.pictures"
 local wire = require "spec.support.wire"
+
+local quote, read, write = command.quote, command.read, command.write
 
 local KEY = "sk-nobody-may-read-this-0123456789"
 local ROUTE = "/v1/images/generations"
-
-local function quote(text)
-    return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
-local function read(path)
-    local file = io.open(path, "rb")
-    if not file then
-        return nil
-    end
-    local bytes = file:read "*a"
-    file:close()
-    return bytes
-end
-
-local function write(path, bytes)
-    local file = assert(io.open(path, "wb"))
-    file:write(bytes)
-    file:close()
-end
-
---- What os.execute tells of a status: a number in 5.1 and LuaJIT, the third result since.
-local function exit_status(result, _, code)
-    return type(result) == "number" and math.floor(result / 256) or code
-end
 
 --- Base64 to bytes, no faster than a spec needs.
 local function decode(text)
@@ -54,11 +33,6 @@ end
 local function big_endian(bytes, at)
     local a, b, c, d = bytes:byte(at, at + 3)
     return ((a * 256 + b) * 256 + c) * 256 + d
-end
-
-local function png_dimensions(bytes)
-    assert.are.equal("\137PNG\r\n\26\n", bytes:sub(1, 8))
-    return big_endian(bytes, 17) .. "x" .. big_endian(bytes, 21)
 end
 
 --- Fails unless every chunk of a PNG file has its checksum and the pixels are all there.
@@ -101,7 +75,7 @@ describe("the emulator", function()
             words[#words + 1] = "--data-binary @" .. quote(sent)
         end
         words[#words + 1] = quote((with.url or emulator.url) .. (with.path or ROUTE))
-        local code = exit_status(os.execute(table.concat(words, " ") .. " 2> " .. quote(directory .. "/err")))
+        local code = command.execute(table.concat(words, " ") .. " 2> " .. quote(directory .. "/err"))
         local headers, status = {}, nil
         for line in (read(head) or ""):gmatch "[^\r\n]+" do
             status = line:match "^HTTP/1%.1 (%d+)" or status
@@ -130,15 +104,13 @@ describe("the emulator", function()
     end
 
     setup(function()
-        directory = os.tmpname()
-        os.remove(directory)
-        assert(lfs.mkdir(directory))
+        directory = command.new_directory()
         emulator = support.start {}
     end)
 
     teardown(function()
         emulator:stop()
-        os.execute("rm -rf " .. quote(directory))
+        command.remove_directory(directory)
     end)
 
     describe("routes", function()
@@ -299,7 +271,7 @@ describe("the emulator", function()
             for _, case in ipairs(cases) do
                 local _, body = generate(case[1])
                 local start = cjson.decode(body).data[1].b64_json:sub(1, 64)
-                assert.are.equal(case[2], png_dimensions(decode(start)))
+                assert.are.equal(case[2], ("%dx%d"):format(pictures.png_dimensions(decode(start))))
             end
             assert.are.equal(400, (generate { aspect_ratio = "2:1" }))
         end)
@@ -611,14 +583,14 @@ describe("the emulator", function()
                 local script = ("luajit bin/thucchien emulator --port 0 > %s & pid=$!; "
                     .. "until test -s %s; do sleep 0.02; done; kill -%s $pid; wait $pid")
                     :format(quote(path), quote(path), signal)
-                assert.are.equal(0, exit_status(os.execute(script)))
+                assert.are.equal(0, command.execute(script))
             end
         end)
 
         it("ends when its standard input does", function()
             local path = directory .. "/eof"
-            local command = "sleep 0.3 | luajit bin/thucchien emulator --port 0 --stop-on-eof > " .. quote(path)
-            assert.are.equal(0, exit_status(os.execute(command)))
+            local line = "sleep 0.3 | luajit bin/thucchien emulator --port 0 --stop-on-eof > " .. quote(path)
+            assert.are.equal(0, command.execute(line))
             assert.matches("^listening on http://127%.0%.0%.1:%d+\n$", read(path))
         end)
     end)

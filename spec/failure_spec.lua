@@ -3,10 +3,11 @@
 local thucchien = require "thucchien"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
+local requests = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
+local KEY = requests.KEY
 local HASH = ("0123456789abcdef"):rep(4)
-local PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
+local PICTURE = requests.PICTURE
 
 local mirror, client
 
@@ -288,7 +289,7 @@ describe("a caught broken answer", function()
     end)
 
     it("is one larger than max_response_bytes", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_response_bytes = 1000 })
+        local own = requests.client(mirror, { max_response_bytes = 1000 })
         for _, answer in ipairs {
             { body = '{"data":[{"b64_json":"' .. ("QUJD"):rep(1000) .. '"}]}' },
             { chunks = { '{"data":[{"b64_json":"', ("QUJD"):rep(1000) } },
@@ -470,7 +471,7 @@ describe("what may have been billed", function()
     end)
 
     it("is never sent again on a new connection when a kept one dies", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, retry = "safe" })
+        local own = requests.client(mirror, { retry = "safe" })
         local id = new_id()
         local params = { prompt = "x", extra_body = { mirror = { id = id, answers = { { body = PICTURE }, { pieces = {} } } } } }
         assert(own:generate(params))

@@ -7,7 +7,7 @@
 local lfs = require "lfs"
 local system = require "system"
 local thucchien = require "thucchien"
-local daemon = require "spec.support.daemon"
+local command = require "spec.support.command"
 local emulators = require "spec.support.emulator"
 local mirrors = require "spec.support.mirror"
 local nginx = require "spec.support.nginx"
@@ -278,7 +278,7 @@ local function start_servers()
             wrongname = { certificate = "wrongname" }, selfsigned = { certificate = "selfsigned" },
             unknown = { certificate = "unknown" }, old = { certificate = "good", lines = old }, plain = {},
         },
-        directory = daemon.directory(),
+        directory = command.new_directory(),
     }
     assert(lfs.mkdir(servers.directory .. "/album.png"))
     return servers
@@ -288,7 +288,7 @@ local function stop_servers(servers)
     for _, name in ipairs { "mirror", "emulator", "proxy", "silent", "nginx" } do
         servers[name]:stop()
     end
-    daemon.remove(servers.directory)
+    command.remove_directory(servers.directory)
 end
 
 local function url_of(case, servers)

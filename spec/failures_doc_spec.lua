@@ -3,13 +3,7 @@
 
 local thucchien = require "thucchien"
 local failures_doc = require "spec.failures_doc"
-
-local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read "*a"
-    file:close()
-    return text
-end
+local command = require "spec.support.command"
 
 -- "libcurl/7.88 OpenSSL/3.0" of "libcurl/7.88.1 OpenSSL/3.0.19 …"
 local function releases(text)
@@ -34,7 +28,7 @@ describe("doc/failures.md", function()
     end
 
     it("is what happens", function()
-        local committed, result = read "doc/failures.md", failures_doc.collect()
+        local committed, result = command.read "doc/failures.md", failures_doc.collect()
         local with_lines = releases(committed) == releases(thucchien.libcurl)
         local now = comparable(failures_doc.page(result), with_lines)
         committed = comparable(committed, with_lines)
@@ -46,7 +40,7 @@ describe("doc/failures.md", function()
     end)
 
     it("shows no key, and no line that is cut off", function()
-        for line in read("doc/failures.md"):gmatch "[^\n]+" do
+        for line in command.read("doc/failures.md"):gmatch "[^\n]+" do
             assert.is_nil(line:find("0123456789abcdef", 1, true))
             assert.is_nil(line:find("hunter2", 1, true))
             assert.is_nil(line:find("nothing came of it", 1, true))

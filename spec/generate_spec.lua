@@ -2,12 +2,15 @@
 
 local cjson = require "cjson"
 local thucchien = require "thucchien"
+local command = require "spec.support.command"
 local emulators = require "spec.support.emulator"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
+local pictures = require "spec.support.pictures"
+local requests = require "spec.support.requests"
 local routes = require "spec.support.routes"
 
-local KEY = "sk-specs-0123456789abcdef"
+local KEY = requests.KEY
 
 -- A whole PNG but for its pixels, and so many bytes behind it, of all 256 values.
 local function picture(size)
@@ -19,28 +22,10 @@ local function picture(size)
     return head .. routes.bytes(0):sub(#head + 1) .. table.concat(bytes)
 end
 
-local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
-local function base64(bytes)
-    local groups = {}
-    for i = 1, #bytes, 3 do
-        local a, b, c = bytes:byte(i, i + 2)
-        local bits = a * 65536 + (b or 0) * 256 + (c or 0)
-        local group = {}
-        for k = 4, 1, -1 do
-            local sextet = bits % 64
-            group[k] = ALPHABET:sub(sextet + 1, sextet + 1)
-            bits = (bits - sextet) / 64
-        end
-        groups[#groups + 1] = table.concat(group, "", 1, c and 4 or b and 3 or 2) .. (c and "" or b and "=" or "==")
-    end
-    return table.concat(groups)
-end
-
 local function body_of(...)
     local items = {}
     for i, bytes in ipairs { ... } do
-        items[i] = ('{"b64_json":"%s","revised_prompt":null,"url":null}'):format(base64(bytes))
+        items[i] = ('{"b64_json":"%s","revised_prompt":null,"url":null}'):format(pictures.encode(bytes))
     end
     return ('{"created":1759806089,"background":null,"data":[%s],"usage":{"total_tokens":0}}'):format(
         table.concat(items, ","))
@@ -165,13 +150,13 @@ describe("a request", function()
     end)
 
     it("takes the client's model, and the request's before that", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, model = "another-model" })
+        local own = requests.client(mirror, { model = "another-model" })
         assert.equal("another-model", echo("x", own).json.model)
         assert.equal("gpt-image-2.5", echo({ prompt = "x", model = "gpt-image-2.5" }, own).json.model)
     end)
 
     it("shares a connection with the client's others", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
+        local own = requests.client(mirror)
         local first, second = echo("x", own), echo("y", own)
         assert.equal(first.connection, second.connection)
         assert.equal(first.number + 1, second.number)
@@ -281,8 +266,8 @@ end)
 
 describe("an answer cut anywhere", function()
     local bytes = picture(9)
-    local text = base64(bytes)
-    local fixtures = {
+    local text = pictures.encode(bytes)
+    local bodies = {
         compact = body_of(bytes),
         ["pretty, keys in another order, unknown ones"] = ([[
             {
@@ -297,14 +282,14 @@ describe("an answer cut anywhere", function()
     }
 
     -- A chunk of a chunked body reaches the module by itself, so the cut is where it is said to be.
-    for name, fixture in pairs(fixtures) do
+    for name, body in pairs(bodies) do
         it("gives the same picture: " .. name, function()
-            for cut = 0, #fixture - 1 do
-                local chunks = { fixture:sub(1, cut), fixture:sub(cut + 1) }
+            for cut = 0, #body - 1 do
+                local chunks = { body:sub(1, cut), body:sub(cut + 1) }
                 if cut == 0 then
                     chunks = {}
-                    for i = 1, #fixture do -- every byte by itself
-                        chunks[i] = fixture:sub(i, i)
+                    for i = 1, #body do -- every byte by itself
+                        chunks[i] = body:sub(i, i)
                     end
                 end
                 local response, err = ask { chunks = chunks }
@@ -316,7 +301,7 @@ describe("an answer cut anywhere", function()
         end)
 
         it("is never taken for a whole one: " .. name, function()
-            local whole = fixture:gsub("%s+$", "")
+            local whole = body:gsub("%s+$", "")
             for cut = 0, #whole - 1 do
                 local response, err = ask { body = whole:sub(1, cut) }
                 assert.is_nil(response)
@@ -332,24 +317,17 @@ describe("the emulator's pictures", function()
     local emulator
 
     setup(function()
-        directory = os.tmpname()
-        os.remove(directory)
-        assert(require("lfs").mkdir(directory))
+        directory = command.new_directory()
         for i, size in ipairs { 70, 300000, 1900001 } do
             files[i] = picture(size)
-            local file = assert(io.open(directory .. "/" .. i .. ".png", "wb"))
-            file:write(files[i])
-            file:close()
+            command.write(directory .. "/" .. i .. ".png", files[i])
         end
         emulator = emulators.start { images = directory }
     end)
 
     teardown(function()
         emulator:stop()
-        for i in ipairs(files) do
-            os.remove(directory .. "/" .. i .. ".png")
-        end
-        os.remove(directory)
+        command.remove_directory(directory)
     end)
 
     it("come back byte for byte for n from 1 to 4", function()
@@ -375,7 +353,7 @@ end)
 
 describe("a client", function()
     it("is closed once and for all", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
+        local own = requests.client(mirror)
         own:close()
         own:close()
         local response, err = own:generate "x"
@@ -385,7 +363,7 @@ describe("a client", function()
     end)
 
     it("tells nobody its key", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
+        local own = requests.client(mirror)
         assert.is_nil(tostring(own):find(KEY, 1, true))
         assert.is_nil(own.api_key)
     end)
@@ -398,7 +376,7 @@ describe("a client", function()
             client.close({})
         end)
         local collect = debug.getmetatable(client).__gc
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
+        local own = requests.client(mirror)
         collect(own)
         collect(own)
         assert.has_error(function()
@@ -408,7 +386,7 @@ describe("a client", function()
 
     it("is collected with its connections", function()
         for _ = 1, 20 do
-            local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
+            local own = requests.client(mirror)
             assert(own:generate "x")
         end
         collectgarbage()

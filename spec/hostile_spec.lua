@@ -3,12 +3,12 @@
 
 local lfs = require "lfs"
 local thucchien = require "thucchien"
-local daemon = require "spec.support.daemon"
+local command = require "spec.support.command"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
+local support = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
-local PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
+local KEY, PICTURE = support.KEY, support.PICTURE
 local OK = "HTTP/1.1 200 OK\r\n"
 local JSON = OK .. "content-type: application/json\r\n"
 
@@ -378,7 +378,7 @@ describe("how often a server is asked", function()
     local modes = { "safe", "all", "none" }
 
     setup(function() -- all at once: most of the time is waiting
-        directory = daemon.directory()
+        directory = command.new_directory()
         os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout %s/key "
             .. "-out %s/pem -subj /CN=nobody >%s/log 2>&1"):format(directory, directory, directory))
         secure = mirrors.start(directory .. "/pem", directory .. "/key")
@@ -415,7 +415,7 @@ describe("how often a server is asked", function()
 
     teardown(function()
         secure:stop()
-        daemon.remove(directory)
+        command.remove_directory(directory)
     end)
 
     for i, case in ipairs(cases) do
@@ -436,7 +436,7 @@ end)
 
 describe("a caller", function()
     local function peak()
-        local text = daemon.read "/proc/self/status"
+        local text = command.read "/proc/self/status"
         return tonumber(text:match "VmHWM:%s*(%d+)") or 0
     end
 

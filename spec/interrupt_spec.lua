@@ -10,8 +10,8 @@ local params, KEY = support.params, support.KEY
 
 local mirror
 
-fixtures.mirror(function(started) mirror = started end)
 teardown(function() debug.sethook() end)
+fixtures.mirror(function(started) mirror = started end)
 
 -- Has a hook raise an error at its `moment`-th event.
 local function interrupt(mask, count, moment)

@@ -1,13 +1,11 @@
 -- What models take, and more pictures than one makes at once.
 
 local cjson = require "cjson"
-local thucchien = require "thucchien"
-local daemon = require "spec.support.daemon"
+local command = require "spec.support.command"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
+local requests = require "spec.support.requests"
 local routes = require "spec.support.routes"
-
-local KEY = "sk-specs-0123456789abcdef"
 
 local mirror, client
 
@@ -89,14 +87,14 @@ describe("more pictures than a model makes at once", function()
     end)
 
     it("come in the order of the requests, whichever is the last to come", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 1 })
+        local own = requests.client(mirror, { max_concurrency = 1 })
         local response = assert(own:generate(ask("one", { chat(1), chat(2), chat(3) })))
         assert.same({ routes.SIZE + 3, routes.SIZE + 6, routes.SIZE + 9 }, { #response.data[1].bytes, #response.data[2].bytes, #response.data[3].bytes })
         own:close()
     end)
 
     it("come no more at once than max_concurrency says", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 2 })
+        local own = requests.client(mirror, { max_concurrency = 2 })
         local answers = {}
         for i = 1, 6 do
             answers[i] = chat(i, { hold = 0.03 })
@@ -146,7 +144,7 @@ describe("more pictures than a model makes at once", function()
     end)
 
     it("may be billed if one of the requests may", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 1, retry = "none" })
+        local own = requests.client(mirror, { max_concurrency = 1, retry = "none" })
         local LOST = { pieces = {} }
         for id, case in pairs {
             refused = { { REFUSED, REFUSED }, "invalid_request", false }, lost = { { REFUSED, LOST }, "invalid_request", true },
@@ -160,7 +158,7 @@ describe("more pictures than a model makes at once", function()
     end)
 
     it("may be billed when the first has come and the rest is cancelled in the queue", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 1 })
+        local own = requests.client(mirror, { max_concurrency = 1 })
         local request
         request = assert(own:submit(ask("billed-cancel", { chat(1), chat(2) }, { on_image = function() request:cancel() end })))
         local _, err = request:wait()
@@ -170,7 +168,7 @@ describe("more pictures than a model makes at once", function()
     end)
 
     it("keep their numbers, whichever is the first to come", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 2 })
+        local own = requests.client(mirror, { max_concurrency = 2 })
         local numbers, came, gate = {}, {}, mirrors.gate()
         -- Two at a time: the third comes before the one that is held, which is the first or the second.
         local response = assert(own:generate(ask("numbers", { chat(1, { gate = gate.path }), chat(2), chat(3) }, {
@@ -190,8 +188,8 @@ describe("more pictures than a model makes at once", function()
     end)
 
     it("are saved and streamed by their numbers, without those that failed", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 1, retry = "none" })
-        local directory = daemon.directory()
+        local own = requests.client(mirror, { max_concurrency = 1, retry = "none" })
+        local directory = command.new_directory()
         local response = assert(own:generate(ask("save", { chat(1), REFUSED, chat(3) }, { save = directory .. "/a" })))
         local paths, chunks = {}, {}
         for i, image in ipairs(response.data) do
@@ -204,7 +202,7 @@ describe("more pictures than a model makes at once", function()
             return true
         end })))
         own:close()
-        daemon.remove(directory)
+        command.remove_directory(directory)
         assert.same({ { "a.png", routes.SIZE + 3 }, { "a-3.png", routes.SIZE + 9 } }, paths)
         assert.same({ "2:" .. routes.SIZE + 6, "2", "3:" .. routes.SIZE + 9, "3" }, chunks)
     end)
@@ -219,7 +217,7 @@ describe("more pictures than a model makes at once", function()
     it("join their words and sum up their use", function()
         local body = '{"choices":[{"message":{"content":"%s","image":{"url":"data:image/png;base64,' .. routes.base64(1)
             .. '"}},"finish_reason":"stop"}],"usage":{"total_tokens":10,"details":{"a":1}}}'
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 1 })
+        local own = requests.client(mirror, { max_concurrency = 1 })
         local response = assert(own:generate(ask("words", { { body = body:format "One." }, { body = body:format "Two." } })))
         assert.equal("One.\n\nTwo.", response.text)
         assert.equal("stop", response.finish_reason)
@@ -231,7 +229,7 @@ describe("more pictures than a model makes at once", function()
         local function used(usage)
             return { body = (routes.answer("chat", { routes.base64(1) }):gsub('"usage":%b{}', '"usage":' .. usage)) }
         end
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 1 })
+        local own = requests.client(mirror, { max_concurrency = 1 })
         local response = assert(own:generate(ask("used", { used "null", used '{"all":1,"of":{"text":1,"half":0.5},"tier":"a"}',
             used '{"all":2,"of":{"text":5,"half":0.5,"image":7},"tier":"b","of_that":[3],"no":null}', used "5" })))
         own:close()

@@ -1,11 +1,11 @@
 -- What is sent again, and what may have been billed: nothing is paid for twice unless the caller says so.
 
 local cjson = require "cjson"
-local thucchien = require "thucchien"
 local command = require "spec.support.command"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local pictures = require "spec.support.pictures"
+local requests = require "spec.support.requests"
 
 local GOOD = { body = '{"data":[{"b64_json":"QUJD"}]}' }
 local BASE64 = ("iVBORw0KGgoAAAANSUhEUgAA429bYYYYYYYYYYYYY"):rep(5000)
@@ -467,7 +467,7 @@ describe("a request that is ended between two attempts", function()
     } do
         it("says what became of the one before: " .. case[1], function()
             for _, finish in ipairs { "cancel", "close" } do
-                local own = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef", retry = "all" })
+                local own = requests.client(mirror, { retry = "all" })
                 local request = assert(own:submit { prompt = "x", extra_body = { mirror = case[2] } })
                 while request:status() ~= "retrying" do
                     own:poll(0.01)

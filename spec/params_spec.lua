@@ -3,8 +3,8 @@
 local thucchien = require "thucchien"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
+local requests = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
 local mirror, client
 
 fixtures.client(function(...) mirror, client = ... end)
@@ -84,7 +84,7 @@ describe("params", function()
     end
 
     it("send nothing when they are refused", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
+        local own = requests.client(mirror)
         assert.is_nil((own:generate { prompt = "", extra_body = { mirror = { id = "refused" } } }))
         assert.is_nil((own:generate { prompt = "x", n = 9, extra_body = { mirror = { id = "refused" } } }))
         assert.equal(0, mirrors.count(mirror, "refused"))
@@ -137,7 +137,7 @@ describe("params", function()
     end)
 
     it("that close the client find it closed", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
+        local own = requests.client(mirror)
         local _, err = own:generate(setmetatable({ prompt = "x" }, {
             __index = function()
                 own:close()
@@ -292,7 +292,7 @@ describe("options", function()
     it("show no password of a URL", function()
         local _, err = thucchien.new { base_url = "https://me:hunter2@example.com" }
         assert.is_nil(tostring(err):find("hunter2", 1, true))
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_retries = 0,
+        local own = requests.client(mirror, { max_retries = 0,
             proxy = "http://joe:hunter2@127.0.0.1:notaport" })
         _, err = own:generate "x"
         assert.is_nil(tostring(err):find("hunter2", 1, true))

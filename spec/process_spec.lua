@@ -3,8 +3,9 @@
 local lfs = require "lfs"
 local command = require "spec.support.command"
 local mirrors = require "spec.support.mirror"
+local requests = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
+local KEY = requests.KEY
 local IS_51 = _VERSION == "Lua 5.1" and not jit
 
 local mirror, directory

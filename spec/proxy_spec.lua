@@ -1,11 +1,12 @@
 -- Through a proxy of another maker's: by option, by environment, with a password, and what it refuses.
 
 local thucchien = require "thucchien"
-local daemon = require "spec.support.daemon"
+local command = require "spec.support.command"
 local nginx = require "spec.support.nginx"
 local proxies = require "spec.support.proxy"
+local requests = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
+local KEY = requests.KEY
 local PASSWORD = "hunter2-Secret"
 
 local missing = nginx.missing() or proxies.missing()
@@ -195,7 +196,7 @@ describe("the environment", function()
         variables.THUCCHIEN_API_KEY = KEY
         variables.THUCCHIEN_BASE_URL = server.urls[name]:gsub("127%.0%.0%.1", host or "127.0.0.1")
         variables.SSL_CERT_FILE, variables.CURL_CA_BUNDLE = authority, ""
-        local printed = daemon.run_lua(CODE, variables)
+        local printed = command.run_lua(CODE, variables)
         assert.is_nil(printed:find(PASSWORD, 1, true))
         return printed
     end
@@ -248,7 +249,7 @@ describe("the environment", function()
 
     it("is overruled by the option", function()
         local before = tunnels(open)
-        local printed = daemon.run_lua(
+        local printed = command.run_lua(
             ('print(require("thucchien").new({ proxy = "%s" }):generate "x")'):format(open.url), {
                 THUCCHIEN_API_KEY = KEY, THUCCHIEN_BASE_URL = server.urls.secure, SSL_CERT_FILE = authority,
                 CURL_CA_BUNDLE = "", https_proxy = "http://127.0.0.1:1",

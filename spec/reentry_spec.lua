@@ -50,8 +50,8 @@ local params, slow, PICTURE = support.params, support.slow, support.PICTURE
 
 local mirror
 
-fixtures.mirror(function(started) mirror = started end)
 teardown(function() debug.sethook() end)
+fixtures.mirror(function(started) mirror = started end)
 
 local function new(options)
     return support.client(mirror, options)

@@ -8,9 +8,10 @@ local emulators = require "spec.support.emulator"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local pictures = require "spec.support.pictures"
+local requests = require "spec.support.requests"
 local routes = require "spec.support.routes"
 
-local KEY = "sk-specs-0123456789abcdef"
+local KEY = requests.KEY
 local MIB = 1024 * 1024
 local VIAS = { "chat", "gemini" } -- the routes that take pictures
 
@@ -26,19 +27,6 @@ local function large_picture(size, seed)
         lines[i + 1] = ("%08x\0\255%06d"):format(i, seed)
     end
     return table.concat(lines)
-end
-
--- Base64 with a table of three bytes to four characters: fast enough for megabytes.
-local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-local function base64(bytes)
-    local padding, floor = -#bytes % 3, math.floor
-    local encoded = (bytes .. ("\0"):rep(padding)):gsub("...", function(group)
-        local a, b, c = group:byte(1, 3)
-        local number = a * 65536 + b * 256 + c
-        local w, x, y, z = floor(number / 262144) + 1, floor(number / 4096) % 64 + 1, floor(number / 64) % 64 + 1, number % 64 + 1
-        return ALPHABET:sub(w, w) .. ALPHABET:sub(x, x) .. ALPHABET:sub(y, y) .. ALPHABET:sub(z, z)
-    end)
-    return encoded:sub(1, #encoded - padding) .. ("="):rep(padding)
 end
 
 local function ask(via, params, answer)
@@ -90,8 +78,8 @@ describe("references", function()
         local turns = turns_sent(via, { images = { PNG, { path = directory .. "/a.txt" }, WEBP, GIF, answer.data[1] } })
         assert.same({ {
             role = "user",
-            { mime = "image/png", data = base64(PNG) }, { mime = "image/jpeg", data = base64(JPEG) },
-            { mime = "image/webp", data = base64(WEBP) }, { mime = "image/gif", data = base64(GIF) },
+            { mime = "image/png", data = pictures.encode(PNG) }, { mime = "image/jpeg", data = pictures.encode(JPEG) },
+            { mime = "image/webp", data = pictures.encode(WEBP) }, { mime = "image/gif", data = pictures.encode(GIF) },
             { mime = "image/png", data = routes.base64(9) }, { text = "x" },
         } }, turns)
     end)
@@ -99,7 +87,7 @@ describe("references", function()
     on_both("of any length are padded as base64 is", function(via)
         for extra = 0, 4 do
             local bytes = PNG .. ("\251"):rep(extra)
-            assert.same({ mime = "image/png", data = base64(bytes) }, turns_sent(via, { images = { bytes } })[1][1])
+            assert.same({ mime = "image/png", data = pictures.encode(bytes) }, turns_sent(via, { images = { bytes } })[1][1])
         end
     end)
 
@@ -121,7 +109,7 @@ describe("references", function()
         local images, encoded = {}, {}
         for i = 1, 5 do
             local bytes = large_picture(2 * MIB + i, i)
-            encoded[i] = base64(bytes)
+            encoded[i] = pictures.encode(bytes)
             if i % 2 == 0 then
                 images[i] = { path = ("%s/%d"):format(directory, i) }
                 command.write(images[i].path, bytes)
@@ -154,20 +142,20 @@ describe("references", function()
         local body = command.read(directory .. "/body.1")
         assert.is_true(#body > 40e6)
         assert.equal(tostring(#body), mirrors.seen(mirror, "forty")[1].headers["content-length"])
-        local encoded = base64(bytes)
+        local encoded = pictures.encode(bytes)
         local _, to = body:find(encoded, 1, true)
         assert.is_truthy(to)
         assert.is_truthy(body:find(encoded, to + 1, true))
     end)
 
     on_both("go again, whole, on a new connection when the kept one had ended", function(via)
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
+        local own = requests.client(mirror)
         local good = routes.answer(via, { routes.base64(1) })
         assert(own:generate(ask(via, {}, { body = good, close = true }))) -- the next one finds it closed
         local bytes = large_picture(MIB, 3)
         local response, err = own:generate(ask(via, { images = { bytes } }, { id = "kept-" .. via, keep = directory .. "/body", body = good }))
         assert(response, tostring(err))
-        assert.is_truthy(command.read(directory .. "/body.1"):find(base64(bytes), 1, true))
+        assert.is_truthy(command.read(directory .. "/body.1"):find(pictures.encode(bytes), 1, true))
         own:close()
     end)
 
@@ -184,7 +172,7 @@ describe("references", function()
             collectgarbage()
         until client:poll(0.01) == 0
         assert(request:wait())
-        assert.is_truthy(command.read(directory .. "/body.2"):find(base64(large_picture(MIB, 2)), 1, true))
+        assert.is_truthy(command.read(directory .. "/body.2"):find(pictures.encode(large_picture(MIB, 2)), 1, true))
     end)
 
     on_both("that a file had are those of the moment of the call", function(via)
@@ -196,7 +184,7 @@ describe("references", function()
         command.write(path, GIF)
         os.remove(path)
         assert(request:wait())
-        assert.is_truthy(command.read(directory .. "/body.1"):find(base64(PNG), 1, true))
+        assert.is_truthy(command.read(directory .. "/body.1"):find(pictures.encode(PNG), 1, true))
     end)
 
     it("reach the emulator, and shape what it draws", function()
@@ -333,7 +321,7 @@ describe("history", function()
             { role = model, { text = "Here it is." } },
             { role = "user", { mime = "image/png", data = routes.base64(1) }, { text = "second" } },
             { role = model, { text = "Here is the picture." } },
-            { role = "user", { mime = "image/png", data = routes.base64(2) }, { mime = "image/gif", data = base64(GIF) }, { text = "third" } },
+            { role = "user", { mime = "image/png", data = routes.base64(2) }, { mime = "image/gif", data = pictures.encode(GIF) }, { text = "third" } },
         }, turns)
     end)
 
@@ -352,7 +340,7 @@ describe("history", function()
     on_both("may be of pictures in files", function(via)
         command.write(directory .. "/a.png", PNG)
         local turns = turns_sent(via, { prompt = "b", history = { { prompt = "a", data = { { path = directory .. "/a.png" } } } } })
-        assert.same({ mime = "image/png", data = base64(PNG) }, turns[3][1])
+        assert.same({ mime = "image/png", data = pictures.encode(PNG) }, turns[3][1])
     end)
 
     local cases = {

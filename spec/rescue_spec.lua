@@ -7,6 +7,7 @@ local cjson = require "cjson"
 local lfs = require "lfs"
 local command = require "spec.support.command"
 local fixtures = require "spec.support.fixtures"
+local pictures = require "spec.support.pictures"
 
 local quote = command.quote
 local NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups "
@@ -60,24 +61,10 @@ local function png(size)
         .. length .. "tEXt" .. ("x"):rep(size) .. "\0\0\0\0" .. "\0\0\0\0IEND\174\66\96\130"
 end
 
-local function base64(bytes)
-    local letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-    return (bytes:gsub("..?.?", function(three)
-        local a, b, c = three:byte(1, 3)
-        local number = a * 65536 + (b or 0) * 256 + (c or 0)
-        local text = ""
-        for position = 1, 4 do
-            local digit = math.floor(number / 64 ^ (4 - position)) % 64
-            text = text .. letters:sub(digit + 1, digit + 1)
-        end
-        return text:sub(1, #three + 1) .. ("="):rep(3 - #three)
-    end))
-end
-
 local COMMENT = 300000
 local SIZE = #png(COMMENT)
-local PICTURE = base64(png(COMMENT))
-local SMALL = base64(png(10))
+local PICTURE = pictures.encode(png(COMMENT))
+local SMALL = pictures.encode(png(10))
 
 -- An answer with pictures in it, of which the first comes in two halves: the second when the script knows of the
 -- other one.

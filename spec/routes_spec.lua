@@ -6,9 +6,10 @@ local thucchien = require "thucchien"
 local command = require "spec.support.command"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
+local requests = require "spec.support.requests"
 local routes = require "spec.support.routes"
 
-local KEY = "sk-specs-0123456789abcdef"
+local KEY = requests.KEY
 local MODEL = "any/model"
 
 local mirror, client, directory
@@ -488,7 +489,7 @@ describe("the same on every route:", function()
 
     on_every_route("an answer is no larger than max_response_bytes", function(via)
         local body = routes.answer(via, { routes.base64(1000) })
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_response_bytes = #body })
+        local own = requests.client(mirror, { max_response_bytes = #body })
         assert(own:generate(ask(via, { chunks = { body } })))
         local _, err = own:generate(ask(via, { chunks = { body .. " " } }))
         assert.equal("response_too_large", err.kind)

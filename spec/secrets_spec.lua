@@ -3,6 +3,7 @@
 local thucchien = require "thucchien"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
+local pictures = require "spec.support.pictures"
 
 local KEY = "sk-Qq7/Zx+4Kd-0192837465"
 local PNG = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJRU5ErkJggg=="
@@ -10,20 +11,6 @@ local PNG = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAEElEQVR4nGP4z8AARAw
 local mirror, client
 
 fixtures.client(function(...) mirror, client = ... end, { api_key = KEY, retry = "none", timeout = 10 })
-
-local function base64(text)
-    local digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-    local out = {}
-    for i = 1, #text, 3 do
-        local a, b, c = text:byte(i, i + 2)
-        local group = a * 65536 + (b or 0) * 256 + (c or 0)
-        for shift, there in ipairs { true, true, b, c } do
-            local value = math.floor(group / 64 ^ (4 - shift)) % 64
-            out[#out + 1] = there and digits:sub(value + 1, value + 1) or "="
-        end
-    end
-    return table.concat(out)
-end
 
 local function each(text, format)
     return (text:gsub(".", function(character) return format:format(character:byte()) end))
@@ -45,9 +32,9 @@ local spellings = {
     hex = each(KEY, "%02x"),
     ["hex, spaced"] = each(KEY, "%02X "),
     ["behind a letter"] = "x" .. KEY .. "x",
-    ["a header's base64"] = base64("Bearer " .. KEY),
-    ["basic authentication"] = base64("joe:" .. KEY),
-    ["base64 for URLs"] = (base64("me:" .. KEY):gsub("[+/]", { ["+"] = "-", ["/"] = "_" })),
+    ["a header's base64"] = pictures.encode("Bearer " .. KEY),
+    ["basic authentication"] = pictures.encode("joe:" .. KEY),
+    ["base64 for URLs"] = (pictures.encode("me:" .. KEY):gsub("[+/]", { ["+"] = "-", ["/"] = "_" })),
     ["the end is missing"] = KEY:sub(1, 12),
 }
 
@@ -112,7 +99,7 @@ local function shown(text)
     end
     local standard = unescape(text):gsub("[-_]", { ["-"] = "+", ["_"] = "/" })
     for before = 0, 2 do -- the key's own characters in base64, wherever it stands
-        local encoded = base64(("x"):rep(before) .. KEY)
+        local encoded = pictures.encode(("x"):rep(before) .. KEY)
         local own = encoded:sub(math.ceil(before * 8 / 6) + 1, math.floor((before + #KEY) * 8 / 6))
         if standard:find(own, 1, true) then
             return own

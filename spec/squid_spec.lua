@@ -1,10 +1,12 @@
 -- Through squid, which many networks have: it speaks HTTP/1.1 to both sides, and refuses with pages of HTML.
 
 local thucchien = require "thucchien"
+local command = require "spec.support.command"
 local daemon = require "spec.support.daemon"
 local mirrors = require "spec.support.mirror"
+local requests = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
+local KEY = requests.KEY
 local PASSWORD = "hunter2-Secret"
 
 local HELPER = "/usr/lib/squid/basic_ncsa_auth"
@@ -42,9 +44,9 @@ http_access deny all
 local squid, mirror, proxy
 
 setup(function()
-    local directory, port = daemon.directory(), daemon.ports(1)[1]
+    local directory, port = command.new_directory(), daemon.ports(1)[1]
     os.execute(("echo 'joe:'$(openssl passwd -apr1 %s) >%s/users && chmod 755 %s"):format(PASSWORD, directory, directory))
-    daemon.write(directory .. "/conf", CONF:format(port, directory, HELPER, directory))
+    command.write(directory .. "/conf", CONF:format(port, directory, HELPER, directory))
     squid = daemon.start("squid", "http://127.0.0.1:" .. port, port,
         { daemon.find "squid", "--foreground", "-f", directory .. "/conf" })
     squid.directory = directory
@@ -55,7 +57,7 @@ end)
 teardown(function()
     mirror:stop()
     squid:stop()
-    daemon.remove(squid.directory)
+    command.remove_directory(squid.directory)
 end)
 
 local function ask(url, options, params)

@@ -2,25 +2,16 @@
 
 local lfs = require "lfs"
 local system = require "system"
-local thucchien = require "thucchien"
 local command = require "spec.support.command"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
+local requests = require "spec.support.requests"
+local routes = require "spec.support.routes"
 
 local mirror, client, directory
 
--- A PNG of 2 by 3 pixels, whole but for its pixels, as base64, and three zero bytes a group behind its end.
-local HEAD = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAAElEQVQ1rwYeAAAAAElFTkSuQmCC"
-local function base64(groups)
-    return HEAD .. ("AAAA"):rep(groups)
-end
-
-local function bytes_of(groups)
-    return "\137PNG\r\n\26\n\0\0\0\13IHDR\0\0\0\2\0\0\0\3\8\2\0\0\0\54\136\73\214\0\0\0\0IDAT\53\175\6\30\0\0\0\0IEND\174\66\96\130" .. ("\0\0\0"):rep(groups)
-end
-
 local function item(groups)
-    return '{"b64_json":"' .. base64(groups) .. '"}'
+    return '{"b64_json":"' .. routes.base64(groups) .. '"}'
 end
 
 local function generate(params, answer)
@@ -48,7 +39,7 @@ describe("on_image", function()
             gate = gate, -- the second is sent when the first has been handed out
         }))
         assert.equal(2, #images)
-        assert.is_true(images[1].bytes == bytes_of(10) and images[2].bytes == bytes_of(20))
+        assert.is_true(images[1].bytes == routes.bytes(10) and images[2].bytes == routes.bytes(20))
         assert.equal(images[1], response.data[1])
         assert.same({ 2, 3 }, { images[2].width, images[2].height })
     end)
@@ -62,7 +53,7 @@ describe("on_image", function()
         local response = assert(generate({
             on_image = function(image, index)
                 seen[#seen + 1] = index
-                assert.is_true(image.bytes == bytes_of(index))
+                assert.is_true(image.bytes == routes.bytes(index))
             end,
         }, { body = '{"data":[' .. table.concat(items, ",") .. "]}" }))
         assert.equal(64, #seen)
@@ -104,7 +95,7 @@ describe("on_image", function()
             end,
         }, { body = '{"data":[' .. item(1) .. "," .. item(2) .. "]}" }))
         assert.equal(2, #response.data)
-        assert.is_true(inner.data[1].bytes == bytes_of(7))
+        assert.is_true(inner.data[1].bytes == routes.bytes(7))
     end)
 
     it("is not overtaken by the end of its request", function()
@@ -156,7 +147,7 @@ describe("on_image", function()
             end,
             extra_body = { mirror = { file = directory .. "/answer" } },
         })
-        assert.is_true(response.data[2].bytes == bytes_of(1000000))
+        assert.is_true(response.data[2].bytes == routes.bytes(1000000))
     end)
 
     it("cannot wait for its own request", function()
@@ -174,7 +165,7 @@ describe("on_image", function()
     end)
 
     it("may close the client", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef" })
+        local own = requests.client(mirror)
         local response, err = own:generate {
             prompt = "x",
             on_image = function()
@@ -184,7 +175,7 @@ describe("on_image", function()
         }
         assert.is_nil(response)
         assert.equal("cancelled", err.kind)
-        assert.is_true(err.data[1].bytes == bytes_of(1)) -- it is paid for
+        assert.is_true(err.data[1].bytes == routes.bytes(1)) -- it is paid for
     end)
 end)
 
@@ -194,7 +185,7 @@ describe("a failure behind a whole picture", function()
         assert.is_nil(response)
         assert.equal("bad_response", err.kind)
         assert.equal(1, #err.data)
-        assert.is_true(err.data[1].bytes == bytes_of(5))
+        assert.is_true(err.data[1].bytes == routes.bytes(5))
     end)
 
     it("has none where there was none", function()
@@ -246,7 +237,7 @@ describe("on_progress", function()
 
     -- Pieces for a sink or a file, and pictures, are handed out far more often.
     it("is called no oftener while much arrives", function()
-        local large = { before = '{"data":[{"b64_json":"' .. HEAD, body = "AAAA", times = 4000000 }
+        local large = { before = '{"data":[{"b64_json":"' .. routes.base64(0), body = "AAAA", times = 4000000 }
         local small = { body = '{"data":[' .. item(1) .. (", " .. item(1)):rep(59) .. "]}" }
         for _, case in ipairs {
             { large, { sink = function() end } }, { large, { save = directory .. "/dusk" } }, { small, {} },
@@ -300,9 +291,9 @@ describe("a sink", function()
                 end
             end,
         }, { body = '{"data":[' .. item(400000) .. "," .. item(3) .. "," .. item(100000) .. "]}" }))
-        assert.is_true(parts[1] == bytes_of(400000))
-        assert.is_true(parts[2] == bytes_of(3))
-        assert.is_true(parts[3] == bytes_of(100000))
+        assert.is_true(parts[1] == routes.bytes(400000))
+        assert.is_true(parts[2] == routes.bytes(3))
+        assert.is_true(parts[3] == routes.bytes(100000))
         assert.same({ true, true, true }, ends)
         local image = response.data[1]
         assert.is_nil(image.bytes)
@@ -378,7 +369,7 @@ describe("a sink", function()
             end,
         }, { body = '{"data":[' .. item(1000) .. "]}" }))
         file:close()
-        assert.is_true(command.read(path) == bytes_of(1000))
+        assert.is_true(command.read(path) == routes.bytes(1000))
     end)
 
     it("ends the request when it raises", function()
@@ -403,7 +394,7 @@ describe("a request that one of its own functions ends", function()
         local body = '{"data":[' .. item(1) .. "," .. item(200000) .. "," .. item(1) .. "]}"
         for _, name in ipairs { "sink", "on_image" } do
             for _, finish in ipairs { "cancel", "close" } do
-                local own = assert(thucchien.new { base_url = mirror.url, api_key = "sk-specs-0123456789abcdef" })
+                local own = requests.client(mirror)
                 local calls, kind, request = 0, nil, nil
                 local params = { prompt = "x", extra_body = { mirror = { body = body } } }
                 params[name] = function()
@@ -435,7 +426,7 @@ describe("requests that failed", function()
             pending "needs Linux, and no sanitizer"
             return
         end
-        local broken = { before = '{"data":[{"b64_json":"' .. HEAD, body = "AAAA", times = 2000000 }
+        local broken = { before = '{"data":[{"b64_json":"' .. routes.base64(0), body = "AAAA", times = 2000000 }
         local held, start = {}, nil
         for i = 1, 20 do
             held[i] = assert(client:submit { prompt = "x", retry = "none", extra_body = { mirror = broken } })
@@ -455,8 +446,8 @@ describe("save", function()
         local response = assert(generate({ save = directory .. "/dusk" },
             { body = '{"data":[' .. item(400000) .. "," .. item(3) .. "]}" }))
         assert.same({ "dusk-2.png", "dusk.png" }, command.names(directory))
-        assert.is_true(command.read(directory .. "/dusk.png") == bytes_of(400000))
-        assert.is_true(command.read(directory .. "/dusk-2.png") == bytes_of(3))
+        assert.is_true(command.read(directory .. "/dusk.png") == routes.bytes(400000))
+        assert.is_true(command.read(directory .. "/dusk-2.png") == routes.bytes(3))
         assert.equal(directory .. "/dusk.png", response.data[1].path)
         assert.equal(directory .. "/dusk-2.png", response.data[2].path)
         assert.is_nil(response.data[1].bytes)
@@ -472,7 +463,7 @@ describe("save", function()
         local response = assert(generate({ save = directory .. "/season" }, answer))
         assert.equal(directory .. "/season.png", response.data[1].path)
         assert.equal("link", lfs.symlinkattributes(directory .. "/season.png", "mode"))
-        assert.is_true(command.read(far) == bytes_of(400000))
+        assert.is_true(command.read(far) == routes.bytes(400000))
         assert.same({ "far.png" }, command.names(directory .. "/elsewhere"))
     end)
 
@@ -500,7 +491,7 @@ describe("save", function()
 
     it("gives no half picture the name of a whole one", function()
         local _, err = generate({ save = directory .. "/dusk" },
-            { body = '{"data":[' .. item(400000) .. ',{"b64_json":"' .. base64(300000) })
+            { body = '{"data":[' .. item(400000) .. ',{"b64_json":"' .. routes.base64(300000) })
         assert.equal("bad_response", err.kind)
         assert.same({ "dusk-2.png.part", "dusk.png" }, command.names(directory))
         assert.equal(directory .. "/dusk.png", err.data[1].path)
@@ -530,7 +521,7 @@ describe("save", function()
         assert(lfs.mkdir(directory .. "/dusk-2.png"))
         local response = assert(generate({ save = directory .. "/dusk" },
             { body = '{"data":[' .. item(1) .. "," .. item(2) .. "]}" }))
-        assert.is_true(command.read(response.data[2].path) == bytes_of(2))
+        assert.is_true(command.read(response.data[2].path) == routes.bytes(2))
     end)
 
     it("believes no path that the server sends", function()

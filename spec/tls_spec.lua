@@ -3,12 +3,11 @@
 local system = require "system"
 local thucchien = require "thucchien"
 local command = require "spec.support.command"
-local daemon = require "spec.support.daemon"
 local mirrors = require "spec.support.mirror"
 local nginx = require "spec.support.nginx"
+local support = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
-local PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
+local KEY, PICTURE = support.KEY, support.PICTURE
 
 local missing = nginx.missing()
 if missing then
@@ -144,7 +143,7 @@ describe("a certificate", function()
         local environment = { THUCCHIEN_API_KEY = KEY, THUCCHIEN_BASE_URL = server.urls.good }
         local function run(ssl, curl)
             environment.SSL_CERT_FILE, environment.CURL_CA_BUNDLE = ssl, curl
-            return daemon.run_lua(code, environment)
+            return command.run_lua(code, environment)
         end
         local nobody = server.directory .. "/nobody.pem"
         assert.matches("^table: ", run(authority, ""))

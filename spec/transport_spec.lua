@@ -1,14 +1,12 @@
 -- The way to the server: time limits, connections that fail, TLS, Ctrl-C, the environment.
 
-local lfs = require "lfs"
-local system = require "system"
 local thucchien = require "thucchien"
+local command = require "spec.support.command"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
+local requests = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
-local PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
-local LUA = jit and "luajit" or "lua" .. _VERSION:match "%d+%.%d+"
+local KEY, PICTURE = requests.KEY, requests.PICTURE
 
 local mirror
 
@@ -22,18 +20,15 @@ local function ask(client, answer)
     return client:generate { prompt = "x", extra_body = { mirror = answer } }
 end
 
--- Runs Lua code and returns what it printed, and how long that took.
+-- Runs Lua code and returns what it printed.
 local function run(code, environment)
     local path = os.tmpname()
-    local file = assert(io.open(path, "w"))
-    file:write(code)
-    file:close()
-    local start = system.monotime()
-    local pipe = assert(io.popen(("env %s %s %s 2>&1"):format(environment or "", LUA, path)))
+    command.write(path, code)
+    local pipe = assert(io.popen(("env %s %s %s 2>&1"):format(environment or "", command.lua, path)))
     local printed = pipe:read "*a"
     pipe:close()
     os.remove(path)
-    return printed, system.monotime() - start
+    return printed
 end
 
 local function environment(url)
@@ -104,26 +99,21 @@ describe("TLS", function()
     local directory, secure
 
     local function make_certificate(name, subject)
-        local command = ("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        local line = ("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
             .. "-keyout %s/%s.key -out %s/%s.pem -subj /CN=%s -addext subjectAltName=%s >%s/log 2>&1"):format(
             directory, name, directory, name, name, subject, directory)
-        assert(os.execute(command))
+        assert(os.execute(line))
         return directory .. "/" .. name .. ".pem", directory .. "/" .. name .. ".key"
     end
 
     setup(function()
-        directory = os.tmpname()
-        os.remove(directory)
-        assert(lfs.mkdir(directory))
+        directory = command.new_directory()
         secure = mirrors.start(make_certificate("right", "IP:127.0.0.1"))
     end)
 
     teardown(function()
         secure:stop()
-        for name in lfs.dir(directory) do
-            os.remove(directory .. "/" .. name)
-        end
-        os.remove(directory)
+        command.remove_directory(directory)
     end)
 
     it("is spoken with a certificate that is trusted", function()

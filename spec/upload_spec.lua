@@ -1,12 +1,11 @@
 -- The body on its way to the server: whole, once, from its beginning, whatever the server does meanwhile.
 
 local cjson = require "cjson"
-local thucchien = require "thucchien"
 local command = require "spec.support.command"
 local mirrors = require "spec.support.mirror"
+local requests = require "spec.support.requests"
 
-local KEY = "sk-specs-0123456789abcdef"
-local PICTURE = '{"data":[{"b64_json":"QUJD"}]}'
+local PICTURE = requests.PICTURE
 local MIB = 1024 * 1024
 local LARGE = ("0123456789abcdef"):rep(MIB) -- more than the buffers of a connection hold
 
@@ -25,7 +24,7 @@ setup(function()
     directory = command.new_directory()
     path = directory .. "/body"
     mirror = mirrors.start()
-    client = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
+    client = requests.client(mirror)
 end)
 
 teardown(function()
@@ -69,7 +68,7 @@ describe("a body", function()
 
     it("is not sent twice when the kept connection ends while it is", function()
         for i, prompt in ipairs { "x", LARGE } do
-            local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, retry = "none" })
+            local own = requests.client(mirror, { retry = "none" })
             assert(own:generate { prompt = "x", extra_body = { mirror = { drop = true, body = PICTURE } } })
             local id = "dropped" .. i
             local response, err = own:generate { prompt = prompt, extra_body = { mirror = { id = id } } }

@@ -2,14 +2,13 @@
 
 local cjson = require "cjson"
 local system = require "system"
-local thucchien = require "thucchien"
 local command = require "spec.support.command"
 local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local requests = require "spec.support.requests"
 local routes = require "spec.support.routes"
 
-local KEY = "sk-specs-0123456789abcdef"
+local KEY = requests.KEY
 
 -- A whole file of 14 bytes, as a decoder sees it that tells nothing.
 local GIF = "GIF89a\2\0\3\0\0\0\0;"
@@ -116,7 +115,7 @@ describe("addresses", function()
     end)
 
     it("are fetched no more at once than max_concurrency says", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_concurrency = 2 })
+        local own = requests.client(mirror, { max_concurrency = 2 })
         local items = {}
         for i = 1, 6 do
             items[i] = address(i, { id = "two", hold = 0.05 })
@@ -331,7 +330,7 @@ describe("an address that cannot be fetched", function()
     end)
 
     it("is larger than max_response_bytes", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY, max_response_bytes = 3024 })
+        local own = requests.client(mirror, { max_response_bytes = 3024 })
         local response = assert(own:generate(ask { large(3024) }))
         assert.equal(3024, #response.data[1].bytes)
         local _, err = own:generate(ask { large(3025) })
@@ -482,7 +481,7 @@ describe("fetching ends", function()
     end)
 
     it("with the client", function()
-        local own, calls, result = assert(thucchien.new { base_url = mirror.url, api_key = KEY }), 0, nil
+        local own, calls, result = requests.client(mirror), 0, nil
         local request = assert(own:submit(ask({ 1, address(2, { hold = 60, id = "closed" }) }), function(_, err)
             calls, result = calls + 1, err
         end))
@@ -498,7 +497,7 @@ describe("fetching ends", function()
     end)
 
     it("before it begins when on_image closes the client", function()
-        local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
+        local own = requests.client(mirror)
         local response, err = own:submit(ask({ 1, address(2, { id = "never" }) }, {
             on_image = function()
                 own:close()
@@ -532,7 +531,7 @@ describe("fetching ends", function()
 
     it("with nothing left over, whoever lets go of it", function()
         for _ = 1, 20 do
-            local own = assert(thucchien.new { base_url = mirror.url, api_key = KEY })
+            local own = requests.client(mirror)
             assert(own:submit(ask { address(2, { hold = 0.5 }) }))
             own:poll(0.02)
             own = nil -- luacheck: ignore

@@ -1,33 +1,15 @@
 --- examples/host: a C program with the module compiled in, by the compiler line that the README gives, with and
 -- without valgrind. It has Lua 5.4 inside, whatever Lua runs this.
 
+local command = require "spec.support.command"
 local emulators = require "spec.support.emulator"
 local lfs = require "lfs"
 local mirrors = require "spec.support.mirror"
 
-local root = lfs.currentdir()
+local root, quote, read, write = command.root, command.quote, command.read, command.write
 
 local COMPILE = "cc -I/usr/include/lua5.4 host.c csrc/*/*.c -llua5.4 -lcurl -o host"
 local VALGRIND = "valgrind --quiet --leak-check=full --error-exitcode=99 "
-
-local function quote(text)
-    return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
-local function read(path)
-    local file = io.open(path, "rb")
-    local text = file and file:read "*a"
-    if file then
-        file:close()
-    end
-    return text
-end
-
-local function write(path, text)
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
-end
 
 describe("the C host", function()
     if not lfs.attributes("/usr/include/lua5.4/lua.h", "mode") then
@@ -49,9 +31,7 @@ describe("the C host", function()
 
     setup(function()
         emulator, mirror = emulators.start {}, mirrors.start()
-        directory = os.tmpname()
-        os.remove(directory)
-        assert(lfs.mkdir(directory))
+        directory = command.new_directory()
         assert(lfs.link(root .. "/csrc", directory .. "/csrc", true))
         write(directory .. "/host.c", read(root .. "/examples/host/host.c"))
         local status, output = shell(COMPILE)
@@ -63,7 +43,7 @@ describe("the C host", function()
     teardown(function()
         emulator:stop()
         mirror:stop()
-        os.execute("rm -rf " .. quote(directory))
+        command.remove_directory(directory)
     end)
 
     it("makes a picture while its frames go on", function()

@@ -1,40 +1,16 @@
 --- examples/love in a real LÖVE under Xvfb: with the module in the game's thread, and in threads of its own.
 
+local command = require "spec.support.command"
 local emulators = require "spec.support.emulator"
 local lfs = require "lfs"
+local pictures = require "spec.support.pictures"
+
 local thucchien_module = "build/luajit/thucchien.so"
 
-local root = lfs.currentdir()
-
-local function quote(text)
-    return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
-local function read(path)
-    local file = io.open(path, "rb")
-    local text = file and file:read "*a"
-    if file then
-        file:close()
-    end
-    return text
-end
-
-local function succeeds(line)
-    local result = os.execute(line .. " >/dev/null 2>&1")
-    return result == true or result == 0
-end
-
--- Width and height in a PNG file's header.
-local function dimensions(png)
-    local function number(at)
-        local a, b, c, d = png:byte(at, at + 3)
-        return ((a * 256 + b) * 256 + c) * 256 + d
-    end
-    return number(17), number(21)
-end
+local root, quote, read = command.root, command.quote, command.read
 
 describe("LÖVE", function()
-    if not succeeds "{ command -v love && command -v xvfb-run; }" then
+    if command.execute "{ command -v love && command -v xvfb-run; } >/dev/null 2>&1" ~= 0 then
         pending "needs LÖVE and Xvfb (Debian: love xvfb xauth)"
         return
     elseif not lfs.attributes(root .. "/" .. thucchien_module, "mode") then
@@ -46,14 +22,12 @@ describe("LÖVE", function()
 
     setup(function()
         emulator = emulators.start {}
-        directory = os.tmpname()
-        os.remove(directory)
-        assert(lfs.mkdir(directory))
+        directory = command.new_directory()
     end)
 
     teardown(function()
         emulator:stop()
-        os.execute("rm -rf " .. quote(directory))
+        command.remove_directory(directory)
     end)
 
     -- Runs a program of LÖVE's. Returns its status, and what it printed.
@@ -74,12 +48,12 @@ describe("LÖVE", function()
             local status, output = love(quote(root .. "/examples/love") .. variant,
                 "THUCCHIEN_SCREENSHOT=" .. quote(shot))
             assert.equal(0, status, output)
-            local pictures, frames = output:match "(%d+) pictures, (%d+) frames, longest poll [%d.]+ ms\n"
-            assert.equal("6", pictures, output)
+            local count, frames = output:match "(%d+) pictures, (%d+) frames, longest poll [%d.]+ ms\n"
+            assert.equal("6", count, output)
             assert.is_true(tonumber(frames) > 10, output)
             local png = read(shot)
             assert.equal("\137PNG", png:sub(1, 4))
-            assert.same({ 1200, 720 }, { dimensions(png) })
+            assert.same({ 1200, 720 }, { pictures.png_dimensions(png) })
             assert.is_true(#png > 300000, "the window is empty")
             -- For people to look at.
             lfs.mkdir(root .. "/build/hosts")

@@ -11,14 +11,11 @@ end
 local lfs = require "lfs"
 local system = require "system"
 local emulators = require "spec.support.emulator"
+local quote = require("spec.support.command").quote
 
 local HERE = lfs.currentdir()
 local PLUGIN = os.getenv "NVIM_PLUGIN" or HERE
 local KEY = "sk-specs-0123456789abcdef"
-
-local function quote(text)
-    return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
-end
 
 local function run(command)
     local pipe = assert(io.popen(command .. " 2>&1; echo \"|$?\""))

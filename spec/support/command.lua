@@ -1,4 +1,4 @@
--- For specs that run the command as a user does: by a shell, in a directory that is thrown away.
+-- For specs that run the command, or any program, as a user does: by a shell, in a directory that is thrown away.
 
 local lfs = require "lfs"
 
@@ -88,6 +88,23 @@ function command.is_sanitized()
         maps:close()
     end
     return text:find("libasan", 1, true) ~= nil
+end
+
+---Runs Lua code in a process of its own and returns what it printed.
+---@param code string
+---@param environment table<string, string>
+---@return string
+function command.run_lua(code, environment)
+    local path, words = os.tmpname(), {}
+    for name, value in pairs(environment) do
+        words[#words + 1] = name .. "=" .. command.quote(value)
+    end
+    command.write(path, code)
+    local pipe = assert(io.popen(("env %s %s %s 2>&1"):format(table.concat(words, " "), command.lua, path)))
+    local printed = pipe:read "*a"
+    pipe:close()
+    os.remove(path)
+    return printed
 end
 
 ---@param line string

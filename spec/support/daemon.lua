@@ -1,7 +1,6 @@
 -- Starts servers that others wrote, as real processes: each with a directory of its own, on free ports, and gone
 -- when the specs are. Their packages may be missing: see `find`.
 
-local lfs = require "lfs"
 local process = require "spec.support.process"
 
 local daemon = {}
@@ -14,50 +13,6 @@ function daemon.find(name)
     local path = pipe:read "*l"
     pipe:close()
     return path
-end
-
----A new empty directory, for `daemon.remove`.
----@return string
-function daemon.directory()
-    local path = os.tmpname()
-    os.remove(path)
-    assert(lfs.mkdir(path))
-    return path
-end
-
----@param path string
-function daemon.remove(path)
-    for name in lfs.dir(path) do
-        if name ~= "." and name ~= ".." then
-            local inner = path .. "/" .. name
-            if lfs.symlinkattributes(inner, "mode") == "directory" then
-                daemon.remove(inner)
-            else
-                os.remove(inner)
-            end
-        end
-    end
-    os.remove(path)
-end
-
----@param path string
----@param text string
-function daemon.write(path, text)
-    local file = assert(io.open(path, "w"))
-    file:write(text)
-    file:close()
-end
-
----@param path string
----@return string
-function daemon.read(path)
-    local file = io.open(path, "rb")
-    if not file then
-        return ""
-    end
-    local text = file:read "*a"
-    file:close()
-    return text
 end
 
 ---Ports that nobody listens on, a moment ago.
@@ -78,25 +33,6 @@ function daemon.ports(count)
     pipe:close()
     assert(#ports == count, "no free ports")
     return ports
-end
-
-local LUA = jit and "luajit" or "lua" .. _VERSION:match "%d+%.%d+"
-
----Runs Lua code in a process of its own and returns what it printed.
----@param code string
----@param environment table<string, string>
----@return string
-function daemon.run_lua(code, environment)
-    local path, words = os.tmpname(), {}
-    for name, value in pairs(environment) do
-        words[#words + 1] = ("%s='%s'"):format(name, value)
-    end
-    daemon.write(path, code)
-    local pipe = assert(io.popen(("env %s %s %s 2>&1"):format(table.concat(words, " "), LUA, path)))
-    local printed = pipe:read "*a"
-    pipe:close()
-    os.remove(path)
-    return printed
 end
 
 -- Runs the command until standard input ends.

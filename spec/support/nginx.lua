@@ -9,6 +9,7 @@
 --     server:stop()
 
 local system = require "system"
+local command = require "spec.support.command"
 local daemon = require "spec.support.daemon"
 
 local nginx = {}
@@ -74,11 +75,9 @@ local CERTIFICATES = [[
 
 -- good.pem, expired.pem, early.pem, wrongname.pem: signed by ca.pem; unknown.pem: by another; selfsigned.pem.
 local function make_certificates(directory)
-    daemon.write(directory .. "/make.sh", CERTIFICATES)
-    local command = ("bash %s/make.sh %s >%s/make.log 2>&1"):format(directory, directory, directory)
-    local status = os.execute(command)
-    if status ~= true and status ~= 0 then
-        error("no certificates: " .. daemon.read(directory .. "/make.log"))
+    command.write(directory .. "/make.sh", CERTIFICATES)
+    if command.execute(("bash %s/make.sh %s >%s/make.log 2>&1"):format(directory, directory, directory)) ~= 0 then
+        error("no certificates: " .. tostring(command.read(directory .. "/make.log")))
     end
 end
 
@@ -130,7 +129,7 @@ end
 ---@param servers table<string, spec.nginx.server>
 ---@return table process       # urls by name, directory, log(), requests(name), stop()
 function nginx.start(servers)
-    local directory = daemon.directory()
+    local directory = command.new_directory()
     make_certificates(directory)
     local names = {}
     for name in pairs(servers) do
@@ -142,7 +141,7 @@ function nginx.start(servers)
         blocks[i] = server_block(ports[i], servers[name], directory)
         urls[name] = ("%s://127.0.0.1:%d"):format(servers[name].certificate and "https" or "http", ports[i])
     end
-    daemon.write(directory .. "/nginx.conf", HEAD .. table.concat(blocks) .. INNER:format(directory) .. "}\n")
+    command.write(directory .. "/nginx.conf", HEAD .. table.concat(blocks) .. INNER:format(directory) .. "}\n")
     local started = daemon.start("nginx", urls[names[1]], ports[1],
         { daemon.find "nginx", "-p", directory, "-c", directory .. "/nginx.conf", "-e", directory .. "/error.log" })
     local server = { urls = urls, directory = directory }
@@ -151,7 +150,7 @@ function nginx.start(servers)
     ---`expected`, some seconds at most.
     function server.requests(self, name, expected)
         local port, count = urls[name]:match ":(%d+)$", 0
-        for found in daemon.read(directory .. "/access.log"):gmatch "request (%d+)" do
+        for found in (command.read(directory .. "/access.log") or ""):gmatch "request (%d+)" do
             count = count + (found == port and 1 or 0)
         end
         local tries = 0
@@ -164,12 +163,12 @@ function nginx.start(servers)
 
     ---What nginx itself has noted.
     function server.log()
-        return daemon.read(directory .. "/error.log")
+        return command.read(directory .. "/error.log") or ""
     end
 
     ---Sends a signal to the master: "HUP", "QUIT", …
     function server.signal(_, name)
-        os.execute(("kill -%s %s"):format(name, daemon.read(directory .. "/nginx.pid")))
+        os.execute(("kill -%s %s"):format(name, command.read(directory .. "/nginx.pid") or ""))
     end
 
     ---The process that answers; the newest, if there have been several.
@@ -181,7 +180,7 @@ function nginx.start(servers)
         if started then
             started:stop()
             started = nil
-            daemon.remove(directory)
+            command.remove_directory(directory)
         end
     end
 

@@ -1,5 +1,5 @@
 -- Tiny pictures that are real, one of each type that the module knows: files as ordinary encoders write them, 2 by 3
--- pixels. And base64, in every way that servers write it.
+-- pixels. And base64.
 
 local base64 = require "thucchien.emulator.base64"
 
@@ -27,5 +27,19 @@ function pictures.bytes(type)
 end
 
 pictures.encode = base64.encode
+
+---What the header of a PNG file says.
+---@param bytes string
+---@return integer width
+---@return integer height
+function pictures.png_dimensions(bytes)
+    assert(bytes:sub(1, 8) == "\137PNG\r\n\26\n", "this is no PNG file")
+    local numbers = {}
+    for at = 17, 21, 4 do
+        local a, b, c, d = bytes:byte(at, at + 3)
+        numbers[#numbers + 1] = ((a * 256 + b) * 256 + c) * 256 + d
+    end
+    return numbers[1], numbers[2]
+end
 
 return pictures

@@ -2,14 +2,11 @@
 -- its standard input does, which is a pipe from here: when the specs end, however they end, so does it.
 
 local system = require "system"
+local command = require "spec.support.command"
 
 local process = {}
 
 local START_SECONDS = 60
-
-local function quote(text)
-    return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
-end
 
 local methods = {}
 local metatable = { __index = methods }
@@ -17,13 +14,7 @@ local metatable = { __index = methods }
 ---What the process has printed so far, errors too.
 ---@return string
 function methods:log()
-    local file = io.open(self.log_path, "rb")
-    if not file then
-        return ""
-    end
-    local text = file:read "*a"
-    file:close()
-    return text
+    return command.read(self.log_path) or ""
 end
 
 ---Waits until what it printed matches a pattern, and returns the match; nil after half a minute, or when the
@@ -60,13 +51,13 @@ end
 function process.start(name, words)
     local quoted = {}
     for i, word in ipairs(words) do
-        quoted[i] = quote(word)
+        quoted[i] = command.quote(word)
     end
     local log_path = os.tmpname()
     -- A sanitizer that is preloaded into the specs has no business in another process.
-    local command = ("(env -u LD_PRELOAD %s; echo exit status $?) > %s 2>&1"):format(
-        table.concat(quoted, " "), quote(log_path))
-    local started = setmetatable({ pipe = assert(io.popen(command, "w")), log_path = log_path }, metatable)
+    local line = ("(env -u LD_PRELOAD %s; echo exit status $?) > %s 2>&1"):format(
+        table.concat(quoted, " "), command.quote(log_path))
+    local started = setmetatable({ pipe = assert(io.popen(line, "w")), log_path = log_path }, metatable)
     started.url = started:await("listening on (https?://%S+)\n", START_SECONDS)
     if not started.url then
         local printed = started:log()

@@ -3,6 +3,7 @@
 --     local proxy = require("spec.support.proxy").start { user = "joe", password = "hunter2" }
 --     thucchien.new { proxy = proxy.url, … }
 
+local command = require "spec.support.command"
 local daemon = require "spec.support.daemon"
 
 local support = {}
@@ -27,7 +28,7 @@ end
 ---@return table process            # url, host, log(), seen(pattern), stop()
 function support.start(options)
     options = options or {}
-    local directory, port = daemon.directory(), daemon.ports(1)[1]
+    local directory, port = command.new_directory(), daemon.ports(1)[1]
     local lines = {
         "Port " .. port, "Listen 127.0.0.1", "Allow 127.0.0.1", "LogLevel Connect", "MaxClients 20", "Timeout 60",
         'LogFile "' .. directory .. '/log"', "XTinyproxy Yes",
@@ -38,14 +39,14 @@ function support.start(options)
     for _, connect_port in ipairs(options.connect_ports or {}) do
         lines[#lines + 1] = "ConnectPort " .. connect_port
     end
-    daemon.write(directory .. "/conf", table.concat(lines, "\n") .. "\n")
+    command.write(directory .. "/conf", table.concat(lines, "\n") .. "\n")
     local host = "127.0.0.1:" .. port
     local url = "http://" .. host
     local started = daemon.start("tinyproxy", url, port, { daemon.find "tinyproxy", "-d", "-c", directory .. "/conf" })
     local proxy = { url = url, host = host }
 
     function proxy.log()
-        return daemon.read(directory .. "/log")
+        return command.read(directory .. "/log") or ""
     end
 
     ---How often the log has the pattern.
@@ -57,7 +58,7 @@ function support.start(options)
         if started then
             started:stop()
             started = nil
-            daemon.remove(directory)
+            command.remove_directory(directory)
         end
     end
 
