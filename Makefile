@@ -86,7 +86,7 @@ fuzz_libs = $(if $(filter whole,$(1)),-I/usr/include/lua5.4 -llua5.4)
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 .PHONY: build build-all install uninstall demo test test-all test-in test-oldest lint asan torture soak tsan failures neon fuzz hosts nvim test-nvim asan-nvim pictures bench bench-peers \
-        bench-instructions rockspec host clean help \
+        bench-instructions dist rockspec host clean help \
         c-tests deps deps-all
 
 build: $(MODULE) ## the module for $(LUA): build/<lua>/thucchien.so (default)
@@ -353,7 +353,10 @@ $(BENCH_TOOLS): | deps-build
 
 # ---- ship it ------------------------------------------------------------------------------------
 
-rockspec: deps-rockspec ## the rock: lint, build with luarocks, a picture from what it installed
+dist: deps-rockspec ## a release of the last commit: sources, rockspec and source rock, in build/dist
+	@BUILD='$(BUILD)' .ci/dist.sh
+
+rockspec: dist ## the rock: lint, build with luarocks, a picture from what it installed
 	@LUA_VERSION='$(LUA_VERSION)' BUILD='$(BUILD)' CC='$(CC)' CURL_INCDIR='$(CURL_INCDIR)' \
 	  .ci/rockspec.sh
 

@@ -38,7 +38,7 @@ packages() {
     fuzz) echo "clang libclang-rt-dev liblua5.4-dev lua-cjson" ;;
     all-luas) for lua in $LUAS; do echo "$(interpreter "$lua") $(lua_headers "$lua")"; done ;;
     lint) echo "lua-check clang-format clang-tidy binutils" ;;
-    rockspec) echo luarocks ;;
+    rockspec) echo "luarocks git zip" ;;
     compilers) echo "gcc clang" ;;
     hosts) echo "$(interpreter luajit) $(lua_headers luajit) liblua5.4-dev gcc love xvfb xauth valgrind lua-luv lua-cqueues
         fonts-dejavu-core" ;;

@@ -6,7 +6,7 @@
 #ifndef THUCCHIEN_H
 #define THUCCHIEN_H
 
-#define TC_VERSION "0.1.0"
+#define TC_VERSION "0.2.0"
 
 #ifdef __cplusplus
 extern "C" {

@@ -343,6 +343,6 @@ end)
 
 describe("the module", function()
     it("has its version where the command and the rockspec can see it", function()
-        assert.equal("thucchien 0.1.0", thucchien._VERSION)
+        assert.equal("thucchien 0.2.0", thucchien._VERSION)
     end)
 end)

@@ -42,7 +42,7 @@ end
 
 --- The Markdown files of the checkout that people read, by their paths in it.
 local function find_pages()
-    local pages = { "README.md", "README.vi.md" }
+    local pages = { "README.md", "README.vi.md", "CONTRIBUTING.md", "SECURITY.md" }
     for _, folder in ipairs { "doc/", "doc/vi/" } do
         for name in lfs.dir(root .. "/" .. folder) do
             if name:find "%.md$" then

@@ -4,7 +4,7 @@
 --- Pictures from the AI Thực Chiến gateway. The module is the C library `thucchien`; this file only
 --- tells lua-language-server what is in it.
 ---@class thucchien
----@field _VERSION string "thucchien 0.1.0"
+---@field _VERSION string "thucchien 0.2.0"
 ---@field libcurl string libcurl and what it is built with: "libcurl/7.88.1 OpenSSL/3.0.17 …"
 local thucchien = {}
 
