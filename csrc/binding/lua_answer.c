@@ -8,12 +8,17 @@
  */
 #include "lua_answer.h"
 
+#include "../base/buffer.h"
 #include "../base/number.h"
 #include "../splitter/images.h"
 #include "../splitter/link.h"
+#include "../engine/failure.h"
+#include "../engine/request.h"
+#include "lua_cjson.h"
+#include "lua_conceal.h"
+#include "lua_failure.h"
 #include "lua_job.h"
 #include "lua_refusal.h"
-#include "lua_response.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -544,9 +549,43 @@ void tc_read_answer(lua_State *L, int document, const struct tc_part *part)
     check_field(L, r.answer, "usage", LUA_TTABLE);
     check_field(L, r.answer, "created", LUA_TNUMBER);
     check_field(L, r.answer, "finish_reason", LUA_TSTRING);
-    tc_tidy(L, r.answer);
+    tc_json_tidy(L, r.answer);
     if (part->given || tc_rawlen(L, r.places))
         lua_pushnil(L);
     else
         tc_push_refusal(L, document);
+}
+
+/* ---- of one request ---- */
+
+bool tc_push_answer(lua_State *L, const struct tc_request *request)
+{
+    const struct tc_buffer *text = &request->envelope->text;
+    lua_pushlstring(L, (const char *)text->data, text->size);
+    bool well = tc_json_convert(L, "decode");
+    if (well && lua_istable(L, -1))
+        return true;
+    struct tc_failure failure;
+    tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer is not a JSON object%s%s",
+                   well ? "" : ": ", well ? "" : lua_tostring(L, -1));
+    tc_push_failed_success(L, request, &failure);
+    return false;
+}
+
+bool tc_push_json_answer(lua_State *L, const struct tc_request *request, const char *field)
+{
+    if (!tc_push_answer(L, request))
+        return false;
+    tc_json_tidy(L, lua_gettop(L));
+    tc_conceal(L, lua_gettop(L), request->key);
+    lua_pop(L, 1);
+    if (!field)
+        return true;
+    lua_getfield(L, -1, field);
+    if (lua_istable(L, -1))
+        return true;
+    struct tc_failure failure;
+    tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer has no '%s'", field);
+    tc_push_failed_success(L, request, &failure);
+    return false;
 }

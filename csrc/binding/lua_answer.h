@@ -4,9 +4,12 @@
 #ifndef TC_LUA_ANSWER_H
 #define TC_LUA_ANSWER_H
 
+#include <stdbool.h>
+
 #include "lua_compat.h"
 
 struct tc_part;
+struct tc_request;
 
 /*
  * Reads the answer of `part` at `document`, of whatever route: see there. Pushes
@@ -17,5 +20,12 @@ struct tc_part;
  *     why the model refused, as a string, or nil
  */
 void tc_read_answer(lua_State *L, int document, const struct tc_part *part);
+
+/* Pushes the answer of a request that succeeded as a table. False: an error table is on top. */
+bool tc_push_answer(lua_State *L, const struct tc_request *request);
+
+/* Pushes the answer of a request that is not for pictures, or a table that is a field of it. False:
+ * an error table is on top instead. */
+bool tc_push_json_answer(lua_State *L, const struct tc_request *request, const char *field);
 
 #endif

@@ -11,10 +11,11 @@
 #include "../base/reader.h"
 #include "../splitter/body.h"
 #include "../splitter/signature.h"
+#include "lua_cjson.h"
 #include "lua_failure.h"
 #include "lua_fields.h"
-#include "lua_host.h"
 #include "lua_own.h"
+#include "lua_text.h"
 
 #include <string.h>
 
@@ -166,12 +167,6 @@ static void begin_turn(lua_State *L, const char *role)
     lua_setfield(L, -2, "role");
 }
 
-/* Appends the value on top to the list at `list`, and pops it. */
-static void append(lua_State *L, int list)
-{
-    lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
-}
-
 /* Is the table at `index` a list and nothing else? What stands beside one would be left out of a
  * request that is paid for: all there is, in `images = { path = "a.png" }`. */
 static bool check_list(lua_State *L, int index, const char *name)
@@ -198,7 +193,7 @@ static bool append_pictures(lua_State *L, int turn, const char *name)
         lua_rawgeti(L, list, i);
         if (!push_picture(L, place))
             return false;
-        append(L, turn);
+        tc_append(L, turn);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -244,16 +239,16 @@ static bool append_response(lua_State *L, int turns, int next, int number)
         return false;
     }
     lua_pushvalue(L, response + 1);
-    append(L, next);
+    tc_append(L, next);
     lua_pushvalue(L, next);
-    append(L, turns); /* with the pictures of the response before */
+    tc_append(L, turns); /* with the pictures of the response before */
     begin_turn(L, "assistant");
     if (lua_type(L, response + 3) == LUA_TSTRING)
         lua_pushvalue(L, response + 3);
     else
         lua_pushliteral(L, "Here is the picture.");
-    append(L, lua_gettop(L) - 1);
-    append(L, turns);
+    tc_append(L, lua_gettop(L) - 1);
+    tc_append(L, turns);
     begin_turn(L, "user");
     lua_replace(L, next);
     lua_settop(L, response + 2);
@@ -286,9 +281,9 @@ bool tc_push_turns(lua_State *L, int params)
     else if (!append_pictures(L, turn, "images"))
         return false;
     lua_getfield(L, params, "prompt");
-    append(L, turn);
+    tc_append(L, turn);
     lua_settop(L, turn);
-    append(L, turns);
+    tc_append(L, turns);
     return true;
 }
 
@@ -325,7 +320,7 @@ static const struct dialect gemini = {
 static void append_text(lua_State *L, int pieces, const char *format, const char *text)
 {
     lua_pushfstring(L, format, text);
-    append(L, pieces);
+    tc_append(L, pieces);
 }
 
 bool tc_push_encoded(lua_State *L, int index)
@@ -343,7 +338,7 @@ static bool append_string(lua_State *L, int pieces, int index)
 {
     if (!tc_push_encoded(L, index))
         return false;
-    append(L, pieces);
+    tc_append(L, pieces);
     return true;
 }
 
@@ -360,7 +355,7 @@ static bool append_part(lua_State *L, int pieces, const struct dialect *dialect)
         lua_getfield(L, part, "mime");
         append_text(L, pieces, dialect->picture, lua_tostring(L, -1));
         lua_pushvalue(L, part);
-        append(L, pieces);
+        tc_append(L, pieces);
         append_text(L, pieces, "%s", dialect->picture_end);
     }
     lua_settop(L, part - 1);
@@ -403,7 +398,7 @@ static bool append_all(lua_State *L, int pieces, int body, int turns, const stru
     bool empty = !strcmp(json, "{}");
     lua_pushlstring(L, json, size - 1); /* without its brace */
     lua_remove(L, -2);
-    append(L, pieces);
+    tc_append(L, pieces);
     append_text(L, pieces, empty ? "\"%s\":[" : ",\"%s\":[", dialect->field);
     int count = (int)tc_rawlen(L, turns);
     for (int i = 1; i <= count; i++) {

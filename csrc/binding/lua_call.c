@@ -8,6 +8,7 @@
 #include "lua_failure.h"
 #include "lua_fields.h"
 #include "lua_params.h"
+#include "lua_text.h"
 
 #include <string.h>
 

@@ -87,6 +87,15 @@ void tc_push_failure(lua_State *L, const struct tc_failure *failure,
         set_answer(L, failure, request);
 }
 
+void tc_push_failed_success(lua_State *L, const struct tc_request *request,
+                            struct tc_failure *failure)
+{
+    failure->status = request->status;
+    failure->attempts = request->attempts;
+    failure->maybe_billed = !request->unbilled;
+    tc_push_failure(L, failure, request);
+}
+
 void tc_push_error(lua_State *L, enum tc_kind kind, const char *param, const char *format, ...)
 {
     char message[512];

@@ -18,6 +18,10 @@ void tc_register_failure(lua_State *L);
 void tc_push_failure(lua_State *L, const struct tc_failure *failure,
                      const struct tc_request *request);
 
+/* Pushes the error for a success that is none. */
+void tc_push_failed_success(lua_State *L, const struct tc_request *request,
+                            struct tc_failure *failure);
+
 /* Pushes an error table of `kind` for the field `param` (or NULL); the message as lua_pushfstring
  * makes it. */
 void tc_push_error(lua_State *L, enum tc_kind kind, const char *param, const char *format, ...);

@@ -373,34 +373,20 @@ bool tc_field_headers(lua_State *L, int index, const char *noun, const char *nam
     return true;
 }
 
-/* ---- UTF-8 ---- */
+/* ---- lists ---- */
 
-/* The length of the well-formed sequence at `at`, 0 where there is none (RFC 3629, section 4). */
-static size_t sequence(const unsigned char *at, size_t left)
+void tc_append(lua_State *L, int list)
 {
-    unsigned char first = at[0];
-    if (first < 0x80)
-        return 1;
-    size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || left < size)
-        return 0;
-    unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    if (at[1] < low || at[1] > high)
-        return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    return size;
+    lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
 }
 
-size_t tc_utf8_error(const char *text, size_t size)
+void tc_append_all(lua_State *L, int list, int table, const char *name)
 {
-    const unsigned char *bytes = (const unsigned char *)text;
-    for (size_t i = 0, step; i < size; i += step) {
-        step = sequence(bytes + i, size - i);
-        if (!step)
-            return i + 1;
+    lua_getfield(L, table, name);
+    int count = lua_istable(L, -1) ? (int)tc_rawlen(L, -1) : 0;
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, -1, i);
+        tc_append(L, list);
     }
-    return 0;
+    lua_pop(L, 1);
 }

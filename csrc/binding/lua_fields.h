@@ -70,7 +70,10 @@ bool tc_field_headers(lua_State *L, int index, const char *noun, const char *nam
 /* The text at `index`, cut for a message and without what a terminal might obey. Pushes it. */
 const char *tc_push_quoted(lua_State *L, int index);
 
-/* Where `text` stops being UTF-8 (RFC 3629), from 1, or 0 where it never does. */
-size_t tc_utf8_error(const char *text, size_t size);
+/* Appends the value on top to the list at `list`, and pops it. */
+void tc_append(lua_State *L, int list);
+
+/* Appends what the list `name` of the table at `table` has. */
+void tc_append_all(lua_State *L, int list, int table, const char *name);
 
 #endif

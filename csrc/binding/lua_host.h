@@ -1,6 +1,6 @@
 /*
- * The process and the state that we are loaded into: which Lua it is, what its environment has, and
- * which JSON can be had there.
+ * The process and the state that we are loaded into: which Lua it is, and what its environment
+ * has.
  */
 #ifndef TC_LUA_HOST_H
 #define TC_LUA_HOST_H
@@ -19,6 +19,9 @@ void tc_host_check_lua(lua_State *L);
  */
 void tc_host_pin(void);
 
+/* Has the process a function or variable of that name that others can link to? */
+bool tc_host_exports(const char *symbol);
+
 /* Pushes the field `name` of a global table, or, with NULL, the global itself; nil where there is
  * none. No metatable is asked: some raise for what was not declared. */
 void tc_push_field_of_global(lua_State *L, const char *global, const char *name);
@@ -29,15 +32,11 @@ void tc_push_loaded(lua_State *L, const char *name);
 /* Tells whoever runs the program, on standard error: for what no function's result can tell. */
 void tc_host_warn(const char *message);
 
-/* Finds the JSON that tc_json_convert uses: lua-cjson, where it is there and its calls do not go
- * astray; else our own. */
-void tc_host_open_json(lua_State *L);
+/* Replaces the value on top by its field `name`, looked at raw; by nil where it is no table. */
+void tc_enter_field(lua_State *L, const char *name);
 
-/* Replaces the value on top by what "encode" or "decode" makes of it. False: by a message that says
- * why it cannot be done. Raises whatever else is raised meanwhile. */
-bool tc_json_convert(lua_State *L, const char *name);
-
-/* The largest whole number that is written with all its digits. */
-double tc_json_exact(lua_State *L);
+/* Pushes the function that would load the module, with its argument: require, or what is in
+ * package.preload. Else nil and something. */
+void tc_push_loader(lua_State *L, const char *name);
 
 #endif

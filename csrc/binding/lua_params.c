@@ -13,10 +13,10 @@
 #include "lua_body.h"
 #include "lua_failure.h"
 #include "lua_fields.h"
-#include "lua_host.h"
 #include "lua_models.h"
 #include "lua_routes.h"
 #include "lua_save.h"
+#include "lua_text.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -89,67 +89,6 @@ enum { SENT_FIELDS = 30 }; /* the first of them */
 
 /* ---- checks; all push an error table when false ---- */
 
-static bool invalid_text(lua_State *L, const char *name, size_t byte)
-{
-    tc_push_error(L, TC_INVALID_REQUEST, name, "field '%s': valid UTF-8 expected (byte %d is not)",
-                  name, (int)byte);
-    return false;
-}
-
-static bool check_text(lua_State *L, int index, const char *name)
-{
-    size_t size;
-    const char *text = lua_tolstring(L, index, &size);
-    size_t wrong = tc_utf8_error(text, size);
-    return !wrong || invalid_text(L, name, wrong);
-}
-
-/* lua-cjson would round a whole number that has more digits than it writes. */
-static bool check_digits(lua_State *L, int index, const char *name)
-{
-    double value = lua_tonumber(L, index), exact = tc_json_exact(L);
-    if ((value >= -exact && value <= exact) ||
-        value - value != 0) /* infinite, NaN: cjson says so */
-        return true;
-    const char *shown = tc_push_quoted(L, index);
-    tc_push_error(L, TC_INVALID_REQUEST, name,
-                  "field '%s': %s has more digits than can be sent as a number", name, shown);
-    return false;
-}
-
-enum { DEEPEST = 100 };
-
-/* Is all that is in the value at `index` fit to be sent? `name` is the field that it is in. */
-static bool check_value(lua_State *L, int index, const char *name, int depth)
-{
-    tc_checkstack(L, 8);
-    if (lua_type(L, index) == LUA_TSTRING)
-        return check_text(L, index, name);
-    if (lua_type(L, index) == LUA_TNUMBER)
-        return check_digits(L, index, name);
-    if (!lua_istable(L, index))
-        return true;
-    if (depth == DEEPEST) {
-        tc_push_error(L, TC_INVALID_REQUEST, name, "field '%s': nested deeper than %d", name,
-                      DEEPEST);
-        return false;
-    }
-    index = tc_absindex(L, index);
-    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-        bool text_key = lua_type(L, -2) == LUA_TSTRING;
-        if (text_key && !check_text(L, -2, name))
-            return false;
-        if (!check_value(L, lua_gettop(L), name, depth + 1))
-            return false;
-    }
-    return true;
-}
-
-bool tc_value_check(lua_State *L, int index, const char *name)
-{
-    return check_value(L, index, name, 0);
-}
-
 static bool has_field(lua_State *L, int params, const char *name)
 {
     lua_getfield(L, params, name);
@@ -171,50 +110,6 @@ static bool check_messages(lua_State *L, int params)
     return true;
 }
 
-/* Reads a character of UTF-8, and goes behind it. What is none is read as some letter. */
-static unsigned long next_character(const char **text)
-{
-    unsigned char first = (unsigned char)*(*text)++;
-    unsigned more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : 0;
-    unsigned long character = more ? first & (0x3fU >> more) : first;
-    if (first >= 0x80 && first < 0xc0)
-        return 'x';
-    for (; more; more--) {
-        if (((unsigned char)**text & 0xc0) != 0x80) /* at its end there is a NUL */
-            return 'x';
-        character = character << 6 | ((unsigned char)*(*text)++ & 0x3f);
-    }
-    return character;
-}
-
-/* Unicode's white space and control characters, and what is drawn as nothing
- * (Default_Ignorable_Code_Point); the blank of braille, too. First and last of each range. */
-static const unsigned long blanks[][2] = {
-    {0, 0x20},          {0x7f, 0xa0},       {0xad, 0xad},     {0x34f, 0x34f},   {0x61c, 0x61c},
-    {0x115f, 0x1160},   {0x1680, 0x1680},   {0x17b4, 0x17b5}, {0x180b, 0x180f}, {0x2000, 0x200f},
-    {0x2028, 0x202f},   {0x205f, 0x206f},   {0x2800, 0x2800}, {0x3000, 0x3000}, {0x3164, 0x3164},
-    {0xfe00, 0xfe0f},   {0xfeff, 0xfeff},   {0xffa0, 0xffa0}, {0xfff0, 0xfff8}, {0x1bca0, 0x1bca3},
-    {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff},
-};
-
-static bool is_blank(unsigned long character)
-{
-    for (size_t i = 0; i < COUNT(blanks); i++)
-        if (character >= blanks[i][0] && character <= blanks[i][1])
-            return true;
-    return false;
-}
-
-/* Is there nothing in the text that could be seen? */
-static bool is_all_blank(const char *text, size_t size)
-{
-    const char *end = text + size;
-    while (text < end)
-        if (!is_blank(next_character(&text)))
-            return false;
-    return true;
-}
-
 static bool check_prompt(lua_State *L, int params)
 {
     size_t size = 0;
@@ -227,13 +122,13 @@ static bool check_prompt(lua_State *L, int params)
         return false;
     }
     const char *prompt = lua_tolstring(L, -1, &size);
-    if (is_all_blank(prompt, size)) {
+    if (tc_text_is_blank(prompt, size)) {
         tc_push_error(L, TC_INVALID_REQUEST, "prompt",
                       "field 'prompt': what to draw expected, got %s",
                       size ? "nothing but white space" : "an empty string");
         return false;
     }
-    if (!check_text(L, -1, "prompt"))
+    if (!tc_text_check(L, -1, "prompt"))
         return false;
     lua_pop(L, 1);
     return true;
@@ -548,9 +443,9 @@ static bool merge_extra(lua_State *L, int params, int body)
 static bool check_body(lua_State *L, int body)
 {
     for (lua_pushnil(L); lua_next(L, body); lua_pop(L, 1)) {
-        if (!check_text(L, -2, "extra_body")) /* its names: ours are well */
+        if (!tc_text_check(L, -2, "extra_body")) /* its names: ours are well */
             return false;
-        if (!check_value(L, lua_gettop(L), lua_tostring(L, -2), 0))
+        if (!tc_value_check(L, lua_gettop(L), lua_tostring(L, -2)))
             return false;
     }
     return true;

@@ -34,10 +34,6 @@ struct tc_order {
 bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
                     struct tc_order *order);
 
-/* Can the value at `index`, of the field `name`, be sent without a loss: is its text UTF-8, are its
- * numbers such as lua-cjson writes, is it no circle? Pushes an error table when false. */
-bool tc_value_check(lua_State *L, int index, const char *name);
-
 /* Raises, as Lua's own functions do, unless there is a table or a string at `index`. */
 void tc_params_argument(lua_State *L, int index);
 

@@ -5,7 +5,14 @@
  */
 #include "lua_refusal.h"
 
+#include "../engine/failure.h"
+#include "../engine/redact.h"
+#include "lua_failure.h"
+#include "lua_fields.h"
+#include "lua_job.h"
+
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -222,4 +229,117 @@ void tc_push_refusal(lua_State *L, int document)
     lua_pushnil(L);
     struct find find = {COUNT(signs), lua_gettop(L)};
     search(L, &find, document, 0, 0);
+}
+
+/* ---- the errors ---- */
+
+#define TC_MORE_TOKENS "allow more tokens (max_tokens in extra_body), or ask for less"
+
+/* Is it why a model stops that has done all? "stop", "STOP", "completed" */
+static bool is_ordinary(const char *reason)
+{
+    return ((*reason | 0x20) == 's' && strlen(reason) == 4) || !strcmp(reason, "completed");
+}
+
+/* Makes the failure for an answer without a picture, of a model that did not refuse. `said` and
+ * `reason` (why it stopped) may be NULL. */
+static void no_image(struct tc_failure *failure, const struct tc_part *part, const char *said,
+                     const char *reason)
+{
+    const char *colon = said ? ": " : "", *words = said ? said : "";
+    if (reason && tc_is_cut_off(reason)) {
+        tc_failure_set(failure, TC_NO_IMAGE,
+                       "the model reached its token limit before there was a picture (%s)%s%s",
+                       reason, colon, words);
+        failure->advice = TC_MORE_TOKENS;
+    } else if (reason && !strcmp(reason, "error")) {
+        tc_failure_set(failure, TC_SERVER_ERROR,
+                       "the model broke off before there was a picture%s%s", colon, words);
+    } else if (part->numbered) {
+        tc_failure_set(failure, TC_NO_IMAGE, "the model made drafts, but no picture of them%s%s",
+                       colon, words);
+    } else if (said) {
+        tc_failure_set(failure, TC_NO_IMAGE, "the model answered in words alone: %s", said);
+        failure->advice = "ask for a picture in plain words, or another model";
+    } else if (reason && !is_ordinary(reason)) {
+        tc_failure_set(failure, TC_NO_IMAGE, "the answer has no image: the model stopped (%s)",
+                       reason);
+    } else {
+        tc_failure_set(failure, TC_NO_IMAGE,
+                       "the answer has no image: the model made none, or a filter held all back");
+    }
+}
+
+/* Pushes a string without what a line of text cannot have, cut to a message's length; nil stays. */
+static const char *push_line(lua_State *L, int index)
+{
+    char line[200];
+    if (lua_type(L, index) != LUA_TSTRING) {
+        lua_pushnil(L);
+        return NULL;
+    }
+    tc_redact(line, sizeof(line), lua_tostring(L, index), NULL);
+    lua_pushstring(L, line);
+    return lua_tostring(L, -1);
+}
+
+void tc_push_no_image(lua_State *L, const struct tc_part *part, int answer, int refusal)
+{
+    struct tc_failure failure;
+    const char *refused = push_line(L, refusal);
+    lua_getfield(L, answer, "finish_reason");
+    const char *reason = push_line(L, lua_gettop(L));
+    lua_getfield(L, answer, "text");
+    const char *said = lua_isstring(L, -1) ? tc_push_quoted(L, lua_gettop(L)) : NULL;
+    if (refused)
+        tc_failure_set(&failure, TC_CONTENT_POLICY, "the model refused to draw this (%s)%s%s",
+                       refused, said ? ": " : "", said ? said : "");
+    else
+        no_image(&failure, part, said, reason);
+    tc_push_failed_success(L, part->request, &failure);
+}
+
+/* Adds what is wrong with a picture, which is on top if there is something, to `text`. Pops it. */
+static void add_fault(lua_State *L, char *text, size_t size)
+{
+    size_t used = strlen(text);
+    if (lua_isstring(L, -1))
+        snprintf(text + used, size - used, "%s%s", used ? "; " : "", lua_tostring(L, -1));
+    lua_pop(L, 1);
+}
+
+/* Why did the model of a part stop, as far as its answer is known? Pushes the string, or nil. */
+static void push_reason(lua_State *L, const struct tc_part *part, int state)
+{
+    lua_getfield(L, state, "answers");
+    lua_rawgeti(L, -1, (int)part->position);
+    if (lua_istable(L, -1))
+        lua_getfield(L, -1, "finish_reason");
+    else
+        lua_pushnil(L);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
+bool tc_push_fault(lua_State *L, const struct tc_part *part, int state)
+{
+    struct tc_failure failure;
+    char text[sizeof(failure.message)] = "";
+    int top = lua_gettop(L);
+    lua_getfield(L, state, "faults");
+    for (unsigned i = 0; i < part->numbered; i++) {
+        lua_rawgeti(L, top + 1, (int)part->numbers[i]);
+        add_fault(L, text, sizeof(text));
+    }
+    push_reason(L, part, state);
+    bool cut_off = lua_isstring(L, -1) && tc_is_cut_off(lua_tostring(L, -1));
+    lua_settop(L, top);
+    if (!*text)
+        return false;
+    tc_failure_set(&failure, TC_BAD_RESPONSE, "%s%s", text,
+                   cut_off ? ": the model reached its token limit" : "");
+    failure.advice =
+        cut_off ? TC_MORE_TOKENS : "what came of it is in err.data; to try again may cost again";
+    tc_push_failed_success(L, part->request, &failure);
+    return true;
 }

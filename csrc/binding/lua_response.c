@@ -3,188 +3,19 @@
  */
 #include "lua_response.h"
 
-#include "../base/buffer.h"
 #include "../base/number.h"
 #include "../engine/failure.h"
-#include "../engine/redact.h"
 #include "../engine/request.h"
-#include "lua_conceal.h"
+#include "lua_cjson.h"
 #include "lua_failure.h"
 #include "lua_fields.h"
-#include "lua_host.h"
 #include "lua_job.h"
-#include "lua_refusal.h"
-#include "lua_save.h"
+#include "lua_warnings.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-/* ---- answers ---- */
-
-void tc_tidy(lua_State *L, int table)
-{
-    tc_checkstack(L, 6);
-    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-        if (lua_istable(L, -1)) {
-            tc_tidy(L, lua_gettop(L));
-            continue;
-        }
-        double value = lua_tonumber(L, -1);
-        if (lua_isuserdata(L, -1)) /* null */
-            lua_pushnil(L);
-        else if (lua_type(L, -1) == LUA_TNUMBER && tc_is_whole(value))
-            tc_pushwhole(L, value);
-        else
-            continue;
-        lua_pushvalue(L, -3);
-        lua_insert(L, -2);
-        lua_rawset(L, table); /* a field that is there: lua_next can bear that */
-    }
-}
-
-/* Pushes the error for a success that is none. */
-static void push_failed_success(lua_State *L, const struct tc_request *request,
-                                struct tc_failure *failure)
-{
-    failure->status = request->status;
-    failure->attempts = request->attempts;
-    failure->maybe_billed = !request->unbilled;
-    tc_push_failure(L, failure, request);
-}
-
-bool tc_push_answer(lua_State *L, const struct tc_request *request)
-{
-    const struct tc_buffer *text = &request->envelope->text;
-    lua_pushlstring(L, (const char *)text->data, text->size);
-    bool well = tc_json_convert(L, "decode");
-    if (well && lua_istable(L, -1))
-        return true;
-    struct tc_failure failure;
-    tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer is not a JSON object%s%s",
-                   well ? "" : ": ", well ? "" : lua_tostring(L, -1));
-    push_failed_success(L, request, &failure);
-    return false;
-}
-
-#define TC_MORE_TOKENS "allow more tokens (max_tokens in extra_body), or ask for less"
-
-/* Is it why a model stops that has done all? "stop", "STOP", "completed" */
-static bool is_ordinary(const char *reason)
-{
-    return ((*reason | 0x20) == 's' && strlen(reason) == 4) || !strcmp(reason, "completed");
-}
-
-/* Makes the failure for an answer without a picture, of a model that did not refuse. `said` and
- * `reason` (why it stopped) may be NULL. */
-static void no_image(struct tc_failure *failure, const struct tc_part *part, const char *said,
-                     const char *reason)
-{
-    const char *colon = said ? ": " : "", *words = said ? said : "";
-    if (reason && tc_is_cut_off(reason)) {
-        tc_failure_set(failure, TC_NO_IMAGE,
-                       "the model reached its token limit before there was a picture (%s)%s%s",
-                       reason, colon, words);
-        failure->advice = TC_MORE_TOKENS;
-    } else if (reason && !strcmp(reason, "error")) {
-        tc_failure_set(failure, TC_SERVER_ERROR,
-                       "the model broke off before there was a picture%s%s", colon, words);
-    } else if (part->numbered) {
-        tc_failure_set(failure, TC_NO_IMAGE, "the model made drafts, but no picture of them%s%s",
-                       colon, words);
-    } else if (said) {
-        tc_failure_set(failure, TC_NO_IMAGE, "the model answered in words alone: %s", said);
-        failure->advice = "ask for a picture in plain words, or another model";
-    } else if (reason && !is_ordinary(reason)) {
-        tc_failure_set(failure, TC_NO_IMAGE, "the answer has no image: the model stopped (%s)",
-                       reason);
-    } else {
-        tc_failure_set(failure, TC_NO_IMAGE,
-                       "the answer has no image: the model made none, or a filter held all back");
-    }
-}
-
-/* Pushes a string without what a line of text cannot have, cut to a message's length; nil stays. */
-static const char *push_line(lua_State *L, int index)
-{
-    char line[200];
-    if (lua_type(L, index) != LUA_TSTRING) {
-        lua_pushnil(L);
-        return NULL;
-    }
-    tc_redact(line, sizeof(line), lua_tostring(L, index), NULL);
-    lua_pushstring(L, line);
-    return lua_tostring(L, -1);
-}
-
-void tc_push_no_image(lua_State *L, const struct tc_part *part, int answer, int refusal)
-{
-    struct tc_failure failure;
-    const char *refused = push_line(L, refusal);
-    lua_getfield(L, answer, "finish_reason");
-    const char *reason = push_line(L, lua_gettop(L));
-    lua_getfield(L, answer, "text");
-    const char *said = lua_isstring(L, -1) ? tc_push_quoted(L, lua_gettop(L)) : NULL;
-    if (refused)
-        tc_failure_set(&failure, TC_CONTENT_POLICY, "the model refused to draw this (%s)%s%s",
-                       refused, said ? ": " : "", said ? said : "");
-    else
-        no_image(&failure, part, said, reason);
-    push_failed_success(L, part->request, &failure);
-}
-
-/* Adds what is wrong with a picture, which is on top if there is something, to `text`. Pops it. */
-static void add_fault(lua_State *L, char *text, size_t size)
-{
-    size_t used = strlen(text);
-    if (lua_isstring(L, -1))
-        snprintf(text + used, size - used, "%s%s", used ? "; " : "", lua_tostring(L, -1));
-    lua_pop(L, 1);
-}
-
-/* Why did the model of a part stop, as far as its answer is known? Pushes the string, or nil. */
-static void push_reason(lua_State *L, const struct tc_part *part, int state)
-{
-    lua_getfield(L, state, "answers");
-    lua_rawgeti(L, -1, (int)part->position);
-    if (lua_istable(L, -1))
-        lua_getfield(L, -1, "finish_reason");
-    else
-        lua_pushnil(L);
-    lua_replace(L, -3);
-    lua_pop(L, 1);
-}
-
-bool tc_push_fault(lua_State *L, const struct tc_part *part, int state)
-{
-    struct tc_failure failure;
-    char text[sizeof(failure.message)] = "";
-    int top = lua_gettop(L);
-    lua_getfield(L, state, "faults");
-    for (unsigned i = 0; i < part->numbered; i++) {
-        lua_rawgeti(L, top + 1, (int)part->numbers[i]);
-        add_fault(L, text, sizeof(text));
-    }
-    push_reason(L, part, state);
-    bool cut_off = lua_isstring(L, -1) && tc_is_cut_off(lua_tostring(L, -1));
-    lua_settop(L, top);
-    if (!*text)
-        return false;
-    tc_failure_set(&failure, TC_BAD_RESPONSE, "%s%s", text,
-                   cut_off ? ": the model reached its token limit" : "");
-    failure.advice =
-        cut_off ? TC_MORE_TOKENS : "what came of it is in err.data; to try again may cost again";
-    push_failed_success(L, part->request, &failure);
-    return true;
-}
-
 /* ---- the pictures ---- */
-
-/* Appends the value on top to the list at `list`, and pops it. */
-static void append(lua_State *L, int list)
-{
-    lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
-}
 
 /* Drops a field of what the server says of a picture unless it is words. */
 static void check_words(lua_State *L, int item, const char *name)
@@ -209,7 +40,7 @@ static void add_details(lua_State *L, int image, int item)
     }
     check_words(L, item, "url"); /* it may have been the picture itself */
     check_words(L, item, "revised_prompt");
-    tc_tidy(L, item);
+    tc_json_tidy(L, item);
     for (lua_pushnil(L); lua_next(L, item); lua_pop(L, 1)) {
         lua_pushvalue(L, -2);
         lua_pushvalue(L, -2);
@@ -241,7 +72,7 @@ static void append_image(lua_State *L, const struct gathering *g, unsigned numbe
         add_details(L, image, image + 1);
     lua_settop(L, image);
     if (lua_istable(L, image))
-        append(L, g->list);
+        tc_append(L, g->list);
     else
         lua_pop(L, 1);
 }
@@ -522,136 +353,6 @@ static void set_drafts(lua_State *L, int response, int state)
         lua_pop(L, 1);
 }
 
-/* ---- warnings ---- */
-
-/* Appends what the list `name` of the table at `table` has. */
-static void append_all(lua_State *L, int list, int table, const char *name)
-{
-    lua_getfield(L, table, name);
-    int count = lua_istable(L, -1) ? (int)tc_rawlen(L, -1) : 0;
-    for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, -1, i);
-        append(L, list);
-    }
-    lua_pop(L, 1);
-}
-
-static double number_field(lua_State *L, int table, const char *name)
-{
-    lua_getfield(L, table, name);
-    double number = lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return number;
-}
-
-/* Have the pixels visibly another ratio than was asked for, and than the model makes of that? */
-static bool is_other_shape(const struct tc_request_box *box, double width, double height)
-{
-    static const double tolerance = 0.02;
-    if (!(width > 0 && height > 0 && box->ratio > 0))
-        return false;
-    double ratio = width / height;
-    return fabs(ratio / box->ratio - 1) > tolerance && fabs(ratio / box->own_ratio - 1) > tolerance;
-}
-
-/* Warns of a picture whose shape is not the one that was asked for. */
-static void warn_of_shape(lua_State *L, const struct tc_request_box *box, int list, int image,
-                          int number, const char *shape)
-{
-    double width = number_field(L, image, "width"), height = number_field(L, image, "height");
-    if (!is_other_shape(box, width, height))
-        return;
-    lua_pushfstring(L, "image %d is %dx%d pixels, %s was asked for", number, (int)width,
-                    (int)height, shape);
-    append(L, list);
-}
-
-/* Pushes what two pictures that are the same have in common: their bytes, or what was seen of them
- * while they went elsewhere. */
-static void push_identity(lua_State *L, int state, int data, int index)
-{
-    lua_rawgeti(L, data, index);
-    lua_getfield(L, -1, "bytes");
-    lua_remove(L, -2);
-    if (!lua_isnil(L, -1))
-        return;
-    lua_pop(L, 1);
-    lua_getfield(L, state, "samples");
-    lua_rawgeti(L, data, index);
-    lua_rawget(L, -2); /* they are by picture, too */
-    lua_remove(L, -2);
-}
-
-/* Are two pictures the same? */
-static bool are_same(lua_State *L, int state, int data, int a, int b)
-{
-    lua_rawgeti(L, data, a);
-    lua_rawgeti(L, data, b);
-    int top = lua_gettop(L);
-    bool same = number_field(L, top - 1, "size") == number_field(L, top, "size");
-    if (same) {
-        push_identity(L, state, data, a);
-        push_identity(L, state, data, b);
-        same = !lua_isnil(L, -1) && lua_rawequal(L, -1, -2);
-    }
-    lua_settop(L, top - 2);
-    return same;
-}
-
-/* Warns of a picture that has come before: who asks for several wants several. */
-static void warn_of_repetition(lua_State *L, int list, int state, int data, int number)
-{
-    int other = 1;
-    while (other < number && !are_same(L, state, data, other, number))
-        other++;
-    if (other == number)
-        return;
-    lua_pushfstring(L, "image %d is the same as image %d: a cache may have answered", number,
-                    other);
-    append(L, list);
-}
-
-/* Warns of picture `number`, at `image`, if its file's name says another format. */
-static void warn_of_name(lua_State *L, int list, int image, int number)
-{
-    lua_getfield(L, image, "path");
-    lua_getfield(L, image, "ext");
-    const char *path = lua_tostring(L, -2), *ext = lua_tostring(L, -1);
-    if (path && ext && tc_is_misnamed(path, ext)) {
-        lua_pushfstring(L, "image %d is a %s file, whatever its name says: %s", number, ext, path);
-        append(L, list);
-    }
-    lua_settop(L, image);
-}
-
-/* Sets the list of what was asked for and is visibly not there; the images are at `data`. */
-static void set_warnings(lua_State *L, const struct tc_request_box *box, int state, int response,
-                         int data)
-{
-    int count = (int)tc_rawlen(L, data);
-    tc_push_param(L, state, "shape");
-    const char *shape = lua_tostring(L, -1);
-    lua_newtable(L);
-    int list = lua_gettop(L);
-    lua_getfield(L, state, "params");
-    append_all(L, list, lua_gettop(L), "warnings");
-    lua_pop(L, 1);
-    if (count < (int)box->count) {
-        lua_pushfstring(L, "%d images were asked for, %d came", (int)box->count, count);
-        append(L, list);
-    }
-    for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, data, i);
-        warn_of_shape(L, box, list, list + 1, i, shape);
-        warn_of_name(L, list, list + 1, i);
-        lua_settop(L, list);
-        if (box->count > 1)
-            warn_of_repetition(L, list, state, data, i);
-    }
-    lua_setfield(L, response, "warnings");
-    lua_pop(L, 1);
-}
-
 /* ---- the whole ---- */
 
 /* Pushes the list of errors, in the order of the requests. */
@@ -663,11 +364,11 @@ static void push_failures(lua_State *L, const struct tc_request_box *box, int st
     for (const struct tc_part *part = box->parts; part; part = part->next) {
         lua_rawgeti(L, list + 1, (int)part->position);
         if (lua_istable(L, -1))
-            append(L, list);
+            tc_append(L, list);
         else
             lua_pop(L, 1);
     }
-    append_all(L, list, state, "losses");
+    tc_append_all(L, list, state, "losses");
     lua_settop(L, list);
 }
 
@@ -746,24 +447,6 @@ bool tc_push_response(lua_State *L, const struct tc_request_box *box, int state)
     set_drafts(L, response, state);
     set_asked(L, response, state);
     set_known(L, box, response, cost);
-    set_warnings(L, box, state, response, data);
+    tc_set_warnings(L, box, state, response, data);
     return true;
-}
-
-bool tc_push_json_answer(lua_State *L, const struct tc_request *request, const char *field)
-{
-    if (!tc_push_answer(L, request))
-        return false;
-    tc_tidy(L, lua_gettop(L));
-    tc_conceal(L, lua_gettop(L), request->key);
-    lua_pop(L, 1);
-    if (!field)
-        return true;
-    lua_getfield(L, -1, field);
-    if (lua_istable(L, -1))
-        return true;
-    struct tc_failure failure;
-    tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer has no '%s'", field);
-    push_failed_success(L, request, &failure);
-    return false;
 }

@@ -17,6 +17,7 @@
 #include "lua_hooks.h"
 #include "lua_job.h"
 #include "lua_own.h"
+#include "lua_refusal.h"
 #include "lua_response.h"
 #include "lua_take.h"
 

@@ -9,6 +9,7 @@
 #include "../thucchien.h"
 #include "lua_await.h"
 #include "lua_body.h"
+#include "lua_cjson.h"
 #include "lua_client.h"
 #include "lua_drive.h"
 #include "lua_driver.h"
@@ -45,7 +46,7 @@ int luaopen_thucchien(lua_State *L)
     tc_host_check_lua(L); /* before anything that this Lua may not have */
     tc_host_pin();
     tc_own_open(L);
-    tc_host_open_json(L);
+    tc_json_open(L);
     tc_register_hooks(L);
     tc_register_failure(L);
     tc_register_image(L);

@@ -1,0 +1,201 @@
+/*
+ * JSON: lua-cjson, where it is there and serves; else our own.
+ */
+#include "lua_cjson.h"
+
+#include "../base/number.h"
+#include "../splitter/path.h"
+#include "lua_host.h"
+#include "lua_json.h"
+#include "lua_own.h"
+
+#include <locale.h>
+#include <string.h>
+
+#define JSON "json"
+
+/*
+ * Would calls of lua-cjson's to itself land in the host? Its functions have names that others have
+ * too: LuaTeX has buffers of that name, and Neovim a lua-cjson with structures of another layout.
+ */
+static bool is_occupied(void)
+{
+    static const char *const names[] = {
+        "strbuf_init",          "strbuf_new",
+        "strbuf_free",          "strbuf_free_to_string",
+        "strbuf_resize",        "strbuf_append_string",
+        "strbuf_append_fmt",    "strbuf_append_fmt_retry",
+        "strbuf_set_increment", "fpconv_init",
+        "fpconv_strtod",        "fpconv_g_fmt",
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (tc_host_exports(names[i]))
+            return true;
+    return strlen(localeconv()->decimal_point) != 1; /* it would end the process */
+}
+
+/* Calls a setting of the instance on top, where its version has it, and minds no refusal. */
+static void set_json(lua_State *L, const char *setting, int value, int is_number)
+{
+    lua_getfield(L, -1, setting);
+    if (!lua_isfunction(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    if (is_number)
+        lua_pushinteger(L, value);
+    else
+        lua_pushboolean(L, value);
+    if (lua_pcall(L, 1, 0, 0))
+        lua_pop(L, 1);
+}
+
+/* Puts what its `new` gives in place of the module on top; false, and nothing, where that fails. */
+static bool instantiate(lua_State *L)
+{
+    tc_enter_field(L, "new");
+    if (!lua_pcall(L, 0, 1, 0) && lua_istable(L, -1))
+        return true;
+    lua_pop(L, 1);
+    return false;
+}
+
+/* Pushes an instance of our own of lua-cjson: other code's settings do not reach it, nor ours
+ * theirs. False, and nothing pushed, where there is none. */
+static bool push_cjson(lua_State *L)
+{
+    tc_push_loaded(L, "cjson.safe");
+    if (lua_istable(L, -1))
+        return instantiate(L);
+    lua_pop(L, 1);
+    tc_push_loader(L, "cjson.safe");
+    if (!lua_pcall(L, 1, 1, 0))
+        return instantiate(L);
+    lua_pop(L, 1);
+    return false;
+}
+
+/*
+ * Is the error on top one of JSON's? lua-cjson's safe functions catch whatever is raised meanwhile:
+ * by a hook or a finalizer, for want of memory, or because Lua's stack is full.
+ */
+static bool is_of_json(lua_State *L)
+{
+    static const char *const beginnings[] = {
+        "Expected ",        "Found too many nested", "JSON parser does not support",
+        "Cannot serialise", "no JSON at byte",       "JSON has no place for"};
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
+        if (!strncmp(text, beginnings[i], strlen(beginnings[i])))
+            return true;
+    return false;
+}
+
+/* Calls the function that is below the value on top. False: it failed, and its message is on top.
+ */
+static bool convert(lua_State *L)
+{
+    lua_call(L, 1, 2);
+    bool well = !lua_isnil(L, -2);
+    if (!well && !is_of_json(L))
+        lua_error(L);
+    lua_remove(L, well ? -1 : -2);
+    return well;
+}
+
+/* Does the function on top, of lua-cjson's, know the point of the locale that there is now? It
+ * keeps that of the moment when somebody in this process made an instance. */
+static bool knows_point(lua_State *L, bool reads)
+{
+    static const char half[] = "0.5";
+    lua_pushvalue(L, -1);
+    if (reads)
+        lua_pushstring(L, half);
+    else
+        lua_pushnumber(L, 0.5);
+    bool well = convert(L), is_number = well && reads && lua_type(L, -1) == LUA_TNUMBER;
+    bool knows = reads
+                     ? is_number && lua_tonumber(L, -1) == 0.5
+                     : well && lua_type(L, -1) == LUA_TSTRING && !strcmp(lua_tostring(L, -1), half);
+    lua_pop(L, 1);
+    return knows;
+}
+
+/* Pushes "encode" or "decode": a function that returns nil and a message where it fails. */
+static void push_json(lua_State *L, const char *name)
+{
+    bool reads = *name == 'd';
+    tc_own_push(L, JSON);
+    tc_enter_field(L, name);
+    if (lua_isfunction(L, -1) && knows_point(L, reads))
+        return;
+    lua_pop(L, 1);
+    lua_pushcfunction(L, reads ? tc_json_decode : tc_json_encode);
+}
+
+/* How far whole numbers come through: releases of lua-cjson write 14 digits or all. */
+static void measure_json(lua_State *L)
+{
+    static const char all_digits[] = "9007199254740991"; /* 2^53 - 1 */
+    push_json(L, "encode");
+    lua_pushnumber(L, 9007199254740991.0);
+    lua_call(L, 1, 1);
+    const char *text = lua_tostring(L, -1);
+    double exact = text && !strcmp(text, all_digits) ? 9007199254740991.0 : 1e14;
+    lua_pop(L, 1);
+    lua_pushnumber(L, exact);
+    lua_setfield(L, -2, "exact");
+}
+
+void tc_json_open(lua_State *L)
+{
+    if (is_occupied() || !push_cjson(L))
+        lua_newtable(L); /* our own has to serve */
+    set_json(L, "encode_number_precision", 16, 1);
+    set_json(L, "encode_invalid_numbers", 0, 0);
+    set_json(L, "decode_invalid_numbers", 0, 0);
+    set_json(L, "encode_keep_buffer", 0, 0);
+    set_json(L, "encode_escape_forward_slash", 0, 0);
+    set_json(L, "decode_max_depth", TC_PATH_DEPTH + 1, 1);
+    lua_pushvalue(L, -1);
+    tc_own_keep(L, JSON);
+    measure_json(L);
+    lua_pop(L, 1);
+}
+
+double tc_json_exact(lua_State *L)
+{
+    tc_own_push(L, JSON);
+    tc_enter_field(L, "exact");
+    double exact = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return exact;
+}
+
+bool tc_json_convert(lua_State *L, const char *name)
+{
+    push_json(L, name);
+    lua_insert(L, -2);
+    return convert(L);
+}
+
+void tc_json_tidy(lua_State *L, int table)
+{
+    tc_checkstack(L, 6);
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        if (lua_istable(L, -1)) {
+            tc_json_tidy(L, lua_gettop(L));
+            continue;
+        }
+        double value = lua_tonumber(L, -1);
+        if (lua_isuserdata(L, -1)) /* null */
+            lua_pushnil(L);
+        else if (lua_type(L, -1) == LUA_TNUMBER && tc_is_whole(value))
+            tc_pushwhole(L, value);
+        else
+            continue;
+        lua_pushvalue(L, -3);
+        lua_insert(L, -2);
+        lua_rawset(L, table); /* a field that is there: lua_next can bear that */
+    }
+}

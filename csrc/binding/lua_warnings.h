@@ -1,0 +1,15 @@
+/*
+ * Warnings of a response: what was asked for and is visibly not there.
+ */
+#ifndef TC_LUA_WARNINGS_H
+#define TC_LUA_WARNINGS_H
+
+#include "lua_compat.h"
+
+struct tc_request_box;
+
+/* Sets the list of what was asked for and is visibly not there; the images are at `data`. */
+void tc_set_warnings(lua_State *L, const struct tc_request_box *box, int state, int response,
+                     int data);
+
+#endif
