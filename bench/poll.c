@@ -38,7 +38,7 @@ static void sleep_for(long milliseconds)
 static void take_images(struct tc_client *client)
 {
     struct tc_request *request;
-    while ((request = tc_client_take_ready(client))) {
+    while ((request = tc_client_take_pending(client, false))) {
         struct tc_envelope *envelope = request->envelope;
         for (unsigned i = 0; i < envelope->images.count; i++) {
             if (envelope->images.list[i] && envelope->images.list[i]->ended)
@@ -69,7 +69,7 @@ static double longest_poll(struct tc_client *client, long frame)
     tc_body_release(body);
     while (request && request->state != TC_DONE) {
         double start = thread_microseconds();
-        tc_client_begin_turn(client);
+        tc_client_renew_budget(client);
         tc_client_poll(client, 0);
         double took = thread_microseconds() - start;
         longest = took > longest ? took : longest;
@@ -92,7 +92,7 @@ int main(int argc, char **argv)
     }
     const char *frame = getenv("BENCH_FRAME"), *http2 = getenv("BENCH_HTTP2");
     long milliseconds = frame ? atol(frame) : 1;
-    struct tc_client_options options = {
+    struct tc_settings options = {
         .base_url = argv[1],
         .ca_file = getenv("BENCH_CA"),
         .user_agent = "bench",

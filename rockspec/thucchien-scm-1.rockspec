@@ -88,6 +88,7 @@ build = {
             "csrc/engine/redact.c",
             "csrc/engine/refusal.c",
             "csrc/engine/request.c",
+            "csrc/engine/session.c",
             "csrc/engine/trust.c",
             "csrc/engine/url.c",
             "csrc/engine/wait.c",

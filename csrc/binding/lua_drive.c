@@ -122,7 +122,7 @@ static bool tell_news(lua_State *L, struct tc_client_box *box, int lent, int req
         told = !box->client || is_told(L, request);
     }
     if (!told)
-        tc_client_tell_again(box->client, part->request);
+        tc_client_put_back(part->request);
     else if (ended && box->client) { /* else its maker has let go of all of them */
         lua_pushnil(L);
         lua_rawseti(L, lent, id);
@@ -133,11 +133,11 @@ static bool tell_news(lua_State *L, struct tc_client_box *box, int lent, int req
 /* Has the frame the time to hand out what is next? If not, it has spent some on getting ready. */
 static bool has_time(lua_State *L, struct tc_client_box *box, bool awaited)
 {
-    if (!box->client->turn_left)
+    if (!box->client->session->budget.bytes)
         return false;
     bool ready = tc_room_make(L, &box->room, tc_client_next_size(box->client, awaited));
     if (!ready)
-        tc_client_use_turn(box->client, TC_TURN / 2);
+        tc_session_spend(box->client->session, TC_BUDGET_BYTES / 2);
     return ready;
 }
 
@@ -150,7 +150,7 @@ enum manner {
 static bool has_news(lua_State *L, struct tc_client_box *box, unsigned manner)
 {
     bool awaited = manner & AWAITED_ONLY;
-    return box->client && tc_client_has_ready(box->client, awaited) &&
+    return box->client && tc_client_has_pending(box->client, awaited) &&
            (!(manner & FRAME) || has_time(L, box, awaited));
 }
 
@@ -169,7 +169,7 @@ static bool deliver(lua_State *L, struct tc_client_box *box, int lent, unsigned 
         if (!box->client)
             break;
         tc_room_give_back(L, &box->room);
-        struct tc_request *news = tc_client_take_ready(box->client, manner & AWAITED_ONLY);
+        struct tc_request *news = tc_client_take_pending(box->client, manner & AWAITED_ONLY);
         if (!news)
             break;
         lua_rawgeti(L, lent, (int)news->id);
@@ -227,7 +227,7 @@ static void begin_frame(lua_State *L, struct tc_client_box *box, int lent, unsig
 {
     if (!box->client)
         return;
-    tc_client_begin_turn(box->client);
+    tc_client_renew_budget(box->client);
     deliver(L, box, lent, manner | FRAME);
 }
 
@@ -304,7 +304,7 @@ int tc_drive_lua_poll(lua_State *L)
     tc_driver_sync(L, box, 2);
     raise_kept(L, 2, TC_INTERRUPT);
     raise_kept(L, 2, TC_RAISED);
-    tc_pushwhole(L, box->client ? tc_client_pending(box->client) : 0);
+    tc_pushwhole(L, box->client ? tc_client_count(box->client) : 0);
     return 1;
 }
 
@@ -337,7 +337,7 @@ int tc_drive_lua_action(lua_State *L)
     tc_driver_sync(L, box, 2);
     raise_kept(L, 2, TC_INTERRUPT);
     raise_kept(L, 2, TC_RAISED);
-    tc_pushwhole(L, box->client ? tc_client_pending(box->client) : 0);
+    tc_pushwhole(L, box->client ? tc_client_count(box->client) : 0);
     return 1;
 }
 

@@ -212,7 +212,7 @@ unsigned tc_request_number(lua_State *L, struct tc_request_box *box, struct tc_p
 static bool is_over(const struct tc_part *part)
 {
     const struct tc_request *request = part->request;
-    bool fruitless = part->of || request->failure->kind || !request->client->multi;
+    bool fruitless = part->of || request->failure->kind || request->session->closed;
     return part->noted || (request->state == TC_DONE && fruitless);
 }
 
@@ -347,11 +347,11 @@ void tc_request_stop(struct tc_request_box *box, struct tc_part *part, enum tc_k
     if (!box->cause)
         box->cause = part;
     box->stopped = true;
-    tc_request_fail(part->request, kind, message);
+    tc_client_fail(part->request, kind, message);
     tc_writer_abort(&part->writer);
     for (struct tc_part *other = box->parts; other; other = other->next)
         if (other->request)
-            tc_request_cancel(other->request);
+            tc_client_cancel(other->request);
 }
 
 static bool is_about_memory(const char *text)
@@ -391,7 +391,7 @@ bool tc_job_cancel(struct tc_request_box *box)
         if (!box->cause)
             box->cause = part;
         box->stopped = any = true;
-        tc_request_fail(part->request, TC_CANCELLED, "the request was cancelled");
+        tc_client_fail(part->request, TC_CANCELLED, "the request was cancelled");
     }
     return any;
 }
@@ -401,7 +401,7 @@ void tc_request_abandon(lua_State *L, int index)
     struct tc_request_box *box = tc_request_box(L, index);
     for (struct tc_part *part = box->parts; part; part = part->next) {
         if (part->request)
-            tc_request_cancel(part->request);
+            tc_client_cancel(part->request);
         tc_writer_abort(&part->writer);
     }
 }
@@ -415,7 +415,7 @@ static void tell_put_off(struct tc_request_box *box)
     for (struct tc_part *part = box->parts; part; part = part->next) {
         struct tc_request *request = part->request;
         if (part->put_off && (part->kept || request->state != TC_DONE))
-            tc_client_tell(request->client, request);
+            tc_request_notify(request);
         part->put_off = part->kept = false;
     }
 }

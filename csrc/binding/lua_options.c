@@ -128,7 +128,7 @@ static bool read_defaults(lua_State *L, int index, struct tc_defaults *defaults)
            tc_field_retry(L, index, "option", &defaults->retry);
 }
 
-static bool read_limits(lua_State *L, int index, struct tc_client_options *options)
+static bool read_limits(lua_State *L, int index, struct tc_settings *options)
 {
     double concurrency = 8, bytes = 256.0 * MIB, per_minute = 0;
     if (!tc_field_whole(L, index, "option", "max_concurrency", 1, 10000, &concurrency) ||
@@ -144,7 +144,7 @@ static bool read_limits(lua_State *L, int index, struct tc_client_options *optio
 
 bool tc_options_read(lua_State *L, int index, struct tc_options *options)
 {
-    struct tc_client_options *client = &options->client;
+    struct tc_settings *client = &options->client;
     memset(options, 0, sizeof(*options));
     return tc_fields_check(L, index, "option", fields, sizeof(fields) / sizeof(fields[0])) &&
            read_base_url(L, index, &client->base_url) && read_model(L, index, &options->model) &&

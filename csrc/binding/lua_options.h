@@ -11,7 +11,7 @@
 #include "lua_fields.h"
 
 struct tc_options {
-    struct tc_client_options client;
+    struct tc_settings client;
     struct tc_defaults defaults; /* of its requests */
     const char *model;
 };

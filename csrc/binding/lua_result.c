@@ -84,14 +84,14 @@ static void fetch(lua_State *L, int index, int state, struct tc_part *part, cons
                   unsigned number)
 {
     struct tc_request_box *box = tc_request_box(L, index);
-    struct tc_client *client = part->request->client;
+    struct tc_session *session = part->request->session;
     int top = lua_gettop(L);
     const char *place = push_original(L, state, url);
     const char *wrong =
-        tc_url_check_picture(place, client->is_loopback, part->request->at_private_address);
+        tc_url_check_picture(place, session->is_loopback, part->request->at_private_address);
     struct tc_request_options options = tc_job_fetch_options(part);
     options.place = place;
-    if (!client->multi)
+    if (session->closed)
         wrong = "the client was closed";
     if (box->stopped)
         wrong = "the request was cancelled";
@@ -102,12 +102,12 @@ static void fetch(lua_State *L, int index, int state, struct tc_part *part, cons
     }
     lua_getfield(L, state, "client");
     tc_getuservalue(L, -1);
-    tc_job_hold(L, index, lua_gettop(L), client, 1);
-    struct tc_request *request = tc_client_submit(client, &options);
+    tc_job_hold(L, index, lua_gettop(L), session->client, 1);
+    struct tc_request *request = tc_client_submit(session->client, &options);
     struct tc_part *added = request ? tc_job_add_part(box, number - 1, 1) : NULL;
     if (!added) {
         if (request)
-            tc_request_cancel(request);
+            tc_client_cancel(request);
         tc_request_release(request);
         luaL_error(L, "not enough memory");
         return; /* which it never does */

@@ -410,11 +410,11 @@ void tc_take_all(lua_State *L, int index, struct tc_part *part)
     tc_getuservalue(L, index);
     lua_pushlightuserdata(L, part);
     bool interrupted;
-    part->request->client->giving += giving;
+    part->request->session->delivering += giving;
     tc_request_hold(part->request, true);
     int status = tc_hooks_pcall(L, 3, 0, &interrupted);
     tc_request_hold(part->request, false);
-    part->request->client->giving -= giving;
+    part->request->session->delivering -= giving;
     if (status)
         lua_error(L);
 }

@@ -6,7 +6,6 @@
 #include "../base/alloc.h"
 #include "../base/clock.h"
 #include "address.h"
-#include "client.h"
 #include "headers.h"
 #include "problem.h"
 #include "process.h"
@@ -83,7 +82,8 @@ bool tc_attempt_keep_headers(struct tc_request *request, const char *const *line
 static bool make_headers(struct tc_request *request)
 {
     struct curl_slist *headers = NULL;
-    const struct curl_slist *own = request->own_headers, *common = request->client->headers;
+    const struct curl_slist *own = request->own_headers;
+    const char *const *common = request->session->settings.headers;
     if (request->headers)
         return true;
     bool added = add_credentials(&headers, request->credentials, request->key) &&
@@ -93,8 +93,8 @@ static bool make_headers(struct tc_request *request)
                            request->body ? "Content-Type: application/json" : "Content-Type:");
     for (; added && own; own = own->next)
         added = add_header(&headers, own->data);
-    for (; added && common && !request->picture; common = common->next)
-        added = is_among(request->own_headers, common->data) || add_header(&headers, common->data);
+    for (; added && *common && !request->picture; common++)
+        added = is_among(request->own_headers, *common) || add_header(&headers, *common);
     request->headers = headers;
     return added;
 }
@@ -114,15 +114,15 @@ static void set_protocols(CURL *easy)
  * Trusts one file of certificates or one directory, never both: Debian's libcurl is built with
  * both, and while a directory is set, 7.88 reads the whole file anew for every connection.
  */
-static bool set_certificates(CURL *easy, const struct tc_client *client)
+static bool set_certificates(CURL *easy, const struct tc_settings *settings)
 {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (!client->ca_file && !client->ca_directory)
+    if (!settings->ca_file && !settings->ca_directory)
         return true;
-    return curl_easy_setopt(easy, CURLOPT_CAPATH, client->ca_directory) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file) == CURLE_OK;
+    return curl_easy_setopt(easy, CURLOPT_CAPATH, settings->ca_directory) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file) == CURLE_OK;
 }
 
 /*
@@ -132,7 +132,7 @@ static bool set_certificates(CURL *easy, const struct tc_client *client)
 static bool set_proxy(CURL *easy, struct tc_request *request)
 {
     const char *proxy;
-    if (!tc_url_find_proxy(request->url, request->client->proxy, &proxy))
+    if (!tc_url_find_proxy(request->url, request->session->settings.proxy, &proxy))
         return false;
     request->proxied = proxy != NULL;
     return curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "") == CURLE_OK &&
@@ -153,7 +153,7 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
 /* A proxy looks names up itself: its own address is not the server's. */
 static void guard_addresses(CURL *easy, struct tc_request *request)
 {
-    if (!request->picture || request->trusted || request->client->is_loopback || request->proxied)
+    if (!request->picture || request->trusted || request->session->is_loopback || request->proxied)
         return;
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
@@ -161,15 +161,16 @@ static void guard_addresses(CURL *easy, struct tc_request *request)
 
 /* Of late (8.2x) libcurl takes a connection of HTTP/2 that broke off for alive, until it looks
  * after all of them, which it does once a second: what is sent there is lost. */
-static bool may_be_dead(const struct tc_client *client)
+static bool may_be_dead(const struct tc_session *session)
 {
-    return client->http2 && client->broke_off > 0 && tc_clock_now() - client->broke_off < 2;
+    double broke_off = session->connections.broke_off;
+    return session->settings.http2 && broke_off > 0 && tc_clock_now() - broke_off < 2;
 }
 
 /* False when memory is short. */
 static bool set_connection(CURL *easy, struct tc_request *request)
 {
-    const struct tc_client *client = request->client;
+    const struct tc_settings *settings = &request->session->settings;
     long milliseconds = (long)(request->connect_timeout * 1000) + 1; /* 0 is for ever */
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -177,9 +178,9 @@ static bool set_connection(CURL *easy, struct tc_request *request)
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_INTERVAL);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                     client->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, client->http2 ? 1L : 0L);
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, may_be_dead(client) ? 1L : 0L);
+                     settings->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, settings->http2 ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, may_be_dead(request->session) ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's, not an answer's */
 #if TC_LIBCURL >= 0x075700
@@ -189,7 +190,7 @@ static bool set_connection(CURL *easy, struct tc_request *request)
     if (!set_proxy(easy, request))
         return false;
     guard_addresses(easy, request);
-    return set_certificates(easy, client);
+    return set_certificates(easy, settings);
 }
 
 static void set_body(CURL *easy, const struct tc_request *request)
@@ -246,7 +247,7 @@ static void begin_attempt(struct tc_request *request)
 
 bool tc_attempt_begin(struct tc_request *request)
 {
-    const struct tc_client *client = request->client;
+    const struct tc_settings *settings = &request->session->settings;
     if (!tc_request_make_exchange(request))
         return false;
     begin_attempt(request);
@@ -260,7 +261,7 @@ bool tc_attempt_begin(struct tc_request *request)
         return false;
     set_callbacks(easy, request);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)TC_RECEIVE_BUFFER);
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)client->max_response_bytes);
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)settings->max_response_bytes);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
     if (request->body)
         set_body(easy, request);
@@ -268,7 +269,7 @@ bool tc_attempt_begin(struct tc_request *request)
         set_no_body(easy, request);
     /* These copy what they are given, so they can fail. */
     return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_USERAGENT, settings->user_agent) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
 }

@@ -2,7 +2,7 @@
  * The engine: see client.h.
  *
  * Every request is in exactly one place: the list of its state (queued, sending, retrying) while it
- * is under way, and beside that at most once in the list of those that have news.
+ * is under way, and beside that at most once in its session's list of those that are pending.
  */
 #ifndef _WIN32
 #define _POSIX_C_SOURCE 200809L
@@ -17,8 +17,6 @@
 #include "judge.h"
 #include "process.h"
 #include "receive.h"
-#include "trust.h"
-#include "url.h"
 
 #include <curl/curl.h>
 #include <limits.h>
@@ -56,80 +54,56 @@ static void unlink_request(struct tc_client *client, struct tc_request *request)
     request->next = request->previous = NULL;
 }
 
-/* ---- turns and news ---- */
+/* ---- those that have something to deliver ---- */
 
-void tc_client_begin_turn(struct tc_client *client)
+void tc_client_renew_budget(struct tc_client *client)
 {
-    client->turn_left = TC_TURN;
-    client->starts_left = TC_TURN_STARTS;
+    client->session->budget = (struct tc_budget){TC_BUDGET_BYTES, TC_BUDGET_STARTS};
 }
 
-void tc_client_use_turn(struct tc_client *client, size_t bytes)
+void tc_client_put_back(struct tc_request *request)
 {
-    client->turn_left -= bytes < client->turn_left ? bytes : client->turn_left;
-}
-
-void tc_client_tell(struct tc_client *client, struct tc_request *request)
-{
-    if (request->is_ready)
-        return;
-    if (client->abandoned) { /* the client's reference would be nobody's */
-        if (request->state == TC_DONE)
-            tc_request_release(request);
-        return;
-    }
-    request->is_ready = true;
-    request->next_ready = NULL;
-    *(client->last_ready ? &client->last_ready->next_ready : &client->first_ready) = request;
-    client->last_ready = request;
-}
-
-void tc_client_tell_again(struct tc_client *client, struct tc_request *request)
-{
-    if (!request->is_ready)
+    if (!request->pending.listed)
         request->references++;
-    tc_client_tell(client, request);
+    tc_request_notify(request);
 }
 
-/* The first request that has news, and is awaited if only those are wanted; `*before` is the one
- * before it in the list. */
-static struct tc_request *find_ready(const struct tc_client *client, bool awaited_only,
-                                     struct tc_request **before)
+/* The request that a link is of; NULL for none. */
+static struct tc_request *request_of(struct tc_pending *pending)
 {
-    struct tc_request *request = client->first_ready;
-    *before = NULL;
-    while (request && awaited_only && !request->awaited) {
-        *before = request;
-        request = request->next_ready;
-    }
+    const size_t offset = offsetof(struct tc_request, pending);
+    return pending ? (void *)((char *)pending - offset) : NULL;
+}
+
+/* The first request that is pending, and is awaited if only those are wanted. */
+static struct tc_request *find_pending(const struct tc_client *client, bool awaited_only)
+{
+    struct tc_request *request = request_of(client->session->first_pending);
+    while (request && awaited_only && !request->awaited)
+        request = request_of(request->pending.next);
     return request;
 }
 
-bool tc_client_has_ready(const struct tc_client *client, bool awaited_only)
+bool tc_client_has_pending(const struct tc_client *client, bool awaited_only)
 {
-    struct tc_request *before;
-    return find_ready(client, awaited_only, &before) != NULL;
+    return find_pending(client, awaited_only) != NULL;
 }
 
 size_t tc_client_next_size(const struct tc_client *client, bool awaited_only)
 {
-    struct tc_request *before;
-    const struct tc_request *request = find_ready(client, awaited_only, &before);
+    const struct tc_request *request = find_pending(client, awaited_only);
     return request && !request->streaming ? tc_request_held(request) : 0;
 }
 
-struct tc_request *tc_client_take_ready(struct tc_client *client, bool awaited_only)
+struct tc_request *tc_client_take_pending(struct tc_client *client, bool awaited_only)
 {
-    struct tc_request *before, *request = find_ready(client, awaited_only, &before);
+    struct tc_request *request = find_pending(client, awaited_only);
     if (!request)
         return NULL;
-    *(before ? &before->next_ready : &client->first_ready) = request->next_ready;
-    if (client->last_ready == request)
-        client->last_ready = before;
-    request->is_ready = false;
+    tc_session_remove_pending(client->session, &request->pending);
     if (request->state != TC_DONE) /* else the client's reference goes to the caller */
         request->references++;
-    tc_client_use_turn(client, tc_request_held(request));
+    tc_session_spend(client->session, tc_request_held(request));
     return request;
 }
 
@@ -148,7 +122,8 @@ static void stop_attempt(struct tc_client *client, struct tc_request *request)
     client->running--;
 }
 
-void tc_client_end(struct tc_client *client, struct tc_request *request)
+/* Takes one that is under way out and marks its end, `failure` being set. */
+static void end_request(struct tc_client *client, struct tc_request *request)
 {
     stop_attempt(client, request);
     unlink_request(client, request);
@@ -158,7 +133,50 @@ void tc_client_end(struct tc_client *client, struct tc_request *request)
     if (request->unbilled && request->exchange)
         request->failure->maybe_billed = false;
     client->active--;
-    tc_client_tell(client, request);
+    tc_request_notify(request);
+}
+
+/* Failures of those that were never tried. Nobody writes to them. */
+static const struct tc_failure cancelled = {.kind = TC_CANCELLED,
+                                            .retry_after = -1,
+                                            .message = "the request was cancelled"},
+                               out_of_memory = {.kind = TC_NO_MEMORY,
+                                                .retry_after = -1,
+                                                .message = "not enough memory"};
+
+/* Ends one that was never tried. There may be a hundred thousand of those, and no memory. */
+static void fail_untried(struct tc_request *request, enum tc_kind kind)
+{
+    const struct tc_failure *failure = kind == TC_CANCELLED ? &cancelled : &out_of_memory;
+    request->failure = (struct tc_failure *)(uintptr_t)failure;
+    if (request->state != TC_DONE)
+        end_request(request->session->client, request);
+}
+
+void tc_client_fail(struct tc_request *request, enum tc_kind kind, const char *message)
+{
+    tc_receive_check_sent(request);
+    bool waits = request->state == TC_RETRYING; /* `failure` is the last attempt's still */
+    bool billed = waits ? request->failure->maybe_billed : request->timing.sent > 0;
+    bool untried = !request->exchange && kind == TC_CANCELLED;
+    if (untried || !tc_request_make_exchange(request)) {
+        fail_untried(request, kind);
+        return;
+    }
+    tc_failure_set(request->failure, kind, "%s", message);
+    request->failure->status = request->status;
+    request->failure->maybe_billed = (billed || request->was_maybe_billed) && !request->unbilled;
+    request->failure->attempts = request->attempts;
+    if (request->state != TC_DONE)
+        end_request(request->session->client, request);
+}
+
+bool tc_client_cancel(struct tc_request *request)
+{
+    if (request->state == TC_DONE)
+        return false;
+    tc_client_fail(request, TC_CANCELLED, "the request was cancelled");
+    return true;
 }
 
 /* The attempt's failure, or its success, is known: ends the request or plans another attempt. */
@@ -166,7 +184,7 @@ static void attempt_ended(struct tc_client *client, struct tc_request *request)
 {
     double wait = request->failure->kind ? tc_judge_retry_wait(request) : -1;
     if (wait < 0) {
-        tc_client_end(client, request);
+        end_request(client, request);
         return;
     }
     stop_attempt(client, request);
@@ -201,7 +219,7 @@ static void start_attempt(struct tc_client *client, struct tc_request *request)
         return;
     }
     tc_attempt_drop(request);
-    tc_request_fail(request, TC_NO_MEMORY, "not enough memory");
+    tc_client_fail(request, TC_NO_MEMORY, "not enough memory");
 }
 
 /* ---- pace ---- */
@@ -211,7 +229,8 @@ enum { WINDOW = 60 }; /* seconds in which requests_per_minute are counted */
 /* When the next attempt may start, as far as the window is concerned. */
 static double next_start(const struct tc_client *client)
 {
-    double oldest = client->starts ? client->starts[client->next_start] : 0;
+    const struct tc_pace *pace = &client->pace;
+    double oldest = pace->starts ? pace->starts[pace->oldest] : 0;
     return oldest > 0 ? oldest + WINDOW : 0;
 }
 
@@ -244,22 +263,24 @@ static unsigned count_stalled(const struct tc_client *client)
  * that. */
 static bool has_room(const struct tc_client *client)
 {
-    unsigned stalled = client->giving + (client->awaited_only ? count_stalled(client) : 0);
-    return client->running < client->max_concurrency + stalled;
+    unsigned stalled =
+        client->session->delivering + (client->awaited_only ? count_stalled(client) : 0);
+    return client->running < client->session->settings.max_concurrency + stalled;
 }
 
 static bool may_start(const struct tc_client *client, double now)
 {
-    return client->starts_left && has_room(client) && next_start(client) <= now;
+    return client->session->budget.starts && has_room(client) && next_start(client) <= now;
 }
 
 static void count_start(struct tc_client *client, double now)
 {
-    client->starts_left--;
-    if (!client->starts)
+    struct tc_pace *pace = &client->pace;
+    client->session->budget.starts--;
+    if (!pace->starts)
         return;
-    client->starts[client->next_start] = now;
-    client->next_start = (client->next_start + 1) % client->requests_per_minute;
+    pace->starts[pace->oldest] = now;
+    pace->oldest = (pace->oldest + 1) % client->session->settings.requests_per_minute;
 }
 
 /* First those whose wait is over, then the queue, as many as may run at once. */
@@ -297,21 +318,15 @@ static void stop_overdue(struct tc_client *client)
     }
 }
 
-/* Notes the socket of the connection that an attempt leaves behind: see tc_request's is_stale. */
-static void note_kept(struct tc_client *client, CURL *easy)
+/* Notes the socket of the connection that an attempt leaves behind. */
+static void note_connection(struct tc_client *client, CURL *easy)
 {
     curl_socket_t socket = CURL_SOCKET_BAD;
     long local_port = 0;
     curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket);
     curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &local_port);
-    if (socket == CURL_SOCKET_BAD)
-        return;
-    unsigned i = 0;
-    while (i < TC_KEPT && client->kept[i].local_port != local_port)
-        i++;
-    if (i == TC_KEPT)
-        i = client->next_kept++ % TC_KEPT;
-    client->kept[i] = (struct tc_kept){(intptr_t)socket, local_port};
+    if (socket != CURL_SOCKET_BAD)
+        tc_session_keep_connection(client->session, (intptr_t)socket, local_port);
 }
 
 static void collect_ended(struct tc_client *client)
@@ -325,9 +340,9 @@ static void collect_ended(struct tc_client *client)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
         if (code == CURLE_OK)
-            note_kept(client, message->easy_handle);
+            note_connection(client, message->easy_handle);
         else
-            client->broke_off = tc_clock_now();
+            client->session->connections.broke_off = tc_clock_now();
         tc_judge_end(request, code);
         attempt_ended(client, request);
     }
@@ -355,8 +370,8 @@ static void resume(struct tc_client *client, struct tc_request *request)
 static void resume_paused(struct tc_client *client)
 {
     struct tc_request *request = client->sending.first, *last = client->sending.last, *next;
-    size_t room = client->turn_left;
-    for (; request && room && client->turn_left; request = next) {
+    size_t room = client->session->budget.bytes;
+    for (; request && room && client->session->budget.bytes; request = next) {
         next = request == last ? NULL : request->next;
         if (!tc_request_can_resume(request))
             continue;
@@ -370,7 +385,7 @@ static void resume_paused(struct tc_client *client)
 static void cancel_all(struct tc_request_list *list)
 {
     while (list->first)
-        tc_request_cancel(list->first);
+        tc_client_cancel(list->first);
 }
 
 /* Which closes the connections that were kept. */
@@ -381,6 +396,17 @@ static void clean_up(struct tc_client *client)
     curl_multi_cleanup(client->multi);
     tc_sigpipe_restore(&guard);
     client->multi = NULL;
+    client->session->closed = true;
+}
+
+/* False when memory is short. */
+static bool open_multi(struct tc_client *client)
+{
+    client->multi = curl_multi_init();
+    client->session->closed = !client->multi;
+    if (client->multi)
+        tc_loop_attach(&client->loop, client->multi);
+    return client->multi != NULL;
 }
 
 /* The multi handle is lost, and with it what it was doing. */
@@ -389,17 +415,14 @@ static void start_anew(struct tc_client *client)
     while (client->sending.first) {
         struct tc_request *request = client->sending.first;
         if (client->loop.no_memory)
-            tc_request_fail(request, TC_NO_MEMORY, "not enough memory");
+            tc_client_fail(request, TC_NO_MEMORY, "not enough memory");
         else
-            tc_request_fail(request, TC_CONNECTION, "libcurl lost track of its connections");
+            tc_client_fail(request, TC_CONNECTION, "libcurl lost track of its connections");
     }
     clean_up(client); /* which tells the loop that its sockets are gone */
     client->loop.no_memory = false;
-    client->multi = curl_multi_init();
-    if (client->multi) {
-        tc_loop_attach(&client->loop, client->multi);
+    if (open_multi(client))
         return;
-    }
     cancel_all(&client->queued); /* without a handle the client is closed */
     cancel_all(&client->retrying);
 }
@@ -442,7 +465,7 @@ static double next_moment(const struct tc_client *client, double until)
  * pictures are being taken goes on when that is over. */
 static bool has_work(const struct tc_client *client)
 {
-    if (client->first_ready)
+    if (client->session->first_pending)
         return true;
     for (struct tc_request *request = client->sending.first; request; request = request->next)
         if (request->paused && !request->is_held)
@@ -454,10 +477,10 @@ static bool has_work(const struct tc_client *client)
 static bool serve(struct tc_client *client, double seconds)
 {
     struct tc_sigpipe guard;
-    if (!client->turn_left || !tc_loop_wait(&client->loop, seconds))
+    if (!client->session->budget.bytes || !tc_loop_wait(&client->loop, seconds))
         return true;
     tc_sigpipe_block(&guard);
-    bool well = tc_loop_serve(&client->loop, client->multi, &client->turn_left);
+    bool well = tc_loop_serve(&client->loop, client->multi, &client->session->budget.bytes);
     tc_sigpipe_restore(&guard);
     return well;
 }
@@ -471,20 +494,19 @@ static void poll_once(struct tc_client *client)
 static void poll_until(struct tc_client *client, double now, double until)
 {
     do {
-        client->turn_left = SIZE_MAX;
-        client->starts_left = UINT_MAX;
+        client->session->budget = (struct tc_budget){SIZE_MAX, UINT_MAX};
         begin_serving(client);
-        bool ready = tc_client_has_ready(client, client->awaited_only);
+        bool ready = tc_client_has_pending(client, client->awaited_only);
         double wait = ready ? 0 : next_moment(client, until) - now;
         end_serving(client, serve(client, wait));
         now = tc_clock_now();
-    } while (now < until && client->active && client->multi &&
-             !tc_client_has_ready(client, client->awaited_only));
+    } while (now < until && client->active && !client->session->closed &&
+             !tc_client_has_pending(client, client->awaited_only));
 }
 
 void tc_client_poll(struct tc_client *client, double seconds)
 {
-    if (!client->active || !client->multi)
+    if (!client->active || client->session->closed)
         return;
     if (seconds > 0) {
         double now = tc_clock_now();
@@ -504,7 +526,7 @@ void tc_client_poll_awaited(struct tc_client *client, double seconds)
 void tc_client_action(struct tc_client *client, intptr_t socket, int events)
 {
     struct tc_sigpipe guard;
-    if (!client->active || !client->multi)
+    if (!client->active || client->session->closed)
         return;
     begin_serving(client);
     tc_sigpipe_block(&guard);
@@ -513,24 +535,22 @@ void tc_client_action(struct tc_client *client, intptr_t socket, int events)
     end_serving(client, well);
 }
 
-unsigned tc_client_pending(const struct tc_client *client)
+unsigned tc_client_count(const struct tc_client *client)
 {
-    unsigned pending = client->active;
-    for (const struct tc_request *request = client->first_ready; request;
-         request = request->next_ready)
-        pending += request->state == TC_DONE;
-    return pending;
+    unsigned count = client->active;
+    const struct tc_request *request = request_of(client->session->first_pending);
+    for (; request; request = request_of(request->pending.next))
+        count += request->state == TC_DONE;
+    return count;
 }
 
 double tc_client_timer(const struct tc_client *client)
 {
     double never = HUGE_VAL;
-    if (client->first_ready)
-        return 0;
-    if (!client->multi)
-        return -1;
     if (has_work(client))
         return 0;
+    if (client->session->closed)
+        return -1;
     double moment = next_moment(client, never);
     if (client->loop.timer >= 0 && client->loop.timer < moment)
         moment = client->loop.timer;
@@ -541,7 +561,7 @@ double tc_client_timer(const struct tc_client *client)
 struct tc_request *tc_client_submit(struct tc_client *client,
                                     const struct tc_request_options *options)
 {
-    struct tc_request *request = tc_request_new(client, options);
+    struct tc_request *request = tc_request_new(client->session, options);
     if (!request)
         return NULL;
     request->references = 2; /* the client's and the caller's */
@@ -555,68 +575,27 @@ struct tc_request *tc_client_submit(struct tc_client *client,
 
 /* ---- life ---- */
 
-static bool copy(char **to, const char *text)
+/* Makes room for the moments of the last starts. False when memory is short. */
+static bool make_pace(struct tc_client *client)
 {
-    *to = text ? tc_strndup(text, strlen(text)) : NULL;
-    return *to || !text;
+    unsigned count = client->session->settings.requests_per_minute;
+    if (count)
+        client->pace.starts = tc_calloc(count * sizeof(*client->pace.starts));
+    return client->pace.starts || !count;
 }
 
-static bool copy_headers(struct tc_client *client, const char *const *headers)
-{
-    for (; *headers; headers++) {
-        struct curl_slist *longer = curl_slist_append(client->headers, *headers);
-        if (!longer)
-            return false;
-        client->headers = longer;
-    }
-    return true;
-}
-
-static void trim_slashes(char *url)
-{
-    size_t size = strlen(url);
-    while (size && url[size - 1] == '/')
-        url[--size] = '\0';
-}
-
-/* False when memory is short. */
-static bool set_base_url(struct tc_client *client)
-{
-    if (!client->base_url || !tc_url_is_loopback(client->base_url, &client->is_loopback))
-        return false;
-    trim_slashes(client->base_url);
-    return true;
-}
-
-/* The moments of the last starts, as many as a minute may have. */
-static bool make_window(struct tc_client *client)
-{
-    if (client->requests_per_minute)
-        client->starts = tc_calloc(client->requests_per_minute * sizeof(*client->starts));
-    return client->starts || !client->requests_per_minute;
-}
-
-struct tc_client *tc_client_new(const struct tc_client_options *options)
+struct tc_client *tc_client_new(const struct tc_settings *settings)
 {
     tc_process_set_up();
     struct tc_client *client = tc_calloc(sizeof(*client));
     if (!client)
         return NULL;
-    client->references = 1;
-    client->max_concurrency = options->max_concurrency;
-    client->requests_per_minute = options->requests_per_minute;
-    client->max_response_bytes = options->max_response_bytes;
-    client->http2 = options->http2;
-    struct tc_trust trust = {options->ca_file, NULL};
-    if (!trust.file)
-        trust = tc_trust_default();
-    if (copy(&client->base_url, options->base_url) && copy(&client->proxy, options->proxy) &&
-        copy(&client->ca_file, trust.file) && copy(&client->ca_directory, trust.directory) &&
-        copy(&client->user_agent, options->user_agent) && copy_headers(client, options->headers) &&
-        make_window(client) && set_base_url(client) &&
-        (client->multi = curl_multi_init()) != NULL) {
-        tc_loop_attach(&client->loop, client->multi);
-        return client;
+    client->session = tc_session_new(settings);
+    if (client->session) {
+        client->session->client = client;
+        client->session->closed = true; /* until there is a multi handle */
+        if (make_pace(client) && open_multi(client))
+            return client;
     }
     tc_client_free(client);
     return NULL;
@@ -624,9 +603,8 @@ struct tc_client *tc_client_new(const struct tc_client_options *options)
 
 void tc_client_close(struct tc_client *client)
 {
-    tc_key_release(client->key);
-    client->key = NULL;
-    if (!client->multi) /* closed already, or lost for want of memory */
+    tc_session_forget_key(client->session);
+    if (client->session->closed) /* by hand, or for want of memory */
         return;
     cancel_all(&client->queued);
     cancel_all(&client->sending);
@@ -635,31 +613,24 @@ void tc_client_close(struct tc_client *client)
     client->loop.timer = -1;
 }
 
-void tc_client_free(struct tc_client *client)
+/* Ends all that is under way, with nobody to be told. */
+static void abandon(struct tc_client *client)
 {
     struct tc_request *request;
-    if (!client)
-        return;
     tc_client_close(client);
-    while ((request = tc_client_take_ready(client, false)))
+    while ((request = tc_client_take_pending(client, false)))
         tc_request_release(request);
-    client->abandoned = true;
-    tc_client_release(client);
+    client->session->client = NULL;
+    tc_session_release(client->session);
 }
 
-void tc_client_release(struct tc_client *client)
+void tc_client_free(struct tc_client *client)
 {
-    if (--client->references)
+    if (!client)
         return;
-    tc_buffer_free(&client->spare);
-    tc_free(client->rules);
+    if (client->session)
+        abandon(client);
     tc_loop_free(&client->loop);
-    tc_free(client->starts);
-    curl_slist_free_all(client->headers);
-    tc_free(client->base_url);
-    tc_free(client->proxy);
-    tc_free(client->ca_file);
-    tc_free(client->ca_directory);
-    tc_free(client->user_agent);
+    tc_free(client->pace.starts);
     tc_free(client);
 }

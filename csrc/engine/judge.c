@@ -5,7 +5,6 @@
 
 #include "../base/alloc.h"
 #include "../base/clock.h"
-#include "client.h"
 #include "headers.h"
 #include "receive.h"
 #include "refusal.h"
@@ -170,7 +169,7 @@ static const char *wrong_redirect(const struct tc_request *request, const char *
 {
     if (request->redirects == REDIRECTS)
         return "that is one redirect too many";
-    return url ? tc_url_check_picture(url, request->client->is_loopback, request->trusted)
+    return url ? tc_url_check_picture(url, request->session->is_loopback, request->trusted)
                : "not a URL";
 }
 

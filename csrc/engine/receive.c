@@ -6,7 +6,6 @@
 #include "../base/alloc.h"
 #include "../base/clock.h"
 #include "address.h"
-#include "client.h"
 #include "headers.h"
 #include "problem.h"
 #include "process.h"
@@ -56,16 +55,14 @@ static void abort_for_memory(struct tc_request *request)
  */
 static bool is_stale(const struct tc_request *request, int local_port)
 {
-    const struct tc_client *client = request->client;
+    intptr_t socket = tc_session_find_connection(request->session, local_port);
     long connects = 1;
     char byte;
     curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
-    if (connects > 0 || client->http2) /* a connection of its own, or one that libcurl reads from */
+    if (connects > 0 ||
+        request->session->settings.http2) /* one of its own, or that libcurl reads */
         return false;
-    for (unsigned i = 0; i < TC_KEPT; i++)
-        if (client->kept[i].local_port == local_port && local_port)
-            return recv((curl_socket_t)client->kept[i].socket, &byte, 1, MSG_PEEK) >= 0;
-    return false;
+    return socket >= 0 && recv((curl_socket_t)socket, &byte, 1, MSG_PEEK) >= 0;
 }
 
 /* The request leaves for the server at `ip`. */
@@ -356,7 +353,7 @@ static void tell_news(struct tc_request *request)
             request->progress_told = now;
     }
     if (news)
-        tc_client_tell(request->client, request);
+        tc_request_notify(request);
 }
 
 /* Has a compressed body become more than `ratio` times as large? `slack` compressed bytes may not
@@ -373,7 +370,7 @@ static bool is_packed(const struct tc_request *request, unsigned ratio, uint64_t
 /* While it is paused, libcurl keeps what it unpacks, and 100 KiB may become 100 MiB. */
 static bool must_pause(const struct tc_request *request)
 {
-    bool full = request->client->turn_left == 0 || has_to_give(request);
+    bool full = request->session->budget.bytes == 0 || has_to_give(request);
     return request->is_held || (full && !is_packed(request, TIGHT, 0));
 }
 
@@ -446,7 +443,7 @@ void tc_receive_too_large(const struct tc_request *request, struct tc_failure *f
 {
     tc_failure_set(failure, TC_RESPONSE_TOO_LARGE,
                    "the answer is larger than max_response_bytes (%llu)",
-                   (unsigned long long)request->client->max_response_bytes);
+                   (unsigned long long)request->session->settings.max_response_bytes);
     failure->advice = "raise it, or ask for fewer pictures";
 }
 
@@ -470,11 +467,10 @@ static void keep_head(struct tc_exchange *exchange, const char *bytes, size_t si
 static size_t on_body(char *bytes, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
-    struct tc_client *client = request->client;
     (void)one;                                  /* always 1 */
     if (request->paused && holds_much(request)) /* one compressed buffer may become hundreds */
         return CURL_WRITEFUNC_PAUSE;            /* the same bytes come again */
-    tc_client_use_turn(client, size);
+    tc_session_spend(request->session, size);
     if (request->received == 0)
         begin_body(request, size ? *bytes : '\0');
     keep_head(request->exchange, bytes, size);
@@ -484,7 +480,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
         (void)tc_envelope_feed(request->envelope, bytes, size); /* it may be no JSON at all */
         return request->received <= REFUSAL_SIZE ? size : 0;
     }
-    if (request->received > client->max_response_bytes) {
+    if (request->received > request->session->settings.max_response_bytes) {
         struct tc_failure failure;
         tc_receive_too_large(request, &failure);
         abort_with(request, &failure);
@@ -499,7 +495,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
     uint64_t steps = request->envelope->steps;
     bool taken =
         tc_envelope_feed(request->envelope, bytes, size) && !tc_receive_is_no_picture(request);
-    tc_client_use_turn(client, (size_t)(request->envelope->steps - steps) * STEP_COST);
+    tc_session_spend(request->session, (size_t)(request->envelope->steps - steps) * STEP_COST);
     tell_news(request);
     if (!taken)
         tc_receive_input_failed(request);

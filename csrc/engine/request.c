@@ -4,30 +4,24 @@
 #include "request.h"
 
 #include "../base/alloc.h"
-#include "../base/clock.h"
 #include "attempt.h"
-#include "client.h"
 #include "problem.h"
-#include "receive.h"
 
 #include <curl/curl.h>
 #include <string.h>
 
 /* ---- life ---- */
 
-/* What one has that was not tried yet. Nobody writes to them. */
-static const struct tc_failure no_failure,
-    cancelled = {.kind = TC_CANCELLED, .retry_after = -1, .message = "the request was cancelled"};
-static const struct tc_failure out_of_memory = {
-    .kind = TC_NO_MEMORY, .retry_after = -1, .message = "not enough memory"};
+/* What one has before its first attempt. Nobody writes to them. */
+static const struct tc_failure no_failure;
 static const struct tc_envelope no_envelope;
 
 /* The URL of a request. NULL when memory is short. */
-static char *make_url(const struct tc_client *client, const struct tc_request_options *options)
+static char *make_url(const struct tc_settings *settings, const struct tc_request_options *options)
 {
     if (options->base == TC_BASE_NONE)
         return tc_strndup(options->place, strlen(options->place));
-    char *base = tc_strndup(client->base_url, strlen(client->base_url));
+    char *base = tc_strndup(settings->base_url, strlen(settings->base_url));
     if (!base)
         return NULL;
     size_t size = strlen(base);
@@ -38,61 +32,15 @@ static char *make_url(const struct tc_client *client, const struct tc_request_op
     return url;
 }
 
-void tc_key_release(struct tc_key *key)
-{
-    if (!key || --key->references)
-        return;
-    tc_wipe(key->text, strlen(key->text));
-    tc_free(key);
-}
-
-/* The key, as a copy that all of a client's requests with the same one share. NULL when memory is
- * short. */
-static struct tc_key *share_key(struct tc_client *client, const char *text)
-{
-    size_t size = strlen(text) + 1;
-    struct tc_key *key = client->key;
-    if (!key || strcmp(key->text, text) != 0) {
-        key = tc_calloc(sizeof(*key) + size);
-        if (!key)
-            return NULL;
-        memcpy(key->text, text, size);
-        key->references = 1; /* the client's */
-        tc_key_release(client->key);
-        client->key = key;
-    }
-    key->references++;
-    return key;
-}
-
-/* The rules of a request's answers: those of failures, then its own. Requests with the same ones
- * share them. NULL when memory is short. */
-static const struct tc_rule *rules_for(struct tc_client *client,
-                                       const struct tc_request_options *options)
-{
-    if (!options->rule_count)
-        return tc_failure_rules;
-    if (client->rules)
-        return client->rules;
-    struct tc_rule *rules =
-        tc_calloc((TC_FAILURE_RULES + options->rule_count) * sizeof(*options->rules));
-    if (!rules)
-        return NULL;
-    memcpy(rules, tc_failure_rules, TC_FAILURE_RULES * sizeof(*rules));
-    memcpy(rules + TC_FAILURE_RULES, options->rules, options->rule_count * sizeof(*rules));
-    client->rules = rules;
-    return rules;
-}
-
-struct tc_request *tc_request_new(struct tc_client *client,
+struct tc_request *tc_request_new(struct tc_session *session,
                                   const struct tc_request_options *options)
 {
     struct tc_request *request = tc_calloc(sizeof(*request));
     if (!request)
         return NULL;
     request->references = 1;
-    request->client = client;
-    client->references++;
+    request->session = session;
+    session->references++;
     request->progress = options->progress;
     request->cost = -1;
     request->timeout = options->timeout;
@@ -106,16 +54,16 @@ struct tc_request *tc_request_new(struct tc_client *client,
     request->failure = (struct tc_failure *)(uintptr_t)&no_failure;
     request->envelope = (struct tc_envelope *)(uintptr_t)&no_envelope;
     request->streaming = options->streaming;
-    request->rules = rules_for(client, options);
+    request->rules = tc_session_share_rules(session, options->rules, options->rule_count);
     request->rule_count = TC_FAILURE_RULES + options->rule_count;
 
     request->method = options->method;
     request->credentials = options->credentials;
-    request->url = make_url(client, options);
+    request->url = make_url(&session->settings, options);
     request->body = options->body;
     if (request->body)
         request->body->references++;
-    request->shared_key = share_key(client, options->api_key);
+    request->shared_key = tc_session_share_key(session, options->api_key);
     request->key = request->shared_key ? request->shared_key->text : "";
     if (request->rules && request->url && request->shared_key &&
         tc_attempt_keep_headers(request, options->headers))
@@ -161,6 +109,14 @@ void tc_request_forget_key(struct tc_request *request)
     request->shared_key = NULL;
 }
 
+void tc_request_notify(struct tc_request *request)
+{
+    if (request->session->client)
+        tc_session_add_pending(request->session, &request->pending);
+    else if (request->state == TC_DONE) /* nobody will take the client's reference */
+        tc_request_release(request);
+}
+
 void tc_request_release(struct tc_request *request)
 {
     if (!request || --request->references)
@@ -173,7 +129,7 @@ void tc_request_release(struct tc_request *request)
     tc_request_forget_key(request);
     tc_body_release(request->body);
     tc_free(request->url);
-    tc_client_release(request->client);
+    tc_session_release(request->session);
     tc_free(request);
 }
 
@@ -185,45 +141,10 @@ bool tc_request_make_exchange(struct tc_request *request)
     if (!exchange)
         return false;
     tc_envelope_init(&exchange->envelope, request->rules, request->rule_count);
-    exchange->envelope.images.spare = &request->client->spare;
+    exchange->envelope.images.spare = &request->session->spare;
     exchange->envelope.images.streaming = request->streaming;
     request->exchange = exchange;
     request->failure = &exchange->failure;
     request->envelope = &exchange->envelope;
-    return true;
-}
-
-/* Ends one that was never tried. There may be a hundred thousand of those, and no memory. */
-static void fail_untried(struct tc_request *request, enum tc_kind kind)
-{
-    const struct tc_failure *failure = kind == TC_CANCELLED ? &cancelled : &out_of_memory;
-    request->failure = (struct tc_failure *)(uintptr_t)failure;
-    if (request->state != TC_DONE)
-        tc_client_end(request->client, request);
-}
-
-void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *message)
-{
-    tc_receive_check_sent(request);
-    bool waits = request->state == TC_RETRYING; /* `failure` is the last attempt's still */
-    bool billed = waits ? request->failure->maybe_billed : request->timing.sent > 0;
-    bool untried = !request->exchange && kind == TC_CANCELLED;
-    if (untried || !tc_request_make_exchange(request)) {
-        fail_untried(request, kind);
-        return;
-    }
-    tc_failure_set(request->failure, kind, "%s", message);
-    request->failure->status = request->status;
-    request->failure->maybe_billed = (billed || request->was_maybe_billed) && !request->unbilled;
-    request->failure->attempts = request->attempts;
-    if (request->state != TC_DONE)
-        tc_client_end(request->client, request);
-}
-
-bool tc_request_cancel(struct tc_request *request)
-{
-    if (request->state == TC_DONE)
-        return false;
-    tc_request_fail(request, TC_CANCELLED, "the request was cancelled");
     return true;
 }

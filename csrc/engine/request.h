@@ -18,8 +18,7 @@
 #include "../splitter/body.h"
 #include "../splitter/envelope.h"
 #include "failure.h"
-
-struct tc_client;
+#include "session.h"
 
 enum tc_state { TC_QUEUED, TC_SENDING, TC_RECEIVING, TC_RETRYING, TC_DONE };
 enum tc_retry { TC_RETRY_SAFE, TC_RETRY_ALL, TC_RETRY_NONE };
@@ -87,15 +86,6 @@ enum {
     TC_RULES = TC_PATH_RULES
 };
 
-/* A key, counted. */
-struct tc_key {
-    unsigned references;
-    char text[];
-};
-
-/* One holder less; the last one wipes it and frees it. NULL is fine. */
-void tc_key_release(struct tc_key *key);
-
 /* What is known of an answer, the latest attempt's. */
 struct tc_exchange {
     struct tc_failure failure;
@@ -125,10 +115,9 @@ struct tc_request {
     /* The engine's own: */
     struct tc_exchange *exchange; /* from the first attempt on; before there is none, and `failure`
                                    * and `envelope` are those of nothing at all */
-    struct tc_client *client;     /* counted: it is there as long as the request */
+    struct tc_session *session;   /* holds it */
+    struct tc_pending pending;    /* in the session's list */
     struct tc_request *next, *previous; /* in the client's list for its state */
-    struct tc_request *next_ready;
-    bool is_ready;
     bool awaited; /* by a function of the user's that is being called: see tc_client_poll_awaited */
     void *easy;   /* CURL, while an attempt is under way */
     void *headers;     /* struct curl_slist, for all attempts; NULL before the first one */
@@ -168,8 +157,8 @@ struct tc_request {
     bool encoded; /* the body is compressed, so its length says nothing */
 };
 
-/* A request of `client` that is in no list yet, with one reference; NULL when memory is short. */
-struct tc_request *tc_request_new(struct tc_client *client,
+/* A request that is in no list yet, with one reference; NULL when memory is short. */
+struct tc_request *tc_request_new(struct tc_session *session,
                                   const struct tc_request_options *options);
 
 /* Makes room for what an attempt brings. False when memory is short. */
@@ -191,11 +180,8 @@ void tc_request_free_answer(struct tc_request *request);
 /* Nothing more will be read of it that the key has to be kept out of. */
 void tc_request_forget_key(struct tc_request *request);
 
-/* Ends it from outside; false when it had ended already. Its client tells it like any other end. */
-bool tc_request_cancel(struct tc_request *request);
-
-/* The same for a reason: what it brought could not be put away, say. One that has ended fails too.
- */
-void tc_request_fail(struct tc_request *request, enum tc_kind kind, const char *message);
+/* It has something to deliver: lists it for whoever polls the client. Where that is gone, one that
+ * has ended loses the client's reference. */
+void tc_request_notify(struct tc_request *request);
 
 #endif

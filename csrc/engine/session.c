@@ -1,0 +1,193 @@
+/*
+ * What a client and its requests share: see session.h.
+ */
+#include "session.h"
+
+#include "../base/alloc.h"
+#include "problem.h"
+#include "trust.h"
+#include "url.h"
+
+#include <string.h>
+
+/* ---- settings ---- */
+
+static size_t size_of(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
+/* Copies a text to `*at`, and moves that behind it. */
+static const char *copy_text(char **at, const char *text)
+{
+    char *copy = *at;
+    if (!text)
+        return NULL;
+    memcpy(copy, text, size_of(text));
+    *at += size_of(text);
+    return copy;
+}
+
+static void trim_slashes(char *url)
+{
+    size_t size = strlen(url);
+    while (size && url[size - 1] == '/')
+        url[--size] = '\0';
+}
+
+/* Makes copies of all that the settings point to, in one block. False when memory is short. */
+static bool own_texts(struct tc_session *session)
+{
+    struct tc_settings *settings = &session->settings;
+    size_t count = 0, size = 0;
+    for (; settings->headers[count]; count++)
+        size += size_of(settings->headers[count]);
+    size += size_of(settings->base_url) + size_of(settings->proxy) + size_of(settings->ca_file) +
+            size_of(settings->ca_directory) + size_of(settings->user_agent);
+    const char **headers = tc_calloc((count + 1) * sizeof(*headers) + size);
+    if (!headers)
+        return false;
+    char *at = (char *)(headers + count + 1);
+    char *base_url = at;
+    settings->base_url = copy_text(&at, settings->base_url);
+    trim_slashes(base_url);
+    settings->proxy = copy_text(&at, settings->proxy);
+    settings->ca_file = copy_text(&at, settings->ca_file);
+    settings->ca_directory = copy_text(&at, settings->ca_directory);
+    settings->user_agent = copy_text(&at, settings->user_agent);
+    for (size_t i = 0; i < count; i++)
+        headers[i] = copy_text(&at, settings->headers[i]);
+    settings->headers = headers;
+    session->texts = headers;
+    return true;
+}
+
+/* ---- life ---- */
+
+struct tc_session *tc_session_new(const struct tc_settings *settings)
+{
+    struct tc_session *session = tc_calloc(sizeof(*session));
+    if (!session)
+        return NULL;
+    session->references = 1;
+    session->settings = *settings;
+    if (!settings->ca_file) {
+        struct tc_trust trust = tc_trust_default();
+        session->settings.ca_file = trust.file;
+        session->settings.ca_directory = trust.directory;
+    }
+    if (own_texts(session) && tc_url_is_loopback(session->settings.base_url, &session->is_loopback))
+        return session;
+    tc_session_release(session);
+    return NULL;
+}
+
+void tc_session_release(struct tc_session *session)
+{
+    if (!session || --session->references)
+        return;
+    tc_session_forget_key(session);
+    tc_buffer_free(&session->spare);
+    tc_free(session->rules);
+    tc_free(session->texts);
+    tc_free(session);
+}
+
+/* ---- what requests share ---- */
+
+void tc_key_release(struct tc_key *key)
+{
+    if (!key || --key->references)
+        return;
+    tc_wipe(key->text, strlen(key->text));
+    tc_free(key);
+}
+
+struct tc_key *tc_session_share_key(struct tc_session *session, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    struct tc_key *key = session->key;
+    if (!key || strcmp(key->text, text) != 0) {
+        key = tc_calloc(sizeof(*key) + size);
+        if (!key)
+            return NULL;
+        memcpy(key->text, text, size);
+        key->references = 1; /* the session's */
+        tc_key_release(session->key);
+        session->key = key;
+    }
+    key->references++;
+    return key;
+}
+
+void tc_session_forget_key(struct tc_session *session)
+{
+    tc_key_release(session->key);
+    session->key = NULL;
+}
+
+const struct tc_rule *tc_session_share_rules(struct tc_session *session,
+                                             const struct tc_rule *rules, unsigned count)
+{
+    if (!count)
+        return tc_failure_rules;
+    if (session->rules)
+        return session->rules;
+    struct tc_rule *all = tc_calloc((TC_FAILURE_RULES + count) * sizeof(*all));
+    if (!all)
+        return NULL;
+    memcpy(all, tc_failure_rules, TC_FAILURE_RULES * sizeof(*all));
+    memcpy(all + TC_FAILURE_RULES, rules, count * sizeof(*all));
+    session->rules = all;
+    return all;
+}
+
+void tc_session_spend(struct tc_session *session, size_t bytes)
+{
+    struct tc_budget *budget = &session->budget;
+    budget->bytes -= bytes < budget->bytes ? bytes : budget->bytes;
+}
+
+/* ---- connections ---- */
+
+void tc_session_keep_connection(struct tc_session *session, intptr_t socket, long local_port)
+{
+    struct tc_connections *connections = &session->connections;
+    unsigned i = 0;
+    while (i < TC_CONNECTIONS && connections->kept[i].local_port != local_port)
+        i++;
+    if (i == TC_CONNECTIONS)
+        i = connections->next++ % TC_CONNECTIONS;
+    connections->kept[i] = (struct tc_connection){socket, local_port};
+}
+
+intptr_t tc_session_find_connection(const struct tc_session *session, long local_port)
+{
+    const struct tc_connection *kept = session->connections.kept;
+    for (unsigned i = 0; local_port && i < TC_CONNECTIONS; i++)
+        if (kept[i].local_port == local_port)
+            return kept[i].socket;
+    return -1;
+}
+
+/* ---- the list of those that have something to deliver ---- */
+
+void tc_session_add_pending(struct tc_session *session, struct tc_pending *pending)
+{
+    if (pending->listed)
+        return;
+    *pending = (struct tc_pending){NULL, true};
+    *(session->last_pending ? &session->last_pending->next : &session->first_pending) = pending;
+    session->last_pending = pending;
+}
+
+void tc_session_remove_pending(struct tc_session *session, struct tc_pending *pending)
+{
+    struct tc_pending *before = session->first_pending;
+    while (before != pending && before->next != pending)
+        before = before->next;
+    *(before == pending ? &session->first_pending : &before->next) = pending->next;
+    if (session->last_pending == pending)
+        session->last_pending = before == pending ? NULL : before;
+    *pending = (struct tc_pending){NULL, false};
+}
