@@ -27,7 +27,7 @@
 
 /* What is read so far, and where its tables are on the stack. */
 struct reading {
-    const struct tc_part *part;
+    const struct tc_subrequest *sub;
     int answer, places;
     int texts;          /* lists of what was said, by choice: 1 is for what belongs to none */
     bool chunks;        /* the documents are pieces of one: their words are joined as they are */
@@ -73,7 +73,7 @@ static bool is_null(lua_State *L, int index)
 static bool is_number(lua_State *L, const struct reading *r, int index)
 {
     double number = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
-    return number >= 1 && number <= r->part->numbered && r->part->numbers[(unsigned)number - 1];
+    return number >= 1 && number <= r->sub->numbered && r->sub->numbers[(unsigned)number - 1];
 }
 
 /* Adds a place for the number or the address on top, which is popped; `item` is the index of a
@@ -263,7 +263,7 @@ static void take_links(lua_State *L, const struct reading *r, bool fetches)
 /* Sets `text` of the answer to what was said, choice by choice. */
 static void set_text(lua_State *L, struct reading *r)
 {
-    bool fetches = !r->part->given && tc_rawlen(L, r->places) == 0;
+    bool fetches = !r->sub->pictures && tc_rawlen(L, r->places) == 0;
     lua_newtable(L);
     struct reading whole = {.texts = lua_gettop(L)};
     for (unsigned choice = 1; choice <= r->last_text; choice++) {
@@ -366,7 +366,7 @@ static void read_choice(lua_State *L, struct reading *r, int choice, int positio
  */
 static void take_excuse(lua_State *L, struct reading *r, unsigned choice)
 {
-    if (r->part->given)
+    if (r->sub->pictures)
         lua_pop(L, 1);
     else
         take_text(L, r, choice);
@@ -530,10 +530,10 @@ static void check_field(lua_State *L, int answer, const char *name, int type)
     lua_setfield(L, answer, name);
 }
 
-void tc_read_answer(lua_State *L, int document, const struct tc_part *part)
+void tc_read_answer(lua_State *L, int document, const struct tc_subrequest *sub)
 {
     tc_checkstack(L, 24);
-    struct reading r = {.part = part, .answer = lua_gettop(L) + 1};
+    struct reading r = {.sub = sub, .answer = lua_gettop(L) + 1};
     r.places = r.answer + 1;
     r.texts = r.answer + 2;
     r.chunks = tc_rawlen(L, document) > 1;
@@ -550,7 +550,7 @@ void tc_read_answer(lua_State *L, int document, const struct tc_part *part)
     check_field(L, r.answer, "created", LUA_TNUMBER);
     check_field(L, r.answer, "finish_reason", LUA_TSTRING);
     tc_json_tidy(L, r.answer);
-    if (part->given || tc_rawlen(L, r.places))
+    if (sub->pictures || tc_rawlen(L, r.places))
         lua_pushnil(L);
     else
         tc_push_refusal(L, document);
@@ -562,12 +562,12 @@ bool tc_push_answer(lua_State *L, const struct tc_request *request)
 {
     const struct tc_buffer *text = &request->envelope->text;
     lua_pushlstring(L, (const char *)text->data, text->size);
-    bool well = tc_json_convert(L, "decode");
-    if (well && lua_istable(L, -1))
+    bool ok = tc_json_convert(L, "decode");
+    if (ok && lua_istable(L, -1))
         return true;
     struct tc_failure failure;
-    tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer is not a JSON object%s%s",
-                   well ? "" : ": ", well ? "" : lua_tostring(L, -1));
+    tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer is not a JSON object%s%s", ok ? "" : ": ",
+                   ok ? "" : lua_tostring(L, -1));
     tc_push_failed_success(L, request, &failure);
     return false;
 }

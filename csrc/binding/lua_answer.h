@@ -8,18 +8,18 @@
 
 #include "lua_compat.h"
 
-struct tc_part;
+struct tc_subrequest;
 struct tc_request;
 
 /*
- * Reads the answer of `part` at `document`, of whatever route: see there. Pushes
+ * Reads the answer of `sub` at `document`, of whatever route: see there. Pushes
  *
  *     the answer, tidied: what a response has of it, without the pictures
  *     a list of places: { number = 1 } or { url = "https://..." }, with `item` where the server
  *     says more of a picture
  *     why the model refused, as a string, or nil
  */
-void tc_read_answer(lua_State *L, int document, const struct tc_part *part);
+void tc_read_answer(lua_State *L, int document, const struct tc_subrequest *sub);
 
 /* Pushes the answer of a request that succeeded as a table. False: an error table is on top. */
 bool tc_push_answer(lua_State *L, const struct tc_request *request);

@@ -32,31 +32,32 @@ static bool is_attached(lua_State *L, int list, int index)
 }
 
 /* Pushes the list of those who wait, made now if there is none. */
-static void need_waiters(lua_State *L, int state)
+static void need_waiters(lua_State *L, int uservalue)
 {
-    lua_getfield(L, state, "waiters");
+    lua_getfield(L, uservalue, "waiters");
     if (lua_istable(L, -1))
         return;
     lua_newtable(L); /* a finalizer may make one meanwhile */
-    lua_getfield(L, state, "waiters");
+    lua_getfield(L, uservalue, "waiters");
     if (lua_istable(L, -1))
         return;
     lua_pop(L, 1);
     lua_pushvalue(L, -1);
-    lua_setfield(L, state, "waiters");
+    lua_setfield(L, uservalue, "waiters");
 }
 
 /* Is its result there, or can it be made? While what came is being given or read it is not. */
-static bool has_ended(lua_State *L, const struct tc_request_box *box, int state)
+static bool has_ended(lua_State *L, const struct tc_job *job, int uservalue)
 {
-    return tc_job_is_settled(L, state) || (tc_request_is_over(box) && !box->busy);
+    return tc_job_is_settled(L, uservalue) || (tc_job_is_over(job) && !job->busy);
 }
 
-/* Says once for the client of the request, whose uservalue is at `state`, that a core is kept busy.
+/* Says once for the client of the request, whose uservalue is at `uservalue`, that a core is kept
+ * busy.
  */
-static void warn_of_haste(lua_State *L, int state)
+static void warn_of_haste(lua_State *L, int uservalue)
 {
-    lua_getfield(L, state, "client");
+    lua_getfield(L, uservalue, "client");
     tc_getuservalue(L, -1);
     lua_getfield(L, -1, "warned_of_haste");
     bool warned = lua_toboolean(L, -1);
@@ -73,31 +74,31 @@ static void warn_of_haste(lua_State *L, int state)
 
 /* A coroutine in await was resumed too early. It waits on; but a scheduler that resumes whatever
  * has yielded makes a busy loop of that, with nobody to tell but whoever runs the program. */
-static void note_early(lua_State *L, struct tc_request_box *box, int state)
+static void note_early(lua_State *L, struct tc_job *job, int uservalue)
 {
     enum { MANY = 1000 };
     const double haste =
         0.1; /* seconds for so many: no loop that waits for something is that fast */
-    if (box->early++ % MANY)
+    if (job->early.count++ % MANY)
         return;
     double now = tc_clock_now();
-    if (box->early > 1 && now - box->early_since < haste)
-        warn_of_haste(L, state);
-    box->early_since = now;
+    if (job->early.count > 1 && now - job->early.since < haste)
+        warn_of_haste(L, uservalue);
+    job->early.since = now;
 }
 
 /* attach(request, waiter) -> has it ended? If not, the waiter, a coroutine or a function that wakes
  * one, is resumed or called when it has. */
 static int request_attach(lua_State *L)
 {
-    struct tc_request_box *box = tc_check_request(L, 1);
+    struct tc_job *job = tc_job_check(L, 1);
     lua_settop(L, 2);
     tc_getuservalue(L, 1);
     need_waiters(L, 3);
     int list = lua_gettop(L); /* from here on no finalizer runs, which might end it */
-    bool ended = has_ended(L, box, 3);
+    bool ended = has_ended(L, job, 3);
     if (!ended && is_attached(L, list, 2)) { /* resumed by somebody else, and here again */
-        note_early(L, box, 3);
+        note_early(L, job, 3);
     } else if (!ended) {
         lua_pushvalue(L, 2);
         lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
@@ -132,7 +133,7 @@ static bool is_entering_await(lua_State *thread)
     return lua_status(thread) == 0 && has_await(thread, INT_MAX);
 }
 
-int tc_request_waiters(lua_State *L, int index)
+int tc_await_count(lua_State *L, int index)
 {
     tc_getuservalue(L, index);
     lua_getfield(L, -1, "waiters");
@@ -219,7 +220,7 @@ static int request_resume(lua_State *L)
  * it and wake it up again, or nothing for a coroutine like any other. */
 static int request_waiter(lua_State *L)
 {
-    tc_check_request(L, 1);
+    tc_job_check(L, 1);
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
     lua_getfield(L, 2, "client");
@@ -233,9 +234,9 @@ static int request_waiter(lua_State *L)
 
 static int request_result(lua_State *L)
 {
-    tc_check_request(L, 1);
+    tc_job_check(L, 1);
     lua_settop(L, 1);
-    return tc_request_push_result(L, 1);
+    return tc_result_push(L, 1);
 }
 
 /*

@@ -14,6 +14,6 @@
 void tc_register_await(lua_State *L);
 
 /* How many coroutines are in await? */
-int tc_request_waiters(lua_State *L, int index);
+int tc_await_count(lua_State *L, int index);
 
 #endif

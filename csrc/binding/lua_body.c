@@ -254,10 +254,10 @@ static bool append_response(lua_State *L, int turns, int next, int number)
     lua_settop(L, response + 2);
     const char *name = lua_pushfstring(L, "history[%d].data", number);
     lua_insert(L, -2);
-    bool well = append_pictures(L, next, name);
-    if (well)
+    bool ok = append_pictures(L, next, name);
+    if (ok)
         lua_settop(L, response);
-    return well;
+    return ok;
 }
 
 bool tc_push_turns(lua_State *L, int params)
@@ -461,9 +461,7 @@ struct tc_body *tc_push_body(lua_State *L, int pieces)
     struct body_box *box = lua_newuserdata(L, sizeof(*box));
     box->body = NULL;
     tc_set_class(L, BODY);
-    lua_newtable(L);
-    lua_pushvalue(L, pieces); /* its pictures stay as long as the body */
-    lua_setfield(L, -2, "pieces");
+    lua_pushvalue(L, pieces); /* its strings and pictures stay as long as the body */
     tc_setuservalue(L, -2);
     struct tc_piece *list = lua_newuserdata(L, (count ? count : 1) * sizeof(*list));
     for (size_t i = 0; i < count; i++) {

@@ -7,7 +7,7 @@
 #include "lua_body.h"
 #include "lua_failure.h"
 #include "lua_fields.h"
-#include "lua_params.h"
+#include "lua_job.h"
 #include "lua_text.h"
 
 #include <string.h>
@@ -26,10 +26,10 @@ static bool read_path(lua_State *L, int index, struct tc_request_options *option
     size_t size = 0;
     lua_getfield(L, index, "path");
     const char *path = lua_tolstring(L, -1, &size);
-    bool well = path && *path == '/' && path[1] != '/';
-    for (size_t i = 0; well && i < size; i++) /* no line ends, no fragment, nothing to be escaped */
-        well = path[i] > 0x20 && path[i] < 0x7f && path[i] != '#';
-    if (well) {
+    bool ok = path && *path == '/' && path[1] != '/';
+    for (size_t i = 0; ok && i < size; i++) /* no line ends, no fragment, nothing to be escaped */
+        ok = path[i] > 0x20 && path[i] < 0x7f && path[i] != '#';
+    if (ok) {
         options->place = path;
         return true;
     }
@@ -39,13 +39,13 @@ static bool read_path(lua_State *L, int index, struct tc_request_options *option
     return false;
 }
 
-static bool read_method(lua_State *L, int index, bool has_body, struct tc_request_options *options)
+static bool read_method(lua_State *L, int index, struct tc_request_options *options)
 {
     static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
     lua_getfield(L, index, "method");
     const char *method = lua_tostring(L, -1);
-    options->method = has_body ? "POST" : "GET";
-    options->unbilled = !has_body && !method;
+    options->method = options->body ? "POST" : "GET";
+    options->unbilled = !options->body && !method;
     if (!method)
         return true;
     for (size_t i = 0; i < COUNT(methods); i++)
@@ -61,8 +61,8 @@ static bool read_method(lua_State *L, int index, bool has_body, struct tc_reques
     return false;
 }
 
-/* The body as JSON: a table's, or what the caller wrote. The params hold it, under 1. */
-static bool make_body(lua_State *L, int index, struct tc_order *order)
+/* Makes the body, if there is one: a table as JSON, or what the caller wrote. */
+static bool make_body(lua_State *L, int index, int uservalue, struct tc_job *job)
 {
     lua_getfield(L, index, "body");
     int body = lua_gettop(L);
@@ -82,25 +82,28 @@ static bool make_body(lua_State *L, int index, struct tc_order *order)
     if (!lua_istable(L, body))
         lua_pushvalue(L, body);
     lua_rawseti(L, body + 1, 1);
-    order->body = order->last_body = tc_push_body(L, body + 1);
-    lua_rawseti(L, index, 1);
+    job->options.body = tc_push_body(L, body + 1);
+    lua_setfield(L, uservalue, "body");
     return true;
 }
 
-bool tc_call_read(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
-                  struct tc_order *order)
+bool tc_call_read(lua_State *L, int index, int uservalue, const struct tc_defaults *defaults,
+                  struct tc_job *job)
 {
-    struct tc_request_options *options = &order->options;
-    (void)lent;
+    struct tc_request_options *options = &job->options;
     index = tc_absindex(L, index);
+    *options = defaults->options;
     if (!tc_fields_resolve(L, index, fields, COUNT(fields)) || !read_path(L, index, options) ||
-        !tc_field_settings(L, index, defaults, options) || !make_body(L, index, order) ||
-        !read_method(L, index, order->body != NULL, options) ||
+        !tc_field_settings(L, index, options) || !make_body(L, index, uservalue, job) ||
+        !read_method(L, index, options) ||
         !tc_field_headers(L, index, "field", "extra_headers", &options->headers))
         return false;
     options->base = TC_BASE_ROOT;
     options->credentials = TC_BEARER;
     options->may_be_empty = true;
-    order->json = true;
+    job->json = true;
+    job->count = job->at_once = 1;
+    lua_pushvalue(L, index);
+    lua_setfield(L, uservalue, "params");
     return true;
 }

@@ -9,10 +9,10 @@
 #include "lua_compat.h"
 
 struct tc_defaults;
-struct tc_order;
+struct tc_job;
 
-/* Reads what client:call takes, at `index`, as tc_params_read does params. */
-bool tc_call_read(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
-                  struct tc_order *order);
+/* Reads what client:call takes, at `index`, into `job`, as tc_params_read does params. */
+bool tc_call_read(lua_State *L, int index, int uservalue, const struct tc_defaults *defaults,
+                  struct tc_job *job);
 
 #endif

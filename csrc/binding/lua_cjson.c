@@ -96,11 +96,11 @@ static bool is_of_json(lua_State *L)
 static bool convert(lua_State *L)
 {
     lua_call(L, 1, 2);
-    bool well = !lua_isnil(L, -2);
-    if (!well && !is_of_json(L))
+    bool ok = !lua_isnil(L, -2);
+    if (!ok && !is_of_json(L))
         lua_error(L);
-    lua_remove(L, well ? -1 : -2);
-    return well;
+    lua_remove(L, ok ? -1 : -2);
+    return ok;
 }
 
 /* Does the function on top, of lua-cjson's, know the point of the locale that there is now? It
@@ -113,10 +113,9 @@ static bool knows_point(lua_State *L, bool reads)
         lua_pushstring(L, half);
     else
         lua_pushnumber(L, 0.5);
-    bool well = convert(L), is_number = well && reads && lua_type(L, -1) == LUA_TNUMBER;
-    bool knows = reads
-                     ? is_number && lua_tonumber(L, -1) == 0.5
-                     : well && lua_type(L, -1) == LUA_TSTRING && !strcmp(lua_tostring(L, -1), half);
+    bool ok = convert(L), is_number = ok && reads && lua_type(L, -1) == LUA_TNUMBER;
+    bool knows = reads ? is_number && lua_tonumber(L, -1) == 0.5
+                       : ok && lua_type(L, -1) == LUA_TSTRING && !strcmp(lua_tostring(L, -1), half);
     lua_pop(L, 1);
     return knows;
 }

@@ -60,12 +60,13 @@ static bool open_client(lua_State *L, int index, struct tc_client_box *box)
     int userdata = lua_gettop(L);
     struct tc_options options;
     tc_getuservalue(L, userdata);
-    int lent = lua_gettop(L);
-    if (!tc_options_read(L, index, &options) || !tc_key_read(L, index, lent, &box->api_key))
+    int uservalue = lua_gettop(L);
+    if (!tc_options_read(L, index, &options) || !tc_key_read(L, index, uservalue, &box->api_key))
         return false;
     box->defaults = options.defaults;
-    lua_pushstring(L, options.model);
-    lua_setfield(L, lent, "model");
+    lua_pushstring(L, options.defaults.model);
+    box->defaults.model = lua_tostring(L, -1); /* which the uservalue keeps */
+    lua_setfield(L, uservalue, "model");
     box->client = tc_client_new(&options.client);
     if (!box->client)
         luaL_error(L, "not enough memory");
@@ -97,35 +98,34 @@ static bool closed(lua_State *L)
     return false;
 }
 
-/* Reads what the user gave at `index` for an order. */
-typedef bool reader(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
-                    struct tc_order *order);
+/* Reads what the user gave at `index` into a job: see tc_params_read. */
+typedef bool reader(lua_State *L, int index, int uservalue, const struct tc_defaults *defaults,
+                    struct tc_job *job);
 
 /*
- * Has `read` make an order of what is at `index`, and puts its requests into the queue of the
- * client at `client`; the function at `done` (nil for none) will be told of their end. Pushes the
- * userdata, or an error table when false.
+ * Has `read` make a job of what is at `index`, and puts it into the queue of the client at
+ * `client`; the function at `done` (nil for none) will be called with its result. Pushes the
+ * request userdata, or an error table when false.
  */
 static bool submit(lua_State *L, int client, int index, int done, reader *read)
 {
     struct tc_client_box *box = lua_touserdata(L, client);
-    struct tc_order order;
     tc_checkstack(L, 40);
-    memset(&order, 0, sizeof(order));
     if (!tc_client_is_open(box))
         return closed(L);
-    tc_getuservalue(L, client);
-    int lent = lua_gettop(L);
-    if (!read(L, index, lent, &box->defaults, &order))
+    struct tc_job *job = tc_job_push(L, client, done);
+    int uservalue = lua_gettop(L), request = uservalue - 1;
+    if (!read(L, index, uservalue, &box->defaults, job))
         return false;
     if (!tc_client_is_open(box)) /* closed by a metamethod of the params */
         return closed(L);
-    if (!tc_key_find(L, lent, box->api_key, &order.options.api_key))
+    tc_getuservalue(L, client);
+    if (!tc_key_find(L, lua_gettop(L), box->api_key, &job->options.api_key))
         return false;
-    (void)tc_push_request(L, client, index, done, &order);
     if (!tc_client_is_open(box)) /* closed by the function for the key */
         return closed(L);
-    tc_request_submit(L, lua_gettop(L), client, &order);
+    tc_job_submit(L, request, client);
+    lua_settop(L, request);
     return true;
 }
 
@@ -144,7 +144,7 @@ static int go_on(lua_State *L)
     tc_own_push(L, SYNC);
     lua_pushvalue(L, 1);
     if (lua_pcall(L, 1, 0, 0)) { /* a driver's timer begins it all */
-        tc_request_abandon(L, request);
+        tc_job_abandon(L, request);
         return lua_error(L);
     }
     return 1;
@@ -155,10 +155,10 @@ static int wait_for_result(lua_State *L, int client)
 {
     int request = lua_gettop(L);
     if (tc_drive_wait(L, client, request, HUGE_VAL)) { /* interrupted: nobody asks any more */
-        tc_request_abandon(L, request);
+        tc_job_abandon(L, request);
         lua_error(L);
     }
-    return tc_request_push_result(L, request);
+    return tc_result_push(L, request);
 }
 
 /* client:submit(params [, done]) -> request | nil, err */
@@ -177,8 +177,8 @@ static int generate(lua_State *L, int client, int index)
 {
     tc_drive_check_depth(L, tc_check_client(L, client)); /* before anything is sent */
     lua_pushnil(L);                                      /* nobody is told */
-    bool well = submit(L, client, index, lua_gettop(L), tc_params_read);
-    return well ? wait_for_result(L, client) : refuse(L);
+    bool ok = submit(L, client, index, lua_gettop(L), tc_params_read);
+    return ok ? wait_for_result(L, client) : refuse(L);
 }
 
 static int client_generate(lua_State *L)
@@ -254,15 +254,15 @@ static int client_close(lua_State *L)
     return 0;
 }
 
-/* Lets go of the requests: nobody will hear of them. The client's uservalue is at `lent`. */
-static void forget_requests(lua_State *L, int lent)
+/* Lets go of the requests: nobody will hear of them. The client's uservalue is at `uservalue`. */
+static void forget_requests(lua_State *L, int uservalue)
 {
-    for (lua_pushnil(L); lua_next(L, lent); lua_pop(L, 1)) {
+    for (lua_pushnil(L); lua_next(L, uservalue); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TNUMBER)
             continue;
         lua_pushvalue(L, -2);
         lua_pushnil(L);
-        lua_rawset(L, lent); /* a field that is there: lua_next can bear that */
+        lua_rawset(L, uservalue); /* a field that is there: lua_next can bear that */
     }
 }
 

@@ -6,6 +6,7 @@
 #include "../base/clock.h"
 #include "../engine/client.h"
 #include "../engine/request.h"
+#include "../engine/session.h"
 #include "lua_await.h"
 #include "lua_driver.h"
 #include "lua_hooks.h"
@@ -26,32 +27,33 @@ static const double SLICE = 0.1;
 
 /* Keeps the error on top, and pops it: for who waits for the request, or else for the next poll. An
  * interrupt is for whoever is running. */
-static void keep_error(lua_State *L, int lent, int request, bool interrupted)
+static void keep_error(lua_State *L, int uservalue, int request, bool interrupted)
 {
     const char *name = interrupted ? TC_INTERRUPT : TC_RAISED;
     if (lua_isnil(L, -1)) { /* which no table can keep */
         lua_pop(L, 1);
         tc_own_push(L, NO_VALUE);
     }
-    if (!tc_request_keep_error(L, request)) {
-        lua_getfield(L, lent, name);
+    if (!tc_job_keep_error(L, request)) {
+        lua_getfield(L, uservalue, name);
         bool first = tc_is_nothing(L, -1);
         lua_pop(L, 1);
         if (first) {
             lua_pushvalue(L, -1);
-            lua_setfield(L, lent, name);
+            lua_setfield(L, uservalue, name);
         }
     }
     lua_pop(L, 1);
 }
 
-/* As tc_request_call, but the error is kept. False: there was one. */
-static bool call_for(lua_State *L, int lent, int request, const char *name, struct tc_part *part)
+/* As tc_job_call, but the error is kept. False: there was one. */
+static bool call_for(lua_State *L, int uservalue, int request, const char *name,
+                     struct tc_subrequest *sub)
 {
     bool interrupted;
-    if (!tc_request_call(L, request, name, part, &interrupted))
+    if (!tc_job_call(L, request, name, sub, &interrupted))
         return true;
-    keep_error(L, lent, request, interrupted);
+    keep_error(L, uservalue, request, interrupted);
     return false;
 }
 
@@ -63,37 +65,38 @@ static bool is_told(lua_State *L, int index)
     lua_getfield(L, top + 1, "done");
     bool told = tc_job_is_settled(L, top + 1) && !lua_isfunction(L, top + 2);
     lua_settop(L, top);
-    return told && tc_request_waiters(L, index) == 0;
+    return told && tc_await_count(L, index) == 0;
 }
 
 /* Tells everybody who waits of the end of a request. */
-static void tell_end(lua_State *L, int lent, int request)
+static void tell_end(lua_State *L, int uservalue, int request)
 {
-    if (!call_for(L, lent, request, TC_FINISH, NULL) && !is_told(L, request))
+    if (!call_for(L, uservalue, request, TC_FINISH, NULL) && !is_told(L, request))
         return;
-    int left = tc_request_waiters(L, request);
+    int left = tc_await_count(L, request);
     while (left) {
         int before = left;
-        call_for(L, lent, request, TC_RESUME, NULL);
-        left = tc_request_waiters(L, request);
+        call_for(L, uservalue, request, TC_RESUME, NULL);
+        left = tc_await_count(L, request);
         if (left >= before && left) /* an interrupt came between, or a new one waits */
             return;
     }
 }
 
-/* Hands out what a part of the request has brought. Returns whether the whole is over. */
-static bool hand_out(lua_State *L, int lent, int request, struct tc_part *part, bool ended)
+/* Hands out what a subrequest of the request has brought. Returns whether the job is over. */
+static bool hand_out(lua_State *L, int uservalue, int request, struct tc_subrequest *sub,
+                     bool ended)
 {
-    struct tc_request_box *whole = tc_request_box(L, request);
-    tc_request_set_busy(whole, true);
-    call_for(L, lent, request, TC_GIVE, part);
+    struct tc_job *job = tc_job_of(L, request);
+    tc_job_set_busy(job, true);
+    call_for(L, uservalue, request, TC_GIVE, sub);
     if (ended)
-        call_for(L, lent, request, TC_NOTE, part);
-    bool over = ended && tc_request_is_over(whole);
-    bool settled = over && call_for(L, lent, request, TC_SETTLE, NULL);
-    tc_request_set_busy(whole, false);
+        call_for(L, uservalue, request, TC_NOTE, sub);
+    bool over = ended && tc_job_is_over(job);
+    bool settled = over && call_for(L, uservalue, request, TC_SETTLE, NULL);
+    tc_job_set_busy(job, false);
     if (settled)
-        tell_end(L, lent, request);
+        tell_end(L, uservalue, request);
     return over;
 }
 
@@ -102,30 +105,30 @@ static bool hand_out(lua_State *L, int lent, int request, struct tc_part *part, 
  * False: somebody could not be told of it, as a hook's error came between, or memory or Lua's stack
  * was short. They are told the next time.
  */
-static bool tell_news(lua_State *L, struct tc_client_box *box, int lent, int request,
+static bool tell_news(lua_State *L, struct tc_client_box *box, int uservalue, int request,
                       struct tc_request *news, bool *any)
 {
     int id = (int)news->id;
     bool ended = news->state == TC_DONE, told = true;
-    struct tc_part *part = NULL;
+    struct tc_subrequest *sub = NULL;
     if (lua_isuserdata(L, request)) {
-        struct tc_request_box *whole = tc_request_box(L, request);
-        if (whole->busy) { /* what is done for it has brought us here */
-            tc_request_put_off(whole, news);
+        struct tc_job *job = tc_job_of(L, request);
+        if (job->busy) { /* what is done for it has brought us here */
+            tc_job_defer(job, news);
             return true;
         }
-        part = tc_request_part(whole, news);
+        sub = tc_job_subrequest(job, news);
     }
     tc_request_release(news); /* its userdata holds it too */
-    if (part && hand_out(L, lent, request, part, ended)) {
+    if (sub && hand_out(L, uservalue, request, sub, ended)) {
         *any = true;
         told = !box->client || is_told(L, request);
     }
     if (!told)
-        tc_client_put_back(part->request);
+        tc_client_put_back(sub->request);
     else if (ended && box->client) { /* else its maker has let go of all of them */
         lua_pushnil(L);
-        lua_rawseti(L, lent, id);
+        lua_rawseti(L, uservalue, id);
     }
     return told;
 }
@@ -155,40 +158,40 @@ static bool has_news(lua_State *L, struct tc_client_box *box, unsigned manner)
 }
 
 /*
- * Hands out the news of the client, whose uservalue is at `lent`, and returns whether a request is
- * over. An error that a function of the user's raises ends its request and does not keep others
- * from theirs: it is raised again by who waits for the request, or else by the next poll. From
- * where news are taken until they are told nothing can raise.
+ * Hands out the news of the client, whose uservalue is at `uservalue`, and returns whether a
+ * request is over. An error that a function of the user's raises ends its request and does not keep
+ * others from theirs: it is raised again by who waits for the request, or else by the next poll.
+ * From where news are taken until they are told nothing can raise.
  */
-static bool deliver(lua_State *L, struct tc_client_box *box, int lent, unsigned manner)
+static bool deliver(lua_State *L, struct tc_client_box *box, int uservalue, unsigned manner)
 {
     bool any = false, told = true;
     tc_checkstack(L, 30);
     while (told && has_news(L, box, manner)) {
-        tc_driver_sync_sockets(L, box, lent);
+        tc_driver_sync_sockets(L, box, uservalue);
         if (!box->client)
             break;
         tc_room_give_back(L, &box->room);
         struct tc_request *news = tc_client_take_pending(box->client, manner & AWAITED_ONLY);
         if (!news)
             break;
-        lua_rawgeti(L, lent, (int)news->id);
-        told = tell_news(L, box, lent, lua_gettop(L), news, &any);
+        lua_rawgeti(L, uservalue, (int)news->id);
+        told = tell_news(L, box, uservalue, lua_gettop(L), news, &any);
         lua_pop(L, 1);
     }
     return any;
 }
 
 /* Raises what was kept as `name`, if there is anything. */
-static void raise_kept(lua_State *L, int lent, const char *name)
+static void raise_kept(lua_State *L, int uservalue, const char *name)
 {
-    lua_getfield(L, lent, name);
+    lua_getfield(L, uservalue, name);
     if (tc_is_nothing(L, -1)) {
         lua_pop(L, 1);
         return;
     }
     tc_push_nothing(L);
-    lua_setfield(L, lent, name);
+    lua_setfield(L, uservalue, name);
     lua_error(L);
 }
 
@@ -210,46 +213,46 @@ static void serve(struct tc_client_box *box, double seconds, unsigned manner)
 
 /* Waits for the client at most `seconds`, and not for long, and hands out its news. Returns whether
  * a request has ended. */
-static bool wait_slice(lua_State *L, struct tc_client_box *box, int lent, double seconds,
+static bool wait_slice(lua_State *L, struct tc_client_box *box, int uservalue, double seconds,
                        unsigned manner)
 {
     serve(box, seconds < SLICE ? seconds : SLICE, manner);
-    tc_driver_sync(L, box, lent);
+    tc_driver_sync(L, box, uservalue);
     tc_hooks_run(L); /* one may end the wait */
-    return deliver(L, box, lent, manner);
+    return deliver(L, box, uservalue, manner);
 }
 
 /*
- * Begins what must not take longer than a turn. A picture that was whole before comes first, and
- * then a poll receives nothing more: to make its string costs as much as a whole turn's bytes.
+ * Begins what must not take longer than a turn. A picture that was job before comes first, and
+ * then a poll receives nothing more: to make its string costs as much as a job turn's bytes.
  */
-static void begin_frame(lua_State *L, struct tc_client_box *box, int lent, unsigned manner)
+static void begin_frame(lua_State *L, struct tc_client_box *box, int uservalue, unsigned manner)
 {
     if (!box->client)
         return;
     tc_client_renew_budget(box->client);
-    deliver(L, box, lent, manner | FRAME);
+    deliver(L, box, uservalue, manner | FRAME);
 }
 
 /* A poll that does not wait. Small answers are received and handed out at once. */
-static void poll_frame(lua_State *L, struct tc_client_box *box, int lent, unsigned manner)
+static void poll_frame(lua_State *L, struct tc_client_box *box, int uservalue, unsigned manner)
 {
-    begin_frame(L, box, lent, manner);
+    begin_frame(L, box, uservalue, manner);
     serve(box, 0, manner);
-    deliver(L, box, lent, manner | FRAME);
+    deliver(L, box, uservalue, manner | FRAME);
 }
 
 /* Drives the client (1) until the request (2) has ended, or until the moment (3). */
 static int wait_for(lua_State *L)
 {
     struct tc_client_box *box = tc_check_client(L, 1);
-    const struct tc_request_box *request = tc_request_box(L, 2);
+    const struct tc_job *request = tc_job_of(L, 2);
     double until = lua_tonumber(L, 3), left = until - tc_clock_now();
     unsigned manner = box->calls ? AWAITED_ONLY : 0;
     tc_getuservalue(L, 1);
     if (left <= 0)
         poll_frame(L, box, 4, manner);
-    while (!tc_request_is_over(request) && left > 0) {
+    while (!tc_job_is_over(request) && left > 0) {
         wait_slice(L, box, 4, left, manner);
         raise_kept(L, 4, TC_INTERRUPT);
         left = until - tc_clock_now();
@@ -266,26 +269,27 @@ int tc_drive_wait(lua_State *L, int client, int request, double until)
     client = tc_absindex(L, client);
     request = tc_absindex(L, request);
     const struct tc_client_box *box = tc_check_client(L, client);
-    struct tc_request_box *whole = tc_request_box(L, request);
+    struct tc_job *job = tc_job_of(L, request);
     tc_drive_check_depth(L, box);
     tc_own_push(L, WAIT);
     lua_pushvalue(L, client);
     lua_pushvalue(L, request);
     lua_pushnumber(L, until);
-    bool waited = tc_request_set_waited(L, request, true);
-    bool awaited = tc_request_set_awaited(whole, whole->awaited || box->calls);
+    bool waited = tc_job_set_in_wait(L, request, true);
+    bool awaited = tc_job_set_awaited(job, job->awaited || box->calls);
     bool interrupted;
     int status = tc_hooks_pcall(L, 3, 0, &interrupted);
-    tc_request_set_awaited(whole, awaited);
-    tc_request_set_waited(L, request, waited);
+    tc_job_set_awaited(job, awaited);
+    tc_job_set_in_wait(L, request, waited);
     return status;
 }
 
 /* Waits until a request has ended or none is under way, but no longer than `seconds`. */
-static void poll_for(lua_State *L, struct tc_client_box *box, int lent, double seconds)
+static void poll_for(lua_State *L, struct tc_client_box *box, int uservalue, double seconds)
 {
     double left = seconds, until = tc_clock_now() + seconds;
-    while (!wait_slice(L, box, lent, left, 0) && left > 0 && box->client && box->client->active)
+    while (!wait_slice(L, box, uservalue, left, 0) && left > 0 && box->client &&
+           box->client->active)
         left = until - tc_clock_now();
 }
 

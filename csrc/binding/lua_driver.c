@@ -66,9 +66,9 @@ static bool tell(lua_State *L, struct tc_client_box *box, const char *name, int 
     tc_own_push(L, name);
     lua_insert(L, driver + 2);
     box->calls++;
-    bool well = lua_pcall(L, count + 2, 0, 0) == 0;
+    bool ok = lua_pcall(L, count + 2, 0, 0) == 0;
     box->calls--;
-    return well;
+    return ok;
 }
 
 /* Seconds until the driver should call `action` without a socket; below 0: never. A driver that
@@ -120,12 +120,12 @@ static bool tell_change(lua_State *L, struct tc_client_box *box, intptr_t socket
     return tell(L, box, "watch", 2);
 }
 
-void tc_driver_sync_sockets(lua_State *L, struct tc_client_box *box, int lent)
+void tc_driver_sync_sockets(lua_State *L, struct tc_client_box *box, int uservalue)
 {
     intptr_t socket;
     int events;
     for (;;) {
-        lua_getfield(L, lent, "driver");
+        lua_getfield(L, uservalue, "driver");
         if (!lua_istable(L, -1) || !box->client ||
             !tc_loop_next_change(&box->client->loop, &socket, &events))
             break;
@@ -138,11 +138,11 @@ void tc_driver_sync_sockets(lua_State *L, struct tc_client_box *box, int lent)
     lua_pop(L, 1);
 }
 
-void tc_driver_sync(lua_State *L, struct tc_client_box *box, int lent)
+void tc_driver_sync(lua_State *L, struct tc_client_box *box, int uservalue)
 {
     tc_checkstack(L, 10);
-    tc_driver_sync_sockets(L, box, lent);
-    lua_getfield(L, lent, "driver");
+    tc_driver_sync_sockets(L, box, uservalue);
+    lua_getfield(L, uservalue, "driver");
     if (lua_istable(L, -1) && box->client)
         sync_timer(L, box, lua_gettop(L));
     lua_pop(L, 1);
@@ -187,16 +187,16 @@ static void keep_first(lua_State *L, int error)
  * Takes the client away from its driver and gives all sockets back that it watches. From here on
  * there is none, whatever its functions do: what they raise is left on top, else nil.
  */
-static void detach(lua_State *L, struct tc_client_box *box, int lent)
+static void detach(lua_State *L, struct tc_client_box *box, int uservalue)
 {
     intptr_t socket;
     int events;
-    lua_getfield(L, lent, "driver");
+    lua_getfield(L, uservalue, "driver");
     int driver = lua_gettop(L), error = driver + 1;
     bool has_timer = box->timer >= 0;
     lua_pushnil(L);
     lua_pushnil(L);
-    lua_setfield(L, lent, "driver");
+    lua_setfield(L, uservalue, "driver");
     box->timer = -1;
     if (box->client)
         tc_loop_lend(&box->client->loop, false);

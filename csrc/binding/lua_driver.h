@@ -43,14 +43,14 @@ int tc_driver_lua_set(lua_State *L);
 
 /*
  * Tells the driver, if there is one, which sockets to watch and which not any more. The client's
- * uservalue is at `lent`. Always before a function of the user's is called: libcurl may have closed
- * a socket, and a file that the function opens may get its number. The driver may be another one
- * after each of its functions. Raises what it raises: it will be told again.
+ * uservalue is at `uservalue`. Always before a function of the user's is called: libcurl may have
+ * closed a socket, and a file that the function opens may get its number. The driver may be another
+ * one after each of its functions. Raises what it raises: it will be told again.
  */
-void tc_driver_sync_sockets(lua_State *L, struct tc_client_box *box, int lent);
+void tc_driver_sync_sockets(lua_State *L, struct tc_client_box *box, int uservalue);
 
 /* Tells the driver, if there is one, what has changed. */
-void tc_driver_sync(lua_State *L, struct tc_client_box *box, int lent);
+void tc_driver_sync(lua_State *L, struct tc_client_box *box, int uservalue);
 
 /* Tells the driver of the client at `client`, if it has one, what has changed. */
 void tc_client_sync(lua_State *L, int client);

@@ -257,13 +257,9 @@ bool tc_field_retry(lua_State *L, int index, const char *noun, enum tc_retry *re
     return wrong_type(L, noun, "retry", "'safe', 'all' or 'none'", lua_gettop(L));
 }
 
-bool tc_field_settings(lua_State *L, int index, const struct tc_defaults *defaults,
-                       struct tc_request_options *options)
+bool tc_field_settings(lua_State *L, int index, struct tc_request_options *options)
 {
-    double retries = defaults->max_retries;
-    options->timeout = defaults->timeout;
-    options->connect_timeout = defaults->connect_timeout;
-    options->retry = defaults->retry;
+    double retries = options->max_retries;
     if (!tc_field_number(L, index, "field", "timeout", 0.001, TC_LONGEST_TIMEOUT,
                          &options->timeout) ||
         !tc_field_whole(L, index, "field", "max_retries", 0, 100, &retries) ||

@@ -30,10 +30,10 @@ struct tc_field {
 
 enum { TC_LONGEST_TIMEOUT = 86400 }; /* seconds */
 
-/* What a client lends to its requests. */
+/* What the options of a client say for its requests. */
 struct tc_defaults {
-    double timeout, connect_timeout, max_retries;
-    enum tc_retry retry;
+    const char *model;
+    struct tc_request_options options; /* time limits and retries; the rest is zero */
 };
 
 /* Is every key of the table at `index` among the `count` fields, and every value of its type?
@@ -45,9 +45,8 @@ bool tc_fields_check(lua_State *L, int index, const char *noun, const struct tc_
  * is what was checked, whatever a metatable would say the next time. */
 bool tc_fields_resolve(lua_State *L, int index, const struct tc_field *fields, size_t count);
 
-/* Reads a request's own time limit and ways to retry, which win over the client's. */
-bool tc_field_settings(lua_State *L, int index, const struct tc_defaults *defaults,
-                       struct tc_request_options *options);
+/* Reads a request's own time limit and ways to retry, which win over what is in `options`. */
+bool tc_field_settings(lua_State *L, int index, struct tc_request_options *options);
 
 /* Reads a number of at least `least` and at most `most` into `*number`; an absent one stays. */
 bool tc_field_number(lua_State *L, int index, const char *noun, const char *name, double least,

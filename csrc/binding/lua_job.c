@@ -1,31 +1,40 @@
 /*
- * A job: one request of the user's, and what it has given so far, as Lua values.
+ * Jobs: see lua_job.h.
  *
- * A user's request has one or more parts, each a request of the engine's: where a model makes fewer
- * pictures at once than were asked for, and where an answer has addresses in place of pictures.
+ * The uservalue of a request userdata has what is a value of Lua's:
  *
- * Its uservalue has
+ *     box               a userdata of the struct tc_job, which has the finalizer
+ *     client            the client userdata
+ *     params            what was asked for, as a plain table, with the functions that take what
+ *                       comes: on_image, on_progress, sink
+ *     shape, warnings   the size or aspect ratio asked for; what is known to come out otherwise
+ *     body, last_body   userdata of what is sent, with its pictures, until there is a result
+ *     done              the function to call with the result; false once it was called
+ *     waiters           list of coroutines in await, or of functions that wake them
+ *     raised            the first error of the user's functions while somebody was in wait
+ *     result, failed    the response, or the error if `failed` is true
  *
- *     box                           a userdata of the struct tc_request_box; it has the finalizer
- *     client                        its userdata
- *     images, cuts                  the tables of the pictures that are whole, and that are not, by
- *                                   number
- *     faults                        what is wrong with those that have ended and are not, by number
- *     items                         what the server says of pictures, by number
- *     samples                       of the bytes that went elsewhere, by picture
- *     drafts                        a list of pictures that are steps on the way to others
- *     answers, failures, urls       of the parts, by position
- *     orders                        numbers as an answer has them, by its part's position
- *     losses                        errors for single pictures: addresses that were not even asked,
- *                                   pictures that are not whole
- *     params                        what was asked for, and who takes what: on_image, sink, save,
- * ...; under 1 and 2 what is sent, with its pictures, until it is over done who is told of the end
- *     waiters                       coroutines in await, or functions that wake them
- *     raised                        what a function of the user's raised while somebody was in wait
- *     result, failed                the response, or the error when `failed` is true
+ * and, by the number of a picture,
+ *
+ *     images, cuts      tables of the pictures that are whole, and of those that are not
+ *     faults            what is wrong with the latter, as text
+ *     items             what the server says of a picture
+ *
+ * by the position of a subrequest,
+ *
+ *     answers, failures its response, or its error
+ *     urls              the address that it fetches
+ *     orders            the numbers of its pictures in the order of its response
+ *
+ * and
+ *
+ *     samples           by picture (its table), a hash of the bytes that went elsewhere
+ *     drafts            list of pictures that are steps on the way to others
+ *     losses            list of errors for single pictures
+ *     originals         while a response is read: see tc_conceal
  *
  * The finalizer is the box's, which refers to nothing: Lua keeps what a finalizer can reach until
- * the next collection, and here that would be the pictures.
+ * the next collection, and from the request userdata it could reach the pictures.
  */
 #include "lua_job.h"
 
@@ -37,43 +46,43 @@
 #include "../engine/failure.h"
 #include "../engine/redact.h"
 #include "../engine/request.h"
+#include "../engine/session.h"
 #include "lua_driver.h"
 #include "lua_hooks.h"
 #include "lua_own.h"
-#include "lua_params.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define BOX   "thucchien.request.box"
-#define STATE "thucchien.request.state"
+#define BOX       "thucchien.request.box"
+#define USERVALUE "thucchien.request.uservalue"
 
-/* What the userdata itself is. */
-struct place {
-    struct tc_request_box *box;
+/* The request userdata itself. */
+struct handle {
+    struct tc_job *job; /* the box */
 };
 
-struct tc_request_box *tc_request_box(lua_State *L, int index)
+struct tc_job *tc_job_of(lua_State *L, int index)
 {
-    struct place *place = lua_touserdata(L, index);
-    return place->box;
+    struct handle *handle = lua_touserdata(L, index);
+    return handle->job;
 }
 
-struct tc_request_box *tc_check_request(lua_State *L, int index)
+struct tc_job *tc_job_check(lua_State *L, int index)
 {
-    struct place *place = tc_check_class(L, index, TC_REQUEST);
-    luaL_argcheck(L, place->box && place->box->parts, index,
+    struct handle *handle = tc_check_class(L, index, TC_REQUEST);
+    luaL_argcheck(L, handle->job && handle->job->subrequests, index,
                   "a request that was submitted expected");
-    return place->box;
+    return handle->job;
 }
 
-/* The tables of a uservalue, which come into being with what is in them: a hundred thousand
- * requests may wait. One that is not there reads as an empty one. */
+/* The tables of a uservalue. Each is made when something is put into it, as a hundred thousand
+ * requests may wait; until then it reads as an empty one. */
 static const char *const tables[] = {"images",  "cuts",     "faults", "items",  "samples", "drafts",
                                      "answers", "failures", "urls",   "orders", "losses"};
 
 /* Makes the metatable of uservalues. */
-static void register_state(lua_State *L)
+static void register_uservalue(lua_State *L)
 {
     lua_newtable(L);
     lua_newtable(L);
@@ -88,173 +97,201 @@ static void register_state(lua_State *L)
     tc_push_nothing(L);
     lua_setfield(L, -2, "raised");
     lua_setfield(L, -2, "__index");
-    tc_own_keep(L, STATE);
+    tc_own_keep(L, USERVALUE);
 }
 
-void tc_push_param(lua_State *L, int state, const char *name)
+void tc_job_push_param(lua_State *L, int uservalue, const char *name)
 {
-    lua_getfield(L, state, "params");
+    lua_getfield(L, uservalue, "params");
     lua_getfield(L, -1, name);
     lua_remove(L, -2);
 }
 
-/* Pushes the table `name` of the uservalue at `state`, to be written to. */
-static void push_table(lua_State *L, int state, const char *name)
+/* Pushes the table `name` of the uservalue at `uservalue`, to be written to. */
+static void push_table(lua_State *L, int uservalue, const char *name)
 {
     lua_pushstring(L, name);
-    lua_rawget(L, state);
+    lua_rawget(L, uservalue);
     if (!lua_isnil(L, -1))
         return;
     lua_pop(L, 1);
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_setfield(L, state, name);
+    lua_setfield(L, uservalue, name);
 }
 
-struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int done,
-                                       const struct tc_order *order)
+struct tc_job *tc_job_push(lua_State *L, int client, int done)
 {
-    struct place *place = lua_newuserdata(L, sizeof(*place));
-    place->box = NULL;
+    struct handle *handle = lua_newuserdata(L, sizeof(*handle));
+    handle->job = NULL;
     tc_set_class(L, TC_REQUEST);
     lua_createtable(L, 0, 4);
-    tc_set_class(L, STATE);
-    struct tc_request_box *box = lua_newuserdata(L, sizeof(*box));
-    memset(box, 0, sizeof(*box));
+    tc_set_class(L, USERVALUE);
+    struct tc_job *job = lua_newuserdata(L, sizeof(*job));
+    memset(job, 0, sizeof(*job));
     tc_set_class(L, BOX);
     lua_setfield(L, -2, "box");
     lua_pushvalue(L, client);
     lua_setfield(L, -2, "client");
-    lua_pushvalue(L, params);
-    lua_setfield(L, -2, "params");
     if (!lua_isnil(L, done)) {
         lua_pushvalue(L, done);
         lua_setfield(L, -2, "done");
     }
-    tc_setuservalue(L, -2);
-    box->count = box->last_number = order->count;
-    box->ratio = order->ratio;
-    box->own_ratio = order->own_ratio;
-    box->via = order->via;
-    box->json = order->json;
-    place->box = box;
-    return box;
+    lua_pushvalue(L, -1);
+    tc_setuservalue(L, -3);
+    handle->job = job;
+    return job;
 }
 
-/* ---- parts ---- */
+/* ---- subrequests ---- */
 
-struct tc_part *tc_job_add_part(struct tc_request_box *box, unsigned first, unsigned quota)
+/* Adds a subrequest that has no request yet. NULL when memory is short. */
+static struct tc_subrequest *add_subrequest(struct tc_job *job, unsigned first, unsigned quota)
 {
-    struct tc_part *part = tc_calloc(sizeof(*part));
-    if (!part)
+    struct tc_subrequest *sub = tc_calloc(sizeof(*sub));
+    if (!sub)
         return NULL;
-    part->position = box->last_part ? box->last_part->position + 1 : 1;
-    part->first = first;
-    part->quota = quota;
-    *(box->last_part ? &box->last_part->next : &box->parts) = part;
-    box->last_part = part;
-    return part;
+    sub->position = job->last_subrequest ? job->last_subrequest->position + 1 : 1;
+    sub->first = first;
+    sub->quota = quota;
+    *(job->last_subrequest ? &job->last_subrequest->next : &job->subrequests) = sub;
+    job->last_subrequest = sub;
+    return sub;
 }
 
-static void free_parts(struct tc_request_box *box)
+static void free_subrequests(struct tc_job *job)
 {
-    while (box->parts) {
-        struct tc_part *part = box->parts;
-        box->parts = part->next;
-        tc_writer_abort(&part->writer);
-        tc_request_release(part->request);
-        tc_free(part->numbers);
-        tc_free(part);
+    while (job->subrequests) {
+        struct tc_subrequest *sub = job->subrequests;
+        job->subrequests = sub->next;
+        tc_writer_abort(&sub->writer);
+        tc_request_release(sub->request);
+        tc_free(sub->numbers);
+        tc_free(sub);
     }
-    box->last_part = NULL;
+    job->last_subrequest = NULL;
 }
 
-struct tc_part *tc_request_part(const struct tc_request_box *box, const struct tc_request *request)
+struct tc_subrequest *tc_job_subrequest(const struct tc_job *job, const struct tc_request *request)
 {
-    struct tc_part *part = box->parts;
-    while (part && part->request != request)
-        part = part->next;
-    return part;
+    struct tc_subrequest *sub = job->subrequests;
+    while (sub && sub->request != request)
+        sub = sub->next;
+    return sub;
 }
 
-/* Is what the answer has at `index` a draft? */
-static bool is_draft(const struct tc_part *part, unsigned index)
+/* Is picture `index` of the envelope a draft? */
+static bool is_draft(const struct tc_subrequest *sub, unsigned index)
 {
-    const struct tc_envelope *envelope = part->request->envelope;
+    const struct tc_envelope *envelope = sub->request->envelope;
     return index < envelope->images.count && envelope->images.list[index] &&
            envelope->images.list[index]->draft;
 }
 
-unsigned tc_request_number(lua_State *L, struct tc_request_box *box, struct tc_part *part,
-                           unsigned index)
+unsigned tc_job_picture_number(lua_State *L, struct tc_job *job, struct tc_subrequest *sub,
+                               unsigned index)
 {
-    if (!part->numbers)
-        part->numbers = tc_calloc(TC_IMAGES * sizeof(*part->numbers));
-    if (!part->numbers) {
+    if (!sub->numbers)
+        sub->numbers = tc_calloc(TC_IMAGES * sizeof(*sub->numbers));
+    if (!sub->numbers) {
         luaL_error(L, "not enough memory");
         return 0; /* which it never does */
     }
-    while (part->numbered <= index) {
+    while (sub->numbered <= index) {
         unsigned number = 0;
-        if (!is_draft(part, part->numbered)) {
+        if (!is_draft(sub, sub->numbered)) {
             number =
-                part->given < part->quota ? part->first + part->given + 1 : box->last_number + 1;
-            part->given++;
+                sub->pictures < sub->quota ? sub->first + sub->pictures + 1 : job->last_number + 1;
+            sub->pictures++;
         }
-        if (number > box->last_number)
-            box->last_number = number;
-        part->numbers[part->numbered++] = number;
+        if (number > job->last_number)
+            job->last_number = number;
+        sub->numbers[sub->numbered++] = number;
     }
-    return part->numbers[index];
+    return sub->numbers[index];
 }
 
-/* Has its request ended, and is nothing to follow from that? */
-static bool is_over(const struct tc_part *part)
+/* Has a subrequest ended without pictures that are still to be fetched? */
+static bool is_over(const struct tc_subrequest *sub)
 {
-    const struct tc_request *request = part->request;
-    bool fruitless = part->of || request->failure->kind || request->session->closed;
-    return part->noted || (request->state == TC_DONE && fruitless);
+    const struct tc_request *request = sub->request;
+    bool fetches_nothing = sub->parent || request->failure->kind || request->session->closed;
+    return sub->finished || (request->state == TC_DONE && fetches_nothing);
 }
 
-bool tc_request_is_over(const struct tc_request_box *box)
+bool tc_job_is_over(const struct tc_job *job)
 {
-    for (const struct tc_part *part = box->parts; part; part = part->next)
-        if (!is_over(part))
+    for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
+        if (!is_over(sub))
             return false;
     return true;
 }
 
-void tc_job_hold(lua_State *L, int index, int lent, const struct tc_client *client, unsigned count)
+/*
+ * Has the client userdata at `client` hold the request userdata at `index` for the next `count`
+ * requests of the engine's. This comes before they are submitted, as it may raise: what is in the
+ * queue is sent, and paid for.
+ */
+static void hold(lua_State *L, int index, int client, unsigned count)
 {
+    unsigned last_id = tc_client_of(L, client)->last_id;
+    tc_getuservalue(L, client);
     for (unsigned i = 1; i <= count; i++) {
         lua_pushvalue(L, index);
-        lua_rawseti(L, lent, (int)(client->last_id + i));
+        lua_rawseti(L, -2, (int)(last_id + i));
     }
+    lua_pop(L, 1);
 }
 
-/* Puts the requests of all parts into the queue. False when memory is short. */
-static bool submit_all(struct tc_request_box *box, struct tc_client *client,
-                       const struct tc_order *order)
+/* Adds as many subrequests as the pictures need. False when memory is short. */
+static bool add_subrequests(struct tc_job *job)
 {
-    struct tc_request_options options = order->options;
-    unsigned rest = order->count;
-    for (struct tc_part *part = box->parts; part; part = part->next) {
-        options.body = rest < order->at_once ? order->last_body : order->body;
-        part->request = tc_client_submit(client, &options);
-        if (!part->request)
+    bool alone = job->count <= job->at_once, added = true;
+    for (unsigned first = 0; added && first < job->count; first += job->at_once)
+        added = add_subrequest(job, first, alone ? TC_IMAGES : job->at_once) != NULL;
+    return added;
+}
+
+/* Puts all of them into the queue. False when memory is short. */
+static bool submit_all(struct tc_job *job, struct tc_client *client)
+{
+    unsigned left = job->count;
+    for (struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
+        if (left < job->at_once)
+            job->options.body = job->last_body;
+        sub->request = tc_client_submit(client, &job->options);
+        if (!sub->request)
             return false;
-        rest -= rest < order->at_once ? rest : order->at_once;
+        left -= left < job->at_once ? left : job->at_once;
     }
     return true;
 }
 
-struct tc_request_options tc_job_fetch_options(const struct tc_part *part)
+void tc_job_submit(lua_State *L, int index, int client)
+{
+    struct tc_job *job = tc_job_of(L, index);
+    bool added = add_subrequests(job);
+    job->last_number = job->count;
+    hold(L, index, client, added ? job->last_subrequest->position : 0);
+    if (!added || !submit_all(job, tc_client_of(L, client))) {
+        tc_job_abandon(L, index);
+        free_subrequests(job);
+        luaL_error(L, "not enough memory");
+    }
+    job->options = (struct tc_request_options){0};
+}
+
+/* What to send for a picture whose address the response of `parent` has; the time limits are those
+ * of the request itself. */
+static struct tc_request_options fetch_options(const struct tc_subrequest *parent,
+                                               const char *address)
 {
     static const char *const no_headers[] = {NULL};
-    const struct tc_request *request = part->request;
+    const struct tc_request *request = parent->request;
     return (struct tc_request_options){
         .method = "GET",
         .base = TC_BASE_NONE,
+        .place = address,
         .credentials = TC_NO_CREDENTIALS,
         .unbilled = true,
         .picture = true,
@@ -270,86 +307,95 @@ struct tc_request_options tc_job_fetch_options(const struct tc_part *part)
     };
 }
 
-void tc_request_submit(lua_State *L, int index, int client, const struct tc_order *order)
+unsigned tc_job_fetch(lua_State *L, int index, const struct tc_subrequest *parent,
+                      const char *address, unsigned number)
 {
-    index = tc_absindex(L, index);
-    struct tc_request_box *box = tc_request_box(L, index);
-    unsigned at_once = order->at_once ? order->at_once : 1;
-    bool alone = order->count <= at_once, added = true;
-    tc_getuservalue(L, client);
-    int lent = lua_gettop(L);
-    for (unsigned first = 0; added && (first < order->count || first == 0); first += at_once)
-        added = tc_job_add_part(box, first, alone ? TC_IMAGES : at_once) != NULL;
-    struct tc_client *engine = tc_client_of(L, client);
-    tc_job_hold(L, index, lent, engine, added ? box->last_part->position : 0);
-    if (!added || !submit_all(box, engine, order)) {
-        tc_request_abandon(L, index);
-        free_parts(box);
+    struct tc_job *job = tc_job_of(L, index);
+    struct tc_client *client = parent->request->session->client;
+    struct tc_request_options options = fetch_options(parent, address);
+    tc_getuservalue(L, index);
+    lua_getfield(L, -1, "client");
+    hold(L, index, lua_gettop(L), 1);
+    lua_pop(L, 2);
+    struct tc_request *request = tc_client_submit(client, &options);
+    struct tc_subrequest *sub = request ? add_subrequest(job, number - 1, 1) : NULL;
+    if (!sub) {
+        if (request)
+            tc_client_cancel(request);
+        tc_request_release(request);
         luaL_error(L, "not enough memory");
+        return 0; /* which it never does */
     }
-    lua_settop(L, lent - 1);
+    sub->parent = parent;
+    sub->request = request;
+    request->awaited = job->awaited;
+    return sub->position;
 }
 
-uint64_t tc_job_received(const struct tc_request_box *box, uint64_t *total)
+/* Sums up the bytes of all subrequests; `*total` is 0 where one does not know how many it will be.
+ */
+static uint64_t sum_received(const struct tc_job *job, uint64_t *total)
 {
     uint64_t received = 0;
     bool known = true;
     *total = 0;
-    for (const struct tc_part *part = box->parts; part; part = part->next) {
-        received += part->request->received;
-        *total += part->request->expected;
-        known = known && part->request->expected;
+    for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
+        received += sub->request->received;
+        *total += sub->request->expected;
+        known = known && sub->request->expected;
     }
     *total = known ? *total : 0;
     return received;
 }
 
-void tc_job_push_received(lua_State *L, uint64_t received, uint64_t total)
+uint64_t tc_job_push_received(lua_State *L, const struct tc_job *job)
 {
+    uint64_t total, received = sum_received(job, &total);
     tc_pushwhole(L, received);
     if (total)
         tc_pushwhole(L, total);
     else
         lua_pushnil(L);
+    return received;
 }
 
-/* ---- what it has given ---- */
+/* ---- the uservalue ---- */
 
-void tc_request_keep(lua_State *L, int state, const char *name, unsigned number)
+void tc_job_keep(lua_State *L, int uservalue, const char *name, unsigned number)
 {
-    push_table(L, state, name);
+    push_table(L, uservalue, name);
     lua_insert(L, -2);
     lua_rawseti(L, -2, (int)number);
     lua_pop(L, 1);
 }
 
-void tc_job_append(lua_State *L, int state, const char *name)
+void tc_job_append(lua_State *L, int uservalue, const char *name)
 {
-    push_table(L, state, name);
+    push_table(L, uservalue, name);
     lua_insert(L, -2);
     lua_rawseti(L, -2, (int)tc_rawlen(L, -2) + 1);
     lua_pop(L, 1);
 }
 
-bool tc_job_is_settled(lua_State *L, int state)
+bool tc_job_is_settled(lua_State *L, int uservalue)
 {
-    lua_getfield(L, state, "result");
+    lua_getfield(L, uservalue, "result");
     bool settled = !lua_isnil(L, -1);
     lua_pop(L, 1);
     return settled;
 }
 
-/* ---- its end ---- */
+/* ---- ending it ---- */
 
-void tc_request_stop(struct tc_request_box *box, struct tc_part *part, enum tc_kind kind,
-                     const char *message)
+void tc_job_stop(struct tc_job *job, struct tc_subrequest *sub, enum tc_kind kind,
+                 const char *message)
 {
-    if (!box->cause)
-        box->cause = part;
-    box->stopped = true;
-    tc_client_fail(part->request, kind, message);
-    tc_writer_abort(&part->writer);
-    for (struct tc_part *other = box->parts; other; other = other->next)
+    if (!job->culprit)
+        job->culprit = sub;
+    job->stopped = true;
+    tc_client_fail(sub->request, kind, message);
+    tc_writer_abort(&sub->writer);
+    for (struct tc_subrequest *other = job->subrequests; other; other = other->next)
         if (other->request)
             tc_client_cancel(other->request);
 }
@@ -359,104 +405,103 @@ static bool is_about_memory(const char *text)
     return text && (strstr(text, "not enough memory") || strstr(text, "emory allocation error"));
 }
 
-void tc_request_stop_by_error(lua_State *L, struct tc_request_box *box, struct tc_part *part)
+void tc_job_stop_by_error(lua_State *L, struct tc_job *job, struct tc_subrequest *sub)
 {
     static const char raised[] = "a function of the caller's raised an error: ";
     char text[300], message[400];
     const char *error = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
     size_t size = error ? sizeof(raised) - 1 : sizeof(raised) - 3;
-    tc_redact(text, sizeof(text), error ? error : "", part->request->key);
+    tc_redact(text, sizeof(text), error ? error : "", sub->request->key);
     snprintf(message, sizeof(message), "%.*s%s", (int)size, raised, text);
-    tc_request_stop(box, part, TC_CANCELLED,
-                    is_about_memory(error) ? "not enough memory" : message);
+    tc_job_stop(job, sub, TC_CANCELLED, is_about_memory(error) ? "not enough memory" : message);
 }
 
-bool tc_job_goes_on(const struct tc_request_box *box, const struct tc_part *part)
+bool tc_job_goes_on(const struct tc_job *job, const struct tc_subrequest *sub)
 {
-    return !box->stopped && part->request->failure->kind != TC_CANCELLED;
+    return !job->stopped && sub->request->failure->kind != TC_CANCELLED;
 }
 
-/* Is there nothing left of a part that could be cancelled? While its answer is read there is. */
-static bool is_beyond(const struct tc_request_box *box, const struct tc_part *part)
+/* Is it too late to cancel a subrequest? While its response is read it is not. */
+static bool is_past_cancelling(const struct tc_job *job, const struct tc_subrequest *sub)
 {
-    return part == box->reading ? part->request->failure->kind != TC_NONE : is_over(part);
+    return sub == job->finishing ? sub->request->failure->kind != TC_NONE : is_over(sub);
 }
 
-bool tc_job_cancel(struct tc_request_box *box)
+bool tc_job_cancel(struct tc_job *job)
 {
     bool any = false;
-    for (struct tc_part *part = box->parts; part; part = part->next) {
-        if (is_beyond(box, part))
+    for (struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
+        if (is_past_cancelling(job, sub))
             continue;
-        if (!box->cause)
-            box->cause = part;
-        box->stopped = any = true;
-        tc_client_fail(part->request, TC_CANCELLED, "the request was cancelled");
+        if (!job->culprit)
+            job->culprit = sub;
+        job->stopped = any = true;
+        tc_client_fail(sub->request, TC_CANCELLED, "the request was cancelled");
     }
     return any;
 }
 
-void tc_request_abandon(lua_State *L, int index)
+void tc_job_abandon(lua_State *L, int index)
 {
-    struct tc_request_box *box = tc_request_box(L, index);
-    for (struct tc_part *part = box->parts; part; part = part->next) {
-        if (part->request)
-            tc_client_cancel(part->request);
-        tc_writer_abort(&part->writer);
+    struct tc_job *job = tc_job_of(L, index);
+    for (struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
+        if (sub->request)
+            tc_client_cancel(sub->request);
+        tc_writer_abort(&sub->writer);
     }
 }
 
-/* ---- calls of the user's functions ---- */
+/* ---- calling the user's functions ---- */
 
-/* Has those told again that had to wait. Of one that has ended, and whose end is not here, the
- * client has that still, or has let go of it. */
-static void tell_put_off(struct tc_request_box *box)
+/* Has the client deliver again what was deferred. An end that is not held here the client has
+ * still, or has let go of. */
+static void redeliver(struct tc_job *job)
 {
-    for (struct tc_part *part = box->parts; part; part = part->next) {
-        struct tc_request *request = part->request;
-        if (part->put_off && (part->kept || request->state != TC_DONE))
+    for (struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
+        struct tc_request *request = sub->request;
+        if (sub->deferred && (sub->holds_end || request->state != TC_DONE))
             tc_request_notify(request);
-        part->put_off = part->kept = false;
+        sub->deferred = sub->holds_end = false;
     }
 }
 
-void tc_request_set_busy(struct tc_request_box *box, bool busy)
+void tc_job_set_busy(struct tc_job *job, bool busy)
 {
-    box->busy = busy;
+    job->busy = busy;
     if (!busy)
-        tell_put_off(box);
+        redeliver(job);
 }
 
-void tc_request_put_off(const struct tc_request_box *box, struct tc_request *news)
+void tc_job_defer(const struct tc_job *job, struct tc_request *request)
 {
-    struct tc_part *part = tc_request_part(box, news);
-    bool keep = part && news->state == TC_DONE && !part->kept;
-    if (part)
-        part->put_off = true;
+    struct tc_subrequest *sub = tc_job_subrequest(job, request);
+    bool keep = sub && request->state == TC_DONE && !sub->holds_end;
+    if (sub)
+        sub->deferred = true;
     if (keep)
-        part->kept = true; /* the client's reference, for the next time */
+        sub->holds_end = true;
     else
-        tc_request_release(news);
+        tc_request_release(request);
 }
 
-int tc_request_call(lua_State *L, int index, const char *name, struct tc_part *part,
-                    bool *interrupted)
+int tc_job_call(lua_State *L, int index, const char *name, struct tc_subrequest *sub,
+                bool *interrupted)
 {
-    struct tc_request_box *box = tc_request_box(L, index);
+    struct tc_job *job = tc_job_of(L, index);
     tc_getuservalue(L, index);
     lua_getfield(L, -1, "client");
     unsigned *calls = tc_client_calls(L, -1); /* the request holds it */
     lua_pop(L, 2);
     tc_own_push(L, name);
     lua_pushvalue(L, index);
-    lua_pushlightuserdata(L, part);
+    lua_pushlightuserdata(L, sub);
     ++*calls;
     int status = tc_hooks_pcall(L, 2, 0, interrupted);
     --*calls;
-    struct tc_part *lost = box->reading ? box->reading : part;
-    if (status && lost)
-        tc_request_stop_by_error(L, box, lost);
-    box->reading = NULL;
+    struct tc_subrequest *culprit = job->finishing ? job->finishing : sub;
+    if (status && culprit)
+        tc_job_stop_by_error(L, job, culprit);
+    job->finishing = NULL;
     return status;
 }
 
@@ -467,9 +512,9 @@ int tc_job_raise_busy(lua_State *L)
 
 /* ---- who waits ---- */
 
-bool tc_request_keep_error(lua_State *L, int index)
+bool tc_job_keep_error(lua_State *L, int index)
 {
-    if (!tc_request_box(L, index)->waited)
+    if (!tc_job_of(L, index)->in_wait)
         return false;
     tc_getuservalue(L, index);
     lua_getfield(L, -1, "raised");
@@ -483,34 +528,34 @@ bool tc_request_keep_error(lua_State *L, int index)
     return true;
 }
 
-bool tc_request_set_waited(lua_State *L, int index, bool waited)
+bool tc_job_set_in_wait(lua_State *L, int index, bool in_wait)
 {
-    struct tc_request_box *box = tc_request_box(L, index);
-    bool before = box->waited;
-    if (waited) { /* what is there can be set without memory */
+    struct tc_job *job = tc_job_of(L, index);
+    bool before = job->in_wait;
+    if (in_wait) { /* what is there can be set without memory */
         tc_getuservalue(L, index);
         lua_getfield(L, -1, "raised");
         lua_setfield(L, -2, "raised");
         lua_pop(L, 1);
     }
-    box->waited = waited;
+    job->in_wait = in_wait;
     return before;
 }
 
-bool tc_request_set_awaited(struct tc_request_box *box, bool awaited)
+bool tc_job_set_awaited(struct tc_job *job, bool awaited)
 {
-    bool before = box->awaited;
-    box->awaited = awaited;
-    for (struct tc_part *part = box->parts; part; part = part->next)
-        part->request->awaited = awaited;
+    bool before = job->awaited;
+    job->awaited = awaited;
+    for (struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
+        sub->request->awaited = awaited;
     return before;
 }
 
 static int box_gc(lua_State *L)
 {
-    struct tc_request_box *box = tc_check_class(L, 1, BOX);
-    if (!box->busy) /* else somebody has got hold of it, and calls this by hand */
-        free_parts(box);
+    struct tc_job *job = tc_check_class(L, 1, BOX);
+    if (!job->busy) /* else somebody has got hold of it, and calls this by hand */
+        free_subrequests(job);
     return 0;
 }
 
@@ -518,5 +563,5 @@ void tc_register_job(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {{"__gc", box_gc}, {NULL, NULL}};
     tc_register_class(L, BOX, metamethods, NULL);
-    register_state(L);
+    register_uservalue(L);
 }

@@ -1,6 +1,6 @@
 /*
- * A job: one request of the user's, which is one or more requests of the engine's, and what it has
- * given so far.
+ * A job: one request of the user's. It is carried out by one or more requests of the engine's, its
+ * subrequests, and keeps what those have brought so far.
  */
 #ifndef TC_LUA_JOB_H
 #define TC_LUA_JOB_H
@@ -15,151 +15,165 @@
 
 #define TC_REQUEST "thucchien.request"
 
-struct tc_client;
-struct tc_order;
-
-/* One engine's request of a user's: for some of the pictures, or for one that an answer points to.
- */
-struct tc_part {
-    struct tc_part *next;
+/* One request of the engine's: for some of the pictures, or for one that a response only has the
+ * address of. */
+struct tc_subrequest {
+    struct tc_subrequest *next;
     struct tc_request *request;
-    struct tc_writer writer;  /* of the picture that is being saved as it comes */
-    unsigned saving;          /* that picture's place in the answer */
-    unsigned position;        /* from 1 */
-    unsigned first, quota;    /* its pictures are the numbers behind `first`, so many */
-    unsigned numbered;        /* its pictures and drafts that have come, addresses too */
-    unsigned *numbers;        /* of those, 0 of drafts; NULL: none has come */
-    unsigned given;           /* numbers that are not 0 */
-    uint32_t sample;          /* of the bytes of the picture under way, if they go on */
-    const struct tc_part *of; /* whose answer points to it, or NULL */
-    bool noted;               /* its end is known to the whole */
-    bool put_off;             /* it has brought something while a function was called */
-    bool kept;                /* and its end, with the client's reference, which is held here */
+    struct tc_writer writer; /* of the picture that is being saved as it comes */
+    unsigned saved_index;    /* of that picture, in the envelope */
+    unsigned position;       /* among the job's subrequests, from 1 */
+    unsigned first, quota;   /* its pictures get the numbers first + 1 to first + quota */
+    unsigned numbered;       /* how many pictures, drafts and addresses have a number */
+    unsigned *numbers;       /* theirs, 0 for a draft; NULL as long as there are none */
+    unsigned pictures;       /* how many of them are not 0 */
+    uint32_t sample;         /* a hash of the picture under way, if its bytes go elsewhere */
+    const struct tc_subrequest *parent; /* whose response has the address; NULL for others */
+    bool finished;                      /* its end has been processed */
+    bool deferred;  /* it brought something while the job was busy: deliver it again */
+    bool holds_end; /* one reference to the request is the client's, kept for that */
 };
 
-struct tc_request_box {
-    struct tc_part *parts, *last_part; /* none until it is submitted */
-    unsigned count;                    /* pictures that were asked for */
-    unsigned last_number;              /* the largest of a picture so far, at least `count` */
-    double ratio, own_ratio;           /* as in tc_order */
+/* The job of a request userdata. */
+struct tc_job {
+    /* What is asked for. */
+    struct tc_request_options options; /* of each subrequest; empty once they are submitted */
+    struct tc_body *last_body;         /* of the last one, where that is for fewer pictures */
+    unsigned count;                    /* pictures */
+    unsigned at_once;                  /* pictures per request */
     enum tc_via via;
-    bool json;                   /* the result is an answer as it is */
-    uint64_t told;               /* bytes that on_progress knows of */
-    double told_at;              /* since when, tc_clock_now's seconds */
-    const struct tc_part *cause; /* with which the whole was ended from here, or NULL */
-    struct tc_part *reading;     /* whose end is taken note of, or NULL */
-    bool stopped;                /* no more of the user's functions are called */
-    bool busy;                   /* what came is being given or read: what comes has to wait */
-    bool waited;                 /* somebody is in wait */
-    bool awaited;                /* its parts are: see tc_client_poll_awaited */
-    unsigned early;              /* how often a coroutine in await was resumed too early */
-    double early_since;          /* the moment from which a thousand of them are counted */
+    double ratio;     /* width by height; 0: any */
+    double own_ratio; /* what the model makes of that, as far as is known */
+    bool json;        /* no pictures: the result is the response's JSON */
+
+    /* How far it is. */
+    struct tc_subrequest *subrequests, *last_subrequest; /* NULL until it is submitted */
+    unsigned last_number;                /* the largest of a picture so far, at least `count` */
+    struct tc_subrequest *finishing;     /* whose end is being processed, or NULL */
+    const struct tc_subrequest *culprit; /* which stopped the whole job, or NULL */
+    bool stopped;                        /* no more of the user's functions are called */
+    bool busy;                           /* something is being delivered: more has to wait */
+    bool in_wait;                        /* somebody is in wait */
+    bool awaited; /* by a function of the user's: see tc_client_poll_awaited */
+    struct {
+        uint64_t bytes;
+        double at; /* tc_clock_now's seconds */
+    } reported;    /* to on_progress, the last time */
+    struct {
+        unsigned count;
+        double since;
+    } early; /* how often a coroutine in await was resumed too early, and since when */
 };
 
 void tc_register_job(lua_State *L);
 
-/* What the request userdata at `index` stands for. */
-struct tc_request_box *tc_request_box(lua_State *L, int index);
+/* The job of the request userdata at `index`. */
+struct tc_job *tc_job_of(lua_State *L, int index);
 
-/* The same of a method's argument; raises unless it is a request that was submitted. */
-struct tc_request_box *tc_check_request(lua_State *L, int index);
+/* The same for a method's argument; raises unless that is a request which was submitted. */
+struct tc_job *tc_job_check(lua_State *L, int index);
 
-/* Pushes what the params of the request whose uservalue is at `state` have as `name`. */
-void tc_push_param(lua_State *L, int state, const char *name);
-
-/* Pops a value and keeps it under a number, or a part's position, in the table `name` of the
- * uservalue at `state`. */
-void tc_request_keep(lua_State *L, int state, const char *name, unsigned number);
-
-/* Appends the value on top to the list `name` of the uservalue at `state`, and pops it. */
-void tc_job_append(lua_State *L, int state, const char *name);
-
-/* Is the result made? From here on nothing changes any more. */
-bool tc_job_is_settled(lua_State *L, int state);
+/* ---- submitting ---- */
 
 /*
- * Pushes a request userdata that holds nothing yet, of the client at `client`. The params at
- * `params` have its takers (on_image, sink, ...); `done` is the index of a function or nil.
+ * Pushes the userdata of a new job for the client at `client`, and its uservalue on top of that.
+ * `done` is the index of a function that is called with the result, or of nil. A reader fills the
+ * job in (tc_params_read, tc_call_read), tc_job_submit sends it.
  */
-struct tc_request_box *tc_push_request(lua_State *L, int client, int params, int done,
-                                       const struct tc_order *order);
+struct tc_job *tc_job_push(lua_State *L, int client, int done);
 
 /*
- * Puts the requests of an order into the queue of the client at `client`, for the userdata at
- * `index`. Raises when memory is short; nothing is sent then.
+ * Puts the subrequests of the job at `index` into the queue of the client at `client`. Raises when
+ * memory is short; nothing is sent then.
  */
-void tc_request_submit(lua_State *L, int index, int client, const struct tc_order *order);
+void tc_job_submit(lua_State *L, int index, int client);
 
-/* Adds a part that has no request yet. NULL when memory is short. */
-struct tc_part *tc_job_add_part(struct tc_request_box *box, unsigned first, unsigned quota);
+/* Adds a subrequest to the job at `index` that fetches picture `number` from `address`, which the
+ * response of `parent` has. Raises when memory is short. Returns the position. */
+unsigned tc_job_fetch(lua_State *L, int index, const struct tc_subrequest *parent,
+                      const char *address, unsigned number);
 
-/* Has the client, whose uservalue is at `lent`, hold the userdata at `index` for the next `count`
- * requests that it gets: all that can fail in Lua comes first, for what is in the queue is sent,
- * and paid. */
-void tc_job_hold(lua_State *L, int index, int lent, const struct tc_client *client, unsigned count);
+/* ---- the uservalue of a job ---- */
 
-/* What to send for a picture that the answer of `part` points to; its time limits are those of the
- * request itself. */
-struct tc_request_options tc_job_fetch_options(const struct tc_part *part);
+/* Pushes the field `name` of the params. */
+void tc_job_push_param(lua_State *L, int uservalue, const char *name);
 
-/* The part that is the engine's `request`. */
-struct tc_part *tc_request_part(const struct tc_request_box *box, const struct tc_request *request);
+/* Pops a value and sets it in the table `name`, by a picture's number or a subrequest's position.
+ */
+void tc_job_keep(lua_State *L, int uservalue, const char *name, unsigned number);
 
-/* The number of the part's picture `index` (from 0), 0 for a draft. One that nobody asked for comes
- * behind all. */
-unsigned tc_request_number(lua_State *L, struct tc_request_box *box, struct tc_part *part,
-                           unsigned index);
+/* Pops a value and appends it to the list `name`. */
+void tc_job_append(lua_State *L, int uservalue, const char *name);
 
-/* Have all its parts ended, and is there nothing more to fetch? */
-bool tc_request_is_over(const struct tc_request_box *box);
+/* Is there a result? From here on nothing changes any more. */
+bool tc_job_is_settled(lua_State *L, int uservalue);
 
-/* Sums up the bytes of all parts; `*total` is 0 where one does not know how many it will be. */
-uint64_t tc_job_received(const struct tc_request_box *box, uint64_t *total);
+/* ---- how far it is ---- */
 
-/* Pushes both. */
-void tc_job_push_received(lua_State *L, uint64_t received, uint64_t total);
+/* The subrequest for the engine's `request`. */
+struct tc_subrequest *tc_job_subrequest(const struct tc_job *job, const struct tc_request *request);
+
+/* The number that picture `index` (from 0) of a subrequest has in the job, 0 for a draft. Pictures
+ * beyond the quota get the numbers after all others. Raises when memory is short. */
+unsigned tc_job_picture_number(lua_State *L, struct tc_job *job, struct tc_subrequest *sub,
+                               unsigned index);
+
+/* Have all its subrequests ended, and is there nothing more to fetch? */
+bool tc_job_is_over(const struct tc_job *job);
+
+/* Pushes how many bytes have come, and how many there will be (nil where that is not known).
+ * Returns the former. */
+uint64_t tc_job_push_received(lua_State *L, const struct tc_job *job);
+
+/* ---- calling the user's functions ---- */
 
 /*
- * Calls one of them for the request at `index`, as tc_hooks_pcall does. An error ends the request
- * because of the part (NULL: of the one whose end was being taken note of, if any).
+ * Calls the function `name` of tc_own_push, protected as by tc_hooks_pcall, with the request
+ * userdata at `index` and a light userdata of `sub` (may be NULL). An error stops the job because
+ * of the subrequest whose end is being processed, or else of `sub`.
  */
-int tc_request_call(lua_State *L, int index, const char *name, struct tc_part *part,
-                    bool *interrupted);
+int tc_job_call(lua_State *L, int index, const char *name, struct tc_subrequest *sub,
+                bool *interrupted);
 
-/* From here on what comes for it has to wait, until it is busy no more: things come in order. */
-void tc_request_set_busy(struct tc_request_box *box, bool busy);
+/* A busy job defers what else it brings until it is not busy any more, so that it is delivered in
+ * order. */
+void tc_job_set_busy(struct tc_job *job, bool busy);
 
-/* It is busy, and `news` of one of its parts were just taken from the client: they will be told
- * again. */
-void tc_request_put_off(const struct tc_request_box *box, struct tc_request *news);
+/* Defers what `request`, just taken from the client, has brought for a busy job. */
+void tc_job_defer(const struct tc_job *job, struct tc_request *request);
 
-/* Raises what is raised where functions of the request's own wait for it. */
+/* Raises the error for a function of the user's that waits for the request which calls it. */
 int tc_job_raise_busy(lua_State *L);
 
-/* May functions of the user's be called for a part? One of them may have ended it. */
-bool tc_job_goes_on(const struct tc_request_box *box, const struct tc_part *part);
+/* May functions of the user's still be called for a subrequest? One of them may have ended it. */
+bool tc_job_goes_on(const struct tc_job *job, const struct tc_subrequest *sub);
 
-/* Ends it because of one of its parts: no more functions are called for it. */
-void tc_request_stop(struct tc_request_box *box, struct tc_part *part, enum tc_kind kind,
-                     const char *message);
+/* ---- ending it ---- */
 
-/* The same because of the error on top, which stays. */
-void tc_request_stop_by_error(lua_State *L, struct tc_request_box *box, struct tc_part *part);
+/* Stops the whole job because of one of its subrequests: no more functions are called for it. */
+void tc_job_stop(struct tc_job *job, struct tc_subrequest *sub, enum tc_kind kind,
+                 const char *message);
 
-/* Cancels it as a whole: what has come goes along with the error. False: it had ended. */
-bool tc_job_cancel(struct tc_request_box *box);
+/* The same because of the error on top, which stays there. */
+void tc_job_stop_by_error(lua_State *L, struct tc_job *job, struct tc_subrequest *sub);
 
-/* Cancels the request at `index`, of which nobody wants to hear any more. */
-void tc_request_abandon(lua_State *L, int index);
+/* Cancels the whole job: the error will have what has come. Returns false if it had ended. */
+bool tc_job_cancel(struct tc_job *job);
 
-/* Keeps the error on top for who waits for the request at `index`; false: nobody does. */
-bool tc_request_keep_error(lua_State *L, int index);
+/* Cancels the job of the request at `index` without an error: nobody asks for it any more. */
+void tc_job_abandon(lua_State *L, int index);
 
-/* Says whether somebody waits for the request at `index`. Returns whether somebody did. */
-bool tc_request_set_waited(lua_State *L, int index, bool waited);
+/* ---- who waits ---- */
 
-/* Says whether that is one of the user's functions, called while news are handed out. Returns
+/* Keeps the error on top for whoever is in wait for the request at `index`. Returns false if
+ * nobody is. */
+bool tc_job_keep_error(lua_State *L, int index);
+
+/* Sets whether somebody is in wait for the request at `index`. Returns whether somebody was. */
+bool tc_job_set_in_wait(lua_State *L, int index, bool in_wait);
+
+/* Sets whether a function of the user's waits for it, called while something is delivered. Returns
  * whether one did. */
-bool tc_request_set_awaited(struct tc_request_box *box, bool awaited);
+bool tc_job_set_awaited(struct tc_job *job, bool awaited);
 
 #endif

@@ -243,22 +243,22 @@ static bool read_other(lua_State *L, const char **at)
 
 static bool read_value(lua_State *L, const char **at, unsigned depth)
 {
-    bool well;
+    bool ok;
     tc_checkstack(L, 8);
     if (**at == '{' || **at == '[') {
         bool is_object = *(*at)++ == '{';
         skip_space(at);
-        well = depth < DEEPEST &&
-               (is_object ? read_object(L, at, depth + 1) : read_list(L, at, depth + 1));
+        ok = depth < DEEPEST &&
+             (is_object ? read_object(L, at, depth + 1) : read_list(L, at, depth + 1));
     } else if (**at == '"') {
         ++*at;
-        well = read_string(L, at);
+        ok = read_string(L, at);
     } else {
-        well = read_other(L, at);
+        ok = read_other(L, at);
     }
-    if (well)
+    if (ok)
         skip_space(at);
-    return well;
+    return ok;
 }
 
 int tc_json_decode(lua_State *L)

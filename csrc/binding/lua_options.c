@@ -3,8 +3,8 @@
  */
 #include "lua_options.h"
 
-#include "../engine/client.h"
 #include "../engine/request.h"
+#include "../engine/session.h"
 #include "../engine/url.h"
 #include "../thucchien.h"
 #include "lua_failure.h"
@@ -119,13 +119,21 @@ static bool read_base_url(lua_State *L, int index, const char **url)
 
 static bool read_defaults(lua_State *L, int index, struct tc_defaults *defaults)
 {
-    *defaults = (struct tc_defaults){300, 15, 2, TC_RETRY_SAFE};
-    return tc_field_number(L, index, "option", "timeout", 0.001, TC_LONGEST_TIMEOUT,
-                           &defaults->timeout) &&
-           tc_field_number(L, index, "option", "connect_timeout", 0.001, TC_LONGEST_TIMEOUT,
-                           &defaults->connect_timeout) &&
-           tc_field_whole(L, index, "option", "max_retries", 0, 100, &defaults->max_retries) &&
-           tc_field_retry(L, index, "option", &defaults->retry);
+    struct tc_request_options *options = &defaults->options;
+    double retries = 2;
+    options->timeout = 300;
+    options->connect_timeout = 15;
+    options->retry = TC_RETRY_SAFE;
+    if (!read_model(L, index, &defaults->model) ||
+        !tc_field_number(L, index, "option", "timeout", 0.001, TC_LONGEST_TIMEOUT,
+                         &options->timeout) ||
+        !tc_field_number(L, index, "option", "connect_timeout", 0.001, TC_LONGEST_TIMEOUT,
+                         &options->connect_timeout) ||
+        !tc_field_whole(L, index, "option", "max_retries", 0, 100, &retries) ||
+        !tc_field_retry(L, index, "option", &options->retry))
+        return false;
+    options->max_retries = (unsigned)retries;
+    return true;
 }
 
 static bool read_limits(lua_State *L, int index, struct tc_settings *options)
@@ -147,7 +155,7 @@ bool tc_options_read(lua_State *L, int index, struct tc_options *options)
     struct tc_settings *client = &options->client;
     memset(options, 0, sizeof(*options));
     return tc_fields_check(L, index, "option", fields, sizeof(fields) / sizeof(fields[0])) &&
-           read_base_url(L, index, &client->base_url) && read_model(L, index, &options->model) &&
+           read_base_url(L, index, &client->base_url) &&
            read_text(L, index, "proxy", &client->proxy) &&
            read_text(L, index, "ca_file", &client->ca_file) &&
            read_user_agent(L, index, &client->user_agent) &&

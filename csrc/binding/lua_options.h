@@ -12,8 +12,7 @@
 
 struct tc_options {
     struct tc_settings client;
-    struct tc_defaults defaults; /* of its requests */
-    const char *model;
+    struct tc_defaults defaults;
 };
 
 /*

@@ -13,6 +13,7 @@
 #include "lua_body.h"
 #include "lua_failure.h"
 #include "lua_fields.h"
+#include "lua_job.h"
 #include "lua_models.h"
 #include "lua_routes.h"
 #include "lua_save.h"
@@ -166,13 +167,12 @@ static bool check_choice(lua_State *L, int body, const char *name, const char *c
 /* ---- the model and the way to it ---- */
 
 /* Finds the route: the caller's, or the model's family's. */
-static bool find_route(lua_State *L, int params, const struct tc_family *family,
-                       struct tc_order *order)
+static bool find_route(lua_State *L, int params, const struct tc_family *family, struct tc_job *job)
 {
-    order->via = family ? family->via : TC_VIA_IMAGES;
+    job->via = family ? family->via : TC_VIA_IMAGES;
     lua_getfield(L, params, "via");
     const char *name = lua_tostring(L, -1);
-    if (name && !tc_via_of(name, &order->via)) {
+    if (name && !tc_via_of(name, &job->via)) {
         const char *shown = tc_push_quoted(L, lua_gettop(L));
         tc_push_error(L, TC_INVALID_REQUEST, "via",
                       "field 'via': 'images', 'chat' or 'gemini' expected, got %s", shown);
@@ -210,16 +210,15 @@ static bool check_route(lua_State *L, int params, enum tc_via via)
 }
 
 /* How many pictures, in how many requests. */
-static bool read_count(lua_State *L, int params, const struct tc_family *family,
-                       struct tc_order *order)
+static bool read_count(lua_State *L, int params, const struct tc_family *family, struct tc_job *job)
 {
     double most = family && family->limit ? family->limit : TC_IMAGES, count = 1;
     if (!tc_field_whole(L, params, "field", "n", 1, most, &count))
         return false;
-    order->count = (unsigned)count;
-    order->at_once = order->via == TC_VIA_IMAGES ? order->count : 1;
-    if (family && order->at_once > family->most)
-        order->at_once = family->most;
+    job->count = (unsigned)count;
+    job->at_once = job->via == TC_VIA_IMAGES ? job->count : 1;
+    if (family && job->at_once > family->most)
+        job->at_once = family->most;
     return true;
 }
 
@@ -233,8 +232,8 @@ static double ratio_of(const char *text)
     return (between == ':' || between == 'x') && width && height ? (double)width / height : 0;
 }
 
-static void read_ratio(lua_State *L, int params, const struct tc_family *family,
-                       struct tc_order *order)
+static void read_ratio(lua_State *L, int params, int uservalue, const struct tc_family *family,
+                       struct tc_job *job)
 {
     lua_getfield(L, params, "aspect_ratio");
     if (lua_isnil(L, -1)) {
@@ -243,9 +242,9 @@ static void read_ratio(lua_State *L, int params, const struct tc_family *family,
     }
     const char *text = lua_tostring(L, -1);
     const struct tc_shape *own = text ? tc_shape_of(family, text) : NULL;
-    order->ratio = ratio_of(text);
-    order->own_ratio = own ? (double)own->width / own->height : order->ratio;
-    lua_setfield(L, params, "shape");
+    job->ratio = ratio_of(text);
+    job->own_ratio = own ? (double)own->width / own->height : job->ratio;
+    lua_setfield(L, uservalue, "shape");
 }
 
 /* Is the ratio one that the model takes? */
@@ -270,9 +269,9 @@ static bool has_own_shape(lua_State *L, int params)
     return own;
 }
 
-/* Gives the params the list of what is known to come out otherwise than asked for, before it is
- * paid. */
-static void set_warnings(lua_State *L, int params, const struct tc_family *family, enum tc_via via)
+/* Sets the list of what is known to come out otherwise than asked for, before it is paid. */
+static void set_warnings(lua_State *L, int params, int uservalue, const struct tc_family *family,
+                         enum tc_via via)
 {
     lua_newtable(L);
     int list = lua_gettop(L);
@@ -288,33 +287,33 @@ static void set_warnings(lua_State *L, int params, const struct tc_family *famil
     }
     lua_settop(L, list);
     if (tc_rawlen(L, list))
-        lua_setfield(L, params, "warnings");
+        lua_setfield(L, uservalue, "warnings");
     else
         lua_pop(L, 1);
 }
 
 /* Finds out whom to ask for how much. The model's name is left in the params. */
-static bool read_order(lua_State *L, int params, int lent, struct tc_order *order)
+static bool read_job(lua_State *L, int params, int uservalue, const char *model, struct tc_job *job)
 {
     lua_getfield(L, params, "model");
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
-        lua_getfield(L, lent, "model");
+        lua_pushstring(L, model);
         lua_pushvalue(L, -1);
         lua_setfield(L, params, "model");
     }
-    const char *model = lua_tostring(L, -1);
+    model = lua_tostring(L, -1);
     if (!*model) {
         tc_push_error(L, TC_INVALID_REQUEST, "model", "field 'model': got an empty string");
         return false;
     }
     const struct tc_family *family = tc_family_of(model);
     lua_pop(L, 1);
-    if (!find_route(L, params, family, order) || !check_route(L, params, order->via) ||
-        !read_count(L, params, family, order))
+    if (!find_route(L, params, family, job) || !check_route(L, params, job->via) ||
+        !read_count(L, params, family, job))
         return false;
-    read_ratio(L, params, family, order);
-    set_warnings(L, params, family, order->via);
+    read_ratio(L, params, uservalue, family, job);
+    set_warnings(L, params, uservalue, family, job->via);
     return !family ||
            (check_choice(L, params, "size", family->sizes) && check_ratio(L, params, family));
 }
@@ -469,24 +468,22 @@ static bool push_body(lua_State *L, int params, int turns, enum tc_via via, unsi
     return true;
 }
 
-/* Makes the bodies: of a request, and of the last one where that is for fewer pictures. The params
- * hold them. */
-static bool make_bodies(lua_State *L, int params, struct tc_order *order)
+/* Makes the bodies: of a request, and of the last one where that is for fewer pictures. */
+static bool make_bodies(lua_State *L, int params, int uservalue, struct tc_job *job)
 {
-    unsigned rest = order->count % order->at_once;
-    if (order->via == TC_VIA_IMAGES)
+    unsigned rest = job->count % job->at_once;
+    if (job->via == TC_VIA_IMAGES)
         lua_pushnil(L);
     else if (!tc_push_turns(L, params))
         return false;
     int turns = lua_gettop(L);
-    if (!push_body(L, params, turns, order->via, order->at_once, &order->body))
+    if (!push_body(L, params, turns, job->via, job->at_once, &job->options.body))
         return false;
-    lua_rawseti(L, params, 1);
-    order->last_body = order->body;
-    if (rest && !push_body(L, params, turns, order->via, rest, &order->last_body))
+    lua_setfield(L, uservalue, "body");
+    if (rest && !push_body(L, params, turns, job->via, rest, &job->last_body))
         return false;
     if (rest)
-        lua_rawseti(L, params, 2);
+        lua_setfield(L, uservalue, "last_body");
     lua_pop(L, 1);
     return true;
 }
@@ -552,24 +549,28 @@ static void expand(lua_State *L, int index)
     lua_replace(L, index);
 }
 
-bool tc_params_read(lua_State *L, int index, int lent, const struct tc_defaults *defaults,
-                    struct tc_order *order)
+bool tc_params_read(lua_State *L, int index, int uservalue, const struct tc_defaults *defaults,
+                    struct tc_job *job)
 {
+    struct tc_request_options *options = &job->options;
     index = tc_absindex(L, index);
-    struct tc_request_options *options = &order->options;
+    *options = defaults->options;
     expand(L, index);
     if (!tc_fields_resolve(L, index, fields, COUNT(fields)) || !check_prompt(L, index) ||
-        !tc_field_settings(L, index, defaults, options) || !read_takers(L, index, options) ||
-        !read_order(L, index, lent, order) || !tc_check_save(L, index, order->count) ||
+        !tc_field_settings(L, index, options) || !read_takers(L, index, options) ||
+        !read_job(L, index, uservalue, defaults->model, job) ||
+        !tc_check_save(L, index, job->count) ||
         !tc_field_headers(L, index, "field", "extra_headers", &options->headers) ||
-        !make_bodies(L, index, order))
+        !make_bodies(L, index, uservalue, job))
         return false;
-    const struct tc_route *route = tc_route(order->via);
+    const struct tc_route *route = tc_route(job->via);
     options->method = "POST";
     options->base = route->base;
     options->place = push_path(L, index, route->path);
     options->credentials = route->credentials;
     options->rules = tc_picture_rules;
     options->rule_count = TC_PICTURE_RULES;
+    lua_pushvalue(L, index);
+    lua_setfield(L, uservalue, "params");
     return true;
 }

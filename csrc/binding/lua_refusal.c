@@ -243,7 +243,7 @@ static bool is_ordinary(const char *reason)
 
 /* Makes the failure for an answer without a picture, of a model that did not refuse. `said` and
  * `reason` (why it stopped) may be NULL. */
-static void no_image(struct tc_failure *failure, const struct tc_part *part, const char *said,
+static void no_image(struct tc_failure *failure, const struct tc_subrequest *sub, const char *said,
                      const char *reason)
 {
     const char *colon = said ? ": " : "", *words = said ? said : "";
@@ -255,7 +255,7 @@ static void no_image(struct tc_failure *failure, const struct tc_part *part, con
     } else if (reason && !strcmp(reason, "error")) {
         tc_failure_set(failure, TC_SERVER_ERROR,
                        "the model broke off before there was a picture%s%s", colon, words);
-    } else if (part->numbered) {
+    } else if (sub->numbered) {
         tc_failure_set(failure, TC_NO_IMAGE, "the model made drafts, but no picture of them%s%s",
                        colon, words);
     } else if (said) {
@@ -283,7 +283,7 @@ static const char *push_line(lua_State *L, int index)
     return lua_tostring(L, -1);
 }
 
-void tc_push_no_image(lua_State *L, const struct tc_part *part, int answer, int refusal)
+void tc_push_no_image(lua_State *L, const struct tc_subrequest *sub, int answer, int refusal)
 {
     struct tc_failure failure;
     const char *refused = push_line(L, refusal);
@@ -295,8 +295,8 @@ void tc_push_no_image(lua_State *L, const struct tc_part *part, int answer, int 
         tc_failure_set(&failure, TC_CONTENT_POLICY, "the model refused to draw this (%s)%s%s",
                        refused, said ? ": " : "", said ? said : "");
     else
-        no_image(&failure, part, said, reason);
-    tc_push_failed_success(L, part->request, &failure);
+        no_image(&failure, sub, said, reason);
+    tc_push_failed_success(L, sub->request, &failure);
 }
 
 /* Adds what is wrong with a picture, which is on top if there is something, to `text`. Pops it. */
@@ -308,11 +308,12 @@ static void add_fault(lua_State *L, char *text, size_t size)
     lua_pop(L, 1);
 }
 
-/* Why did the model of a part stop, as far as its answer is known? Pushes the string, or nil. */
-static void push_reason(lua_State *L, const struct tc_part *part, int state)
+/* Why did the model of a subrequest stop, as far as its answer is known? Pushes the string, or nil.
+ */
+static void push_reason(lua_State *L, const struct tc_subrequest *sub, int uservalue)
 {
-    lua_getfield(L, state, "answers");
-    lua_rawgeti(L, -1, (int)part->position);
+    lua_getfield(L, uservalue, "answers");
+    lua_rawgeti(L, -1, (int)sub->position);
     if (lua_istable(L, -1))
         lua_getfield(L, -1, "finish_reason");
     else
@@ -321,17 +322,17 @@ static void push_reason(lua_State *L, const struct tc_part *part, int state)
     lua_pop(L, 1);
 }
 
-bool tc_push_fault(lua_State *L, const struct tc_part *part, int state)
+bool tc_push_fault(lua_State *L, const struct tc_subrequest *sub, int uservalue)
 {
     struct tc_failure failure;
     char text[sizeof(failure.message)] = "";
     int top = lua_gettop(L);
-    lua_getfield(L, state, "faults");
-    for (unsigned i = 0; i < part->numbered; i++) {
-        lua_rawgeti(L, top + 1, (int)part->numbers[i]);
+    lua_getfield(L, uservalue, "faults");
+    for (unsigned i = 0; i < sub->numbered; i++) {
+        lua_rawgeti(L, top + 1, (int)sub->numbers[i]);
         add_fault(L, text, sizeof(text));
     }
-    push_reason(L, part, state);
+    push_reason(L, sub, uservalue);
     bool cut_off = lua_isstring(L, -1) && tc_is_cut_off(lua_tostring(L, -1));
     lua_settop(L, top);
     if (!*text)
@@ -340,6 +341,6 @@ bool tc_push_fault(lua_State *L, const struct tc_part *part, int state)
                    cut_off ? ": the model reached its token limit" : "");
     failure.advice =
         cut_off ? TC_MORE_TOKENS : "what came of it is in err.data; to try again may cost again";
-    tc_push_failed_success(L, part->request, &failure);
+    tc_push_failed_success(L, sub->request, &failure);
     return true;
 }

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-struct tc_part;
+struct tc_subrequest;
 
 #include "lua_compat.h"
 
@@ -17,10 +17,10 @@ void tc_push_refusal(lua_State *L, int document);
 bool tc_is_cut_off(const char *reason);
 
 /* Pushes the error for an answer without a picture; `refusal` is the index of why, or of nil. */
-void tc_push_no_image(lua_State *L, const struct tc_part *part, int answer, int refusal);
+void tc_push_no_image(lua_State *L, const struct tc_subrequest *sub, int answer, int refusal);
 
 /* Pushes the error for an answer that came well, but with pictures that are not whole; false, and
  * nothing, when there are none. */
-bool tc_push_fault(lua_State *L, const struct tc_part *part, int state);
+bool tc_push_fault(lua_State *L, const struct tc_subrequest *sub, int uservalue);
 
 #endif

@@ -17,18 +17,18 @@
 /* request:wait([seconds]) -> response | nil, err */
 static int request_wait(lua_State *L)
 {
-    struct tc_request_box *box = tc_check_request(L, 1);
+    struct tc_job *job = tc_job_check(L, 1);
     double seconds = luaL_optnumber(L, 2, HUGE_VAL);
     luaL_argcheck(L, seconds >= 0, 2, "a number of seconds expected"); /* which NaN is not */
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
     lua_getfield(L, 2, "client");
-    if (box->busy && !tc_job_is_settled(L, 2))
+    if (job->busy && !tc_job_is_settled(L, 2))
         return tc_job_raise_busy(L);
-    if (!tc_request_is_over(box) && tc_drive_wait(L, 3, 1, tc_clock_now() + seconds))
+    if (!tc_job_is_over(job) && tc_drive_wait(L, 3, 1, tc_clock_now() + seconds))
         return lua_error(L);
-    if (tc_request_is_over(box))
-        return tc_request_push_result(L, 1);
+    if (tc_job_is_over(job))
+        return tc_result_push(L, 1);
     lua_pushnil(L);
     tc_push_error(L, TC_TIMEOUT, NULL, "the request goes on: wait again, or cancel it");
     return 2;
@@ -37,8 +37,8 @@ static int request_wait(lua_State *L)
 /* request:cancel() -> did that end it? */
 static int request_cancel(lua_State *L)
 {
-    struct tc_request_box *box = tc_check_request(L, 1);
-    bool ended = tc_job_cancel(box);
+    struct tc_job *job = tc_job_check(L, 1);
+    bool ended = tc_job_cancel(job);
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
     lua_getfield(L, 2, "client");
@@ -47,14 +47,14 @@ static int request_cancel(lua_State *L)
     return 1;
 }
 
-/* How far the part is that is furthest on and not over yet. */
-static enum tc_state state_of(const struct tc_request_box *box)
+/* How far the subrequest is that is furthest on and not over yet. */
+static enum tc_state state_of(const struct tc_job *job)
 {
     static const enum tc_state order[] = {TC_RECEIVING, TC_SENDING, TC_RETRYING, TC_QUEUED};
-    bool over = tc_request_is_over(box);
+    bool over = tc_job_is_over(job);
     for (size_t i = 0; !over && i < sizeof(order) / sizeof(order[0]); i++)
-        for (const struct tc_part *part = box->parts; part; part = part->next)
-            if (part->request->state == order[i])
+        for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
+            if (sub->request->state == order[i])
                 return order[i];
     return over ? TC_DONE : TC_RECEIVING; /* its last answer is about to be read */
 }
@@ -66,20 +66,19 @@ static int request_status(lua_State *L)
         [TC_QUEUED] = "queued",     [TC_SENDING] = "sending", [TC_RECEIVING] = "receiving",
         [TC_RETRYING] = "retrying", [TC_DONE] = "done",
     };
-    lua_pushstring(L, names[state_of(tc_check_request(L, 1))]);
+    lua_pushstring(L, names[state_of(tc_job_check(L, 1))]);
     return 1;
 }
 
 /* request:progress() -> received, total | nil, seconds */
 static int request_progress(lua_State *L)
 {
-    const struct tc_request_box *box = tc_check_request(L, 1);
-    uint64_t total, received = tc_job_received(box, &total);
-    double end = tc_request_is_over(box) ? 0 : tc_clock_now();
-    for (const struct tc_part *part = box->parts; part; part = part->next)
-        end = part->request->timing.ended > end ? part->request->timing.ended : end;
-    tc_job_push_received(L, received, total);
-    lua_pushnumber(L, end - box->parts->request->timing.submitted);
+    const struct tc_job *job = tc_job_check(L, 1);
+    double end = tc_job_is_over(job) ? 0 : tc_clock_now();
+    for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
+        end = sub->request->timing.ended > end ? sub->request->timing.ended : end;
+    (void)tc_job_push_received(L, job);
+    lua_pushnumber(L, end - job->subrequests->request->timing.submitted);
     return 3;
 }
 
@@ -87,11 +86,11 @@ static int request_progress(lua_State *L)
  * for: a list */
 static int request_warnings(lua_State *L)
 {
-    tc_check_request(L, 1);
+    tc_job_check(L, 1);
     lua_settop(L, 1);
     lua_newtable(L);
     tc_getuservalue(L, 1);
-    tc_push_param(L, 3, "warnings");
+    lua_getfield(L, 3, "warnings");
     int count = lua_istable(L, 4) ? (int)tc_rawlen(L, 4) : 0;
     for (int i = 1; i <= count; i++) {
         lua_rawgeti(L, 4, i);

@@ -77,13 +77,14 @@ static void append_image(lua_State *L, const struct gathering *g, unsigned numbe
         lua_pop(L, 1);
 }
 
-/* Appends the pictures of a part: first as its answer has them, then those that it only mentions.
+/* Appends the pictures of a subrequest: first as its answer has them, then those that it only
+ * mentions.
  */
-static void append_images(lua_State *L, int state, const struct gathering *g,
-                          const struct tc_part *part)
+static void append_images(lua_State *L, int uservalue, const struct gathering *g,
+                          const struct tc_subrequest *sub)
 {
-    lua_getfield(L, state, "orders");
-    lua_rawgeti(L, -1, (int)part->position);
+    lua_getfield(L, uservalue, "orders");
+    lua_rawgeti(L, -1, (int)sub->position);
     int order = lua_gettop(L), count = lua_istable(L, order) ? (int)tc_rawlen(L, order) : 0;
     for (int i = 1; i <= count; i++) {
         lua_rawgeti(L, order, i);
@@ -91,28 +92,28 @@ static void append_images(lua_State *L, int state, const struct gathering *g,
         lua_pop(L, 1);
         append_image(L, g, number);
     }
-    for (unsigned i = 0; i < part->numbered; i++)
-        if (part->numbers[i])
-            append_image(L, g, part->numbers[i]);
+    for (unsigned i = 0; i < sub->numbered; i++)
+        if (sub->numbers[i])
+            append_image(L, g, sub->numbers[i]);
     lua_settop(L, order - 2);
 }
 
 /* Pushes the list of the pictures that are there; those that are not whole too, if `all`. */
-static void push_images(lua_State *L, const struct tc_request_box *box, int state, bool all)
+static void push_images(lua_State *L, const struct tc_job *job, int uservalue, bool all)
 {
     struct gathering g = {.list = lua_gettop(L) + 1};
     lua_newtable(L);
-    lua_getfield(L, state, "images");
-    lua_getfield(L, state, "items");
+    lua_getfield(L, uservalue, "images");
+    lua_getfield(L, uservalue, "items");
     if (all)
-        lua_getfield(L, state, "cuts");
+        lua_getfield(L, uservalue, "cuts");
     else
         lua_pushnil(L);
-    g.done = lua_newuserdata(L, box->last_number + 1);
-    memset(g.done, 0, box->last_number + 1);
-    for (const struct tc_part *part = box->parts; part; part = part->next)
-        if (!part->of) /* what one was to fetch has its place in another */
-            append_images(L, state, &g, part);
+    g.done = lua_newuserdata(L, job->last_number + 1);
+    memset(g.done, 0, job->last_number + 1);
+    for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
+        if (!sub->parent) /* what one was to fetch has its place in another */
+            append_images(L, uservalue, &g, sub);
     lua_settop(L, g.list);
 }
 
@@ -183,13 +184,13 @@ static void add_answer(lua_State *L, int response)
 }
 
 /* Pushes the first answer with what the others add to it; nil where there is none. */
-static void push_answers(lua_State *L, const struct tc_request_box *box, int state)
+static void push_answers(lua_State *L, const struct tc_job *job, int uservalue)
 {
     lua_pushnil(L);
     int response = lua_gettop(L);
-    lua_getfield(L, state, "answers");
-    for (const struct tc_part *part = box->parts; part; part = part->next) {
-        lua_rawgeti(L, response + 1, (int)part->position);
+    lua_getfield(L, uservalue, "answers");
+    for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
+        lua_rawgeti(L, response + 1, (int)sub->position);
         if (lua_istable(L, -1) && lua_isnil(L, response)) {
             lua_replace(L, response);
             continue;
@@ -214,13 +215,13 @@ static double earlier(double a, double b)
 }
 
 /* The moments of all as those of one. */
-static struct tc_timing timing_of(const struct tc_request_box *box)
+static struct tc_timing timing_of(const struct tc_job *job)
 {
-    struct tc_timing all = box->parts->request->timing;
-    for (const struct tc_part *part = box->parts->next; part; part = part->next) {
-        const struct tc_timing *one = &part->request->timing;
+    struct tc_timing all = job->subrequests->request->timing;
+    for (const struct tc_subrequest *sub = job->subrequests->next; sub; sub = sub->next) {
+        const struct tc_timing *one = &sub->request->timing;
         all.ended = one->ended > all.ended ? one->ended : all.ended;
-        if (part->of) /* a picture that is fetched only takes more time */
+        if (sub->parent) /* a picture that is fetched only takes more time */
             continue;
         all.started = earlier(all.started, one->started);
         all.sent = earlier(all.sent, one->sent);
@@ -279,13 +280,13 @@ static double pop_usage_cost(lua_State *L)
     return cost;
 }
 
-/* What a part has cost, below 0 where that is not known. The gateway's header wins. */
-static double part_cost(lua_State *L, const struct tc_part *part, int state)
+/* What a subrequest has cost, below 0 where that is not known. The gateway's header wins. */
+static double part_cost(lua_State *L, const struct tc_subrequest *sub, int uservalue)
 {
-    if (part->of || part->request->cost >= 0)
-        return part->of ? -1 : part->request->cost;
-    lua_getfield(L, state, "answers");
-    lua_rawgeti(L, -1, (int)part->position);
+    if (sub->parent || sub->request->cost >= 0)
+        return sub->parent ? -1 : sub->request->cost;
+    lua_getfield(L, uservalue, "answers");
+    lua_rawgeti(L, -1, (int)sub->position);
     lua_remove(L, -2);
     if (lua_istable(L, -1)) {
         lua_getfield(L, -1, "usage");
@@ -295,24 +296,24 @@ static double part_cost(lua_State *L, const struct tc_part *part, int state)
 }
 
 /* The same for all of them. */
-static double whole_cost(lua_State *L, const struct tc_request_box *box, int state)
+static double whole_cost(lua_State *L, const struct tc_job *job, int uservalue)
 {
     double cost = -1;
-    for (const struct tc_part *part = box->parts; part; part = part->next) {
-        double more = part_cost(L, part, state);
+    for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
+        double more = part_cost(L, sub, uservalue);
         cost = more < 0 ? cost : cost < 0 ? more : cost + more;
     }
     return cost;
 }
 
 /* Sets what we know into the response. */
-static void set_known(lua_State *L, const struct tc_request_box *box, int response, double cost)
+static void set_known(lua_State *L, const struct tc_job *job, int response, double cost)
 {
     const char *request_id = NULL;
     unsigned attempts = 0;
-    for (const struct tc_part *part = box->parts; part; part = part->next) {
-        const struct tc_request *request = part->request;
-        if (part->of)
+    for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
+        const struct tc_request *request = sub->request;
+        if (sub->parent)
             continue;
         attempts += request->attempts;
         if (!request_id && *tc_request_gateway_id(request))
@@ -326,27 +327,27 @@ static void set_known(lua_State *L, const struct tc_request_box *box, int respon
     lua_setfield(L, response, "cost");
     tc_pushwhole(L, attempts);
     lua_setfield(L, response, "attempts");
-    struct tc_timing timing = timing_of(box);
+    struct tc_timing timing = timing_of(job);
     set_timing(L, response, &timing);
 }
 
 /* Sets what was asked for, where the answer does not say. */
-static void set_asked(lua_State *L, int response, int state)
+static void set_asked(lua_State *L, int response, int uservalue)
 {
     lua_getfield(L, response, "model");
     if (lua_type(L, -1) != LUA_TSTRING) {
-        tc_push_param(L, state, "model");
+        tc_job_push_param(L, uservalue, "model");
         lua_setfield(L, response, "model");
     }
     lua_pop(L, 1);
-    tc_push_param(L, state, "prompt");
+    tc_job_push_param(L, uservalue, "prompt");
     lua_setfield(L, response, "prompt");
 }
 
 /* Sets what were steps on the way to the pictures, if there are any. */
-static void set_drafts(lua_State *L, int response, int state)
+static void set_drafts(lua_State *L, int response, int uservalue)
 {
-    lua_getfield(L, state, "drafts");
+    lua_getfield(L, uservalue, "drafts");
     if (tc_rawlen(L, -1))
         lua_setfield(L, response, "drafts");
     else
@@ -356,29 +357,29 @@ static void set_drafts(lua_State *L, int response, int state)
 /* ---- the whole ---- */
 
 /* Pushes the list of errors, in the order of the requests. */
-static void push_failures(lua_State *L, const struct tc_request_box *box, int state)
+static void push_failures(lua_State *L, const struct tc_job *job, int uservalue)
 {
     lua_newtable(L);
     int list = lua_gettop(L);
-    lua_getfield(L, state, "failures");
-    for (const struct tc_part *part = box->parts; part; part = part->next) {
-        lua_rawgeti(L, list + 1, (int)part->position);
+    lua_getfield(L, uservalue, "failures");
+    for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
+        lua_rawgeti(L, list + 1, (int)sub->position);
         if (lua_istable(L, -1))
             tc_append(L, list);
         else
             lua_pop(L, 1);
     }
-    tc_append_all(L, list, state, "losses");
+    tc_append_all(L, list, uservalue, "losses");
     lua_settop(L, list);
 }
 
 /* Is one failure enough for the whole to have failed? Else there are pictures all the same. */
-static bool is_lost(lua_State *L, const struct tc_request_box *box, int state, int images)
+static bool is_lost(lua_State *L, const struct tc_job *job, int uservalue, int images)
 {
-    bool alone = !box->parts->next || box->parts->next->of;
-    if (images == 0 || box->cause || !alone)
-        return images == 0 || box->cause;
-    lua_getfield(L, state, "failures");
+    bool alone = !job->subrequests->next || job->subrequests->next->parent;
+    if (images == 0 || job->culprit || !alone)
+        return images == 0 || job->culprit;
+    lua_getfield(L, uservalue, "failures");
     lua_rawgeti(L, -1, 1);
     bool failed = !lua_isnil(L, -1);
     lua_pop(L, 2);
@@ -386,11 +387,11 @@ static bool is_lost(lua_State *L, const struct tc_request_box *box, int state, i
 }
 
 /* May any of its requests have to be paid for? One with a success is. */
-static bool may_be_billed(const struct tc_request_box *box)
+static bool may_be_billed(const struct tc_job *job)
 {
-    for (const struct tc_part *part = box->parts; part; part = part->next) {
-        const struct tc_failure *failure = part->request->failure;
-        if (!part->of && (!failure->kind || failure->maybe_billed))
+    for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
+        const struct tc_failure *failure = sub->request->failure;
+        if (!sub->parent && (!failure->kind || failure->maybe_billed))
             return true;
     }
     return false;
@@ -398,42 +399,42 @@ static bool may_be_billed(const struct tc_request_box *box)
 
 /* Pushes the error that tells why all has failed: the cause's, or the first of the list. That of
  * one request speaks for all: what another of them may cost is not hidden. */
-static void push_cause(lua_State *L, const struct tc_request_box *box, int state, int failures)
+static void push_cause(lua_State *L, const struct tc_job *job, int uservalue, int failures)
 {
-    const struct tc_part *cause = box->cause ? box->cause : box->parts;
-    lua_getfield(L, state, "failures");
-    lua_rawgeti(L, -1, (int)cause->position);
-    if (lua_isnil(L, -1) && !box->cause) {
+    const struct tc_subrequest *culprit = job->culprit ? job->culprit : job->subrequests;
+    lua_getfield(L, uservalue, "failures");
+    lua_rawgeti(L, -1, (int)culprit->position);
+    if (lua_isnil(L, -1) && !job->culprit) {
         lua_pop(L, 1);
         lua_rawgeti(L, failures, 1);
     }
     if (lua_isnil(L, -1)) { /* it was ended while its answer was read */
         lua_pop(L, 1);
-        tc_push_failure(L, cause->request->failure, cause->request);
+        tc_push_failure(L, culprit->request->failure, culprit->request);
     }
-    if (may_be_billed(box)) {
+    if (may_be_billed(job)) {
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, "maybe_billed");
     }
     lua_replace(L, -2);
 }
 
-bool tc_push_response(lua_State *L, const struct tc_request_box *box, int state)
+bool tc_push_response(lua_State *L, const struct tc_job *job, int uservalue)
 {
     tc_checkstack(L, 20);
-    push_images(L, box, state, false);
+    push_images(L, job, uservalue, false);
     int data = lua_gettop(L), failures = data + 1, response = data + 2;
-    push_failures(L, box, state);
-    if (is_lost(L, box, state, (int)tc_rawlen(L, data))) {
-        push_cause(L, box, state, failures);
-        push_images(L, box, state, true);
+    push_failures(L, job, uservalue);
+    if (is_lost(L, job, uservalue, (int)tc_rawlen(L, data))) {
+        push_cause(L, job, uservalue, failures);
+        push_images(L, job, uservalue, true);
         if (tc_rawlen(L, -1)) /* they are paid for */
             lua_setfield(L, response, "data");
         lua_settop(L, response);
         return false;
     }
-    double cost = whole_cost(L, box, state); /* before what they used is added up */
-    push_answers(L, box, state);
+    double cost = whole_cost(L, job, uservalue); /* before what they used is added up */
+    push_answers(L, job, uservalue);
     if (lua_isnil(L, response)) { /* the pictures are of requests that failed later */
         lua_newtable(L);
         lua_replace(L, response);
@@ -444,9 +445,9 @@ bool tc_push_response(lua_State *L, const struct tc_request_box *box, int state)
         lua_pushvalue(L, failures);
         lua_setfield(L, response, "errors");
     }
-    set_drafts(L, response, state);
-    set_asked(L, response, state);
-    set_known(L, box, response, cost);
-    tc_set_warnings(L, box, state, response, data);
+    set_drafts(L, response, uservalue);
+    set_asked(L, response, uservalue);
+    set_known(L, job, response, cost);
+    tc_set_warnings(L, job, uservalue, response, data);
     return true;
 }

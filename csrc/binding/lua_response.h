@@ -8,12 +8,12 @@
 
 #include "lua_compat.h"
 
-struct tc_part;
+struct tc_subrequest;
 struct tc_request;
-struct tc_request_box;
+struct tc_job;
 
-/* Pushes the response of a request that is over, whose uservalue is at `state`. False: an error
+/* Pushes the response of a request that is over, whose uservalue is at `uservalue`. False: an error
  * table is on top instead. */
-bool tc_push_response(lua_State *L, const struct tc_request_box *box, int state);
+bool tc_push_response(lua_State *L, const struct tc_job *job, int uservalue);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Takes away what a part has brought, and gives it to those who want it: pictures and their bytes,
- * to Lua, to the sink or into files, and how much has come.
+ * Takes away what a subrequest has brought, and gives it to those who want it: pictures and their
+ * bytes, to Lua, to the sink or into files, and how much has come.
  */
 #include "lua_take.h"
 
@@ -9,11 +9,11 @@
 #include "../splitter/envelope.h"
 #include "../splitter/images.h"
 #include "../splitter/signature.h"
-#include "../engine/client.h"
 #include "../engine/failure.h"
 #include "../engine/receive.h"
 #include "../engine/redact.h"
 #include "../engine/request.h"
+#include "../engine/session.h"
 #include "lua_failure.h"
 #include "lua_hooks.h"
 #include "lua_image.h"
@@ -28,14 +28,14 @@ enum { PATIENCE = 10 }; /* seconds that a poll waits for a reader of a pipe */
 /* ---- the sink ---- */
 
 /* Ends the request, for what it brought could not be put away. */
-static void give_up(struct tc_request_box *box, struct tc_part *part, const char *message)
+static void give_up(struct tc_job *job, struct tc_subrequest *sub, const char *message)
 {
-    tc_request_stop(box, part, TC_IO, message);
+    tc_job_stop(job, sub, TC_IO, message);
 }
 
 /* Calls the sink at `sink` with the picture's number and the chunk (or nil) on top, and pops that.
  */
-static void call_sink(lua_State *L, struct tc_request_box *box, struct tc_part *part, int sink,
+static void call_sink(lua_State *L, struct tc_job *job, struct tc_subrequest *sub, int sink,
                       unsigned number)
 {
     lua_pushvalue(L, sink);
@@ -45,8 +45,8 @@ static void call_sink(lua_State *L, struct tc_request_box *box, struct tc_part *
     if (!lua_toboolean(L, -2) && !lua_isnil(L, -1)) {
         char message[400];
         const char *text = lua_tostring(L, -1);
-        tc_redact(message, sizeof(message), text ? text : "the sink refused", part->request->key);
-        give_up(box, part, message);
+        tc_redact(message, sizeof(message), text ? text : "the sink refused", sub->request->key);
+        give_up(job, sub, message);
     }
     lua_pop(L, 3);
 }
@@ -56,65 +56,64 @@ enum { CHUNK = 64 * 1024, MOST_CHUNKS = 16 };
 
 /* Takes the bytes to the sink, chunk by chunk. All are Lua's before the sink, which may do
  * anything, is called. */
-static void take_to_sink(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+static void take_to_sink(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                          unsigned index)
 {
-    struct tc_image *image = part->request->envelope->images.list[index];
-    unsigned number = tc_request_number(L, box, part, index);
+    struct tc_image *image = sub->request->envelope->images.list[index];
+    unsigned number = tc_job_picture_number(L, job, sub, index);
     const char *bytes = (const char *)image->bytes.data;
     size_t size = image->bytes.size, chunk = size / MOST_CHUNKS > CHUNK ? size : CHUNK;
-    tc_push_param(L, state, "sink");
+    tc_job_push_param(L, uservalue, "sink");
     int sink = lua_gettop(L), chunks = 0;
     for (size_t at = 0; at < size; at += chunk, chunks++)
         lua_pushlstring(L, bytes + at, size - at < chunk ? size - at : chunk);
     image->bytes.size = 0;
-    for (int i = 1; i <= chunks && tc_job_goes_on(box, part); i++) {
+    for (int i = 1; i <= chunks && tc_job_goes_on(job, sub); i++) {
         lua_pushvalue(L, sink + i);
-        call_sink(L, box, part, sink, number);
+        call_sink(L, job, sub, sink, number);
     }
     lua_settop(L, sink - 1);
 }
 
 /* ---- files ---- */
 
-/* The same for the request whose uservalue is at `state`. */
-static struct tc_way push_way_of(lua_State *L, int state)
+/* The same for the request whose uservalue is at `uservalue`. */
+static struct tc_way push_way_of(lua_State *L, int uservalue)
 {
-    lua_getfield(L, state, "params");
+    lua_getfield(L, uservalue, "params");
     return tc_push_way(L, lua_gettop(L));
 }
 
 /* Ends the whole request: the rest of this picture could be put nowhere. */
-static void cannot_write(struct tc_request_box *box, struct tc_part *part, const char *path,
-                         int error)
+static void cannot_write(struct tc_job *job, struct tc_subrequest *sub, const char *path, int error)
 {
     char message[400], shown[TC_SHOWN];
     snprintf(message, sizeof(message), "cannot write '%s': %s", tc_show_path(shown, path),
              tc_writer_reason(error));
-    tc_request_stop(box, part, TC_IO, message);
+    tc_job_stop(job, sub, TC_IO, message);
 }
 
 /* Notes that a picture is not where it should be, for the end: the request goes on. */
-static void note_misplaced(lua_State *L, int state, struct tc_request_box *box,
-                           struct tc_part *part, const char *path, int error)
+static void note_misplaced(lua_State *L, int uservalue, struct tc_job *job,
+                           struct tc_subrequest *sub, const char *path, int error)
 {
     struct tc_failure failure;
     char meant[TC_SHOWN], found[TC_SHOWN];
     tc_failure_set(&failure, TC_IO, "cannot write '%s': %s; the picture is in '%s'",
                    tc_show_path(meant, path), tc_writer_reason(error),
-                   tc_show_path(found, part->writer.path));
+                   tc_show_path(found, sub->writer.path));
     failure.maybe_billed = true;
-    failure.attempts = part->request->attempts;
-    lua_getfield(L, state, "failures");
-    lua_rawgeti(L, -1, (int)part->position);
+    failure.attempts = sub->request->attempts;
+    lua_getfield(L, uservalue, "failures");
+    lua_rawgeti(L, -1, (int)sub->position);
     bool known = !lua_isnil(L, -1);
     lua_pop(L, 2);
     if (!known) {
-        tc_push_failure(L, &failure, part->request);
-        tc_request_keep(L, state, "failures", part->position);
+        tc_push_failure(L, &failure, sub->request);
+        tc_job_keep(L, uservalue, "failures", sub->position);
     }
-    if (!box->cause)
-        box->cause = part;
+    if (!job->culprit)
+        job->culprit = sub;
 }
 
 /* Sets the path of the picture whose table is on top. */
@@ -125,11 +124,11 @@ static void set_path(lua_State *L, struct tc_writer *writer)
     tc_writer_abort(writer); /* which has nothing but that any more */
 }
 
-static void save_cut(lua_State *L, struct tc_part *part, unsigned index)
+static void save_cut(lua_State *L, struct tc_subrequest *sub, unsigned index)
 {
-    const struct tc_image *image = part->request->envelope->images.list[index];
-    struct tc_writer *writer = &part->writer;
-    if (!writer->temporary || part->saving != index)
+    const struct tc_image *image = sub->request->envelope->images.list[index];
+    struct tc_writer *writer = &sub->writer;
+    if (!writer->temporary || sub->saved_index != index)
         return;
     tc_writer_fill(writer, image->bytes.data, image->bytes.size);
     if (!writer->size || tc_writer_keep(writer, 0, NULL)) {
@@ -142,25 +141,26 @@ static void save_cut(lua_State *L, struct tc_part *part, unsigned index)
 }
 
 /* Keeps what there is of picture `number`, of which no more can be written, for the error. */
-static void keep_cut(lua_State *L, int state, struct tc_part *part, unsigned index, unsigned number)
+static void keep_cut(lua_State *L, int uservalue, struct tc_subrequest *sub, unsigned index,
+                     unsigned number)
 {
-    tc_push_image(L, part->request->envelope->images.list[index], true);
+    tc_push_image(L, sub->request->envelope->images.list[index], true);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "complete");
-    save_cut(L, part, index);
-    tc_request_keep(L, state, "cuts", number);
+    save_cut(L, sub, index);
+    tc_job_keep(L, uservalue, "cuts", number);
 }
 
-static void save_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+static void save_bytes(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index, unsigned number)
 {
-    struct tc_image *image = part->request->envelope->images.list[index];
-    struct tc_writer *writer = &part->writer;
+    struct tc_image *image = sub->request->envelope->images.list[index];
+    struct tc_writer *writer = &sub->writer;
     const void *bytes = image->bytes.data;
     size_t size = image->bytes.size;
     int error = 0, top = lua_gettop(L);
-    struct tc_way way = push_way_of(L, state);
-    part->saving = index;
+    struct tc_way way = push_way_of(L, uservalue);
+    sub->saved_index = index;
     if (!writer->temporary)
         error = tc_open_file(L, &way, image->signature.ext, number, writer);
     if (!error)
@@ -168,28 +168,28 @@ static void save_bytes(lua_State *L, int state, struct tc_request_box *box, stru
     if (error && writer->temporary && !writer->error)
         error = tc_writer_move(writer, error, bytes, size) ? error : 0;
     if (error) {
-        keep_cut(L, state, part, index, number);
-        cannot_write(box, part, way.path, error);
+        keep_cut(L, uservalue, sub, index, number);
+        cannot_write(job, sub, way.path, error);
     }
     image->bytes.size = 0;
     lua_settop(L, top);
 }
 
-static void save_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+static void save_image(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index, unsigned number)
 {
-    const char *ext = part->request->envelope->images.list[index]->signature.ext;
-    struct tc_writer *writer = &part->writer;
+    const char *ext = sub->request->envelope->images.list[index]->signature.ext;
+    struct tc_writer *writer = &sub->writer;
     int error = 0, image = lua_gettop(L);
-    struct tc_way way = push_way_of(L, state);
+    struct tc_way way = push_way_of(L, uservalue);
     if (!writer->path) /* not a byte has come */
         error = tc_open_file(L, &way, ext, number, writer);
     if (!error && writer->temporary)
         error = tc_commit_file(L, &way, ext, number, writer, PATIENCE);
     if (error && writer->temporary && !tc_writer_keep(writer, error, ext))
-        note_misplaced(L, state, box, part, tc_push_name(L, way.path, ext, number), error);
+        note_misplaced(L, uservalue, job, sub, tc_push_name(L, way.path, ext, number), error);
     else if (error)
-        cannot_write(box, part, way.path, error);
+        cannot_write(job, sub, way.path, error);
     lua_settop(L, image);
     if (writer->path)
         set_path(L, writer);
@@ -198,52 +198,52 @@ static void save_image(lua_State *L, int state, struct tc_request_box *box, stru
 /* ---- pictures ---- */
 
 /* Looks at some of the bytes before they go elsewhere: enough to know a picture again. */
-static void sample_bytes(struct tc_part *part, const struct tc_image *image)
+static void sample_bytes(struct tc_subrequest *sub, const struct tc_image *image)
 {
     enum { EVERY = 61 };
     uint64_t position = image->size - image->bytes.size;
     for (size_t i = (size_t)((EVERY - position % EVERY) % EVERY); i < image->bytes.size; i += EVERY)
-        part->sample = (part->sample ^ image->bytes.data[i]) * 16777619U;
+        sub->sample = (sub->sample ^ image->bytes.data[i]) * 16777619U;
 }
 
-static void take_bytes(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+static void take_bytes(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index)
 {
-    sample_bytes(part, part->request->envelope->images.list[index]);
-    tc_push_param(L, state, "save");
+    sample_bytes(sub, sub->request->envelope->images.list[index]);
+    tc_job_push_param(L, uservalue, "save");
     bool save = !lua_isnil(L, -1);
     lua_pop(L, 1);
     if (save)
-        save_bytes(L, state, box, part, index, tc_request_number(L, box, part, index));
+        save_bytes(L, uservalue, job, sub, index, tc_job_picture_number(L, job, sub, index));
     else
-        take_to_sink(L, state, box, part, index);
+        take_to_sink(L, uservalue, job, sub, index);
 }
 
 /* Keeps what was seen of the bytes of the picture on top, if they went elsewhere. */
-static void keep_sample(lua_State *L, int state, struct tc_part *part)
+static void keep_sample(lua_State *L, int uservalue, struct tc_subrequest *sub)
 {
-    if (!part->request->envelope->images.streaming)
+    if (!sub->request->envelope->images.streaming)
         return;
-    lua_getfield(L, state, "samples");
+    lua_getfield(L, uservalue, "samples");
     lua_pushvalue(L, -2);
-    lua_pushnumber(L, part->sample);
+    lua_pushnumber(L, sub->sample);
     lua_rawset(L, -3);
     lua_pop(L, 1);
-    part->sample = 0;
+    sub->sample = 0;
 }
 
 /* Tells the sink and on_image that the picture whose table is on top is whole. */
-static void tell_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+static void tell_image(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned number)
 {
-    tc_push_param(L, state, "sink");
+    tc_job_push_param(L, uservalue, "sink");
     if (lua_isfunction(L, -1)) {
         lua_pushnil(L);
-        call_sink(L, box, part, lua_gettop(L) - 1, number);
+        call_sink(L, job, sub, lua_gettop(L) - 1, number);
     }
     lua_pop(L, 1);
-    tc_push_param(L, state, "on_image");
-    if (lua_isfunction(L, -1) && tc_job_goes_on(box, part)) {
+    tc_job_push_param(L, uservalue, "on_image");
+    if (lua_isfunction(L, -1) && tc_job_goes_on(job, sub)) {
         lua_pushvalue(L, -2);
         tc_pushwhole(L, number);
         lua_call(L, 2, 0);
@@ -253,79 +253,79 @@ static void tell_image(lua_State *L, int state, struct tc_request_box *box, stru
 }
 
 /* Makes the table of a whole picture, frees the picture, and tells those who want to know. */
-static void take_image(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+static void take_image(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index)
 {
-    struct tc_envelope *envelope = part->request->envelope;
-    unsigned number = tc_request_number(L, box, part, index);
-    tc_push_param(L, state, "save");
+    struct tc_envelope *envelope = sub->request->envelope;
+    unsigned number = tc_job_picture_number(L, job, sub, index);
+    tc_job_push_param(L, uservalue, "save");
     bool save = !lua_isnil(L, -1);
     tc_push_image(L, envelope->images.list[index], envelope->images.streaming);
     if (save)
-        save_image(L, state, box, part, index, number);
+        save_image(L, uservalue, job, sub, index, number);
     tc_images_drop(&envelope->images, index);
-    keep_sample(L, state, part);
-    if (!box->stopped) { /* else the file could not be finished */
+    keep_sample(L, uservalue, sub);
+    if (!job->stopped) { /* else the file could not be finished */
         lua_pushvalue(L, -1);
-        tc_request_keep(L, state, "images", number);
-        tell_image(L, state, box, part, number);
+        tc_job_keep(L, uservalue, "images", number);
+        tell_image(L, uservalue, job, sub, number);
     }
     lua_pop(L, 2);
 }
 
 /* Keeps a draft, a step on the model's way to a picture: it has no number, and is for nobody who
  * takes pictures. */
-static void take_draft(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+static void take_draft(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index)
 {
-    struct tc_envelope *envelope = part->request->envelope;
+    struct tc_envelope *envelope = sub->request->envelope;
     struct tc_image *image = envelope->images.list[index];
-    (void)tc_request_number(L, box, part, index); /* as long as it can be told from a picture */
+    (void)tc_job_picture_number(L, job, sub, index); /* as long as it can be told from a picture */
     if (!envelope->images.streaming && !image->fault) {
         tc_push_image(L, image, false);
-        tc_job_append(L, state, "drafts");
+        tc_job_append(L, uservalue, "drafts");
     }
     tc_images_drop(&envelope->images, index);
 }
 
 /* Keeps what came of a picture that is not whole, for the error: its bytes, unless they went
  * elsewhere. Nobody is told of it. */
-static void take_cut(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+static void take_cut(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                      unsigned index)
 {
-    struct tc_envelope *envelope = part->request->envelope;
+    struct tc_envelope *envelope = sub->request->envelope;
     struct tc_image *image = envelope->images.list[index];
-    unsigned number = tc_request_number(L, box, part, index);
+    unsigned number = tc_job_picture_number(L, job, sub, index);
     if (image->ended && image->fault) { /* else the request's failure says why it is not */
         char text[160];
         tc_image_describe(image, number, text, sizeof(text));
         lua_pushstring(L, text);
-        tc_request_keep(L, state, "faults", number);
+        tc_job_keep(L, uservalue, "faults", number);
     }
     bool untouched = image->bytes.size == image->size; /* it may have been held back */
     tc_push_image(L, image, envelope->images.streaming && !untouched);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "complete");
-    save_cut(L, part, index);
+    save_cut(L, sub, index);
     if (image->size)
-        tc_request_keep(L, state, "cuts", number);
+        tc_job_keep(L, uservalue, "cuts", number);
     else
         lua_pop(L, 1); /* nothing came of it at all */
     tc_images_drop(&envelope->images, index);
-    part->sample = 0;
+    sub->sample = 0;
 }
 
 /* Takes a picture, or a draft, of which nothing more will come. */
-static void take_ended(lua_State *L, int state, struct tc_request_box *box, struct tc_part *part,
+static void take_ended(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index)
 {
-    const struct tc_image *image = part->request->envelope->images.list[index];
+    const struct tc_image *image = sub->request->envelope->images.list[index];
     if (image->draft)
-        take_draft(L, state, box, part, index);
+        take_draft(L, uservalue, job, sub, index);
     else if (image->fault)
-        take_cut(L, state, box, part, index);
+        take_cut(L, uservalue, job, sub, index);
     else
-        take_image(L, state, box, part, index);
+        take_image(L, uservalue, job, sub, index);
 }
 
 /* Has a picture under way bytes to give? Not before it is known what they are: a file's name
@@ -354,67 +354,68 @@ static unsigned next_image(const struct tc_request *request)
 /* ---- the whole ---- */
 
 /* Has all that was sent ended? There may be pictures to fetch. */
-static bool all_ended(const struct tc_request_box *box)
+static bool all_ended(const struct tc_job *job)
 {
-    for (const struct tc_part *part = box->parts; part; part = part->next)
-        if (part->request->state != TC_DONE)
+    for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
+        if (sub->request->state != TC_DONE)
             return false;
     return true;
 }
 
-/* Tells how much has come, now and then and at the end. */
-static void tell_progress(lua_State *L, int state, struct tc_request_box *box)
+/* Reports to on_progress how much has come, now and then and at the end. */
+static void report_progress(lua_State *L, int uservalue, struct tc_job *job)
 {
     double now = tc_clock_now();
-    uint64_t total, received = tc_job_received(box, &total);
-    bool due = now - box->told_at >= TC_PROGRESS_EVERY || all_ended(box);
-    tc_push_param(L, state, "on_progress");
-    if (!lua_isfunction(L, -1) || received == box->told || !due) {
-        lua_pop(L, 1);
+    int top = lua_gettop(L);
+    tc_job_push_param(L, uservalue, "on_progress");
+    uint64_t received = tc_job_push_received(L, job);
+    bool due = now - job->reported.at >= TC_PROGRESS_EVERY || all_ended(job);
+    if (!lua_isfunction(L, top + 1) || received == job->reported.bytes || !due) {
+        lua_settop(L, top);
         return;
     }
-    box->told = received;
-    box->told_at = now;
-    tc_job_push_received(L, received, total);
+    job->reported.bytes = received;
+    job->reported.at = now;
     lua_call(L, 2, 0);
 }
 
-/* Gives what a part (3) of the request (1), whose uservalue is 2, has brought away piece by piece.
+/* Gives what a subrequest (3) of the request (1), whose uservalue is 2, has brought away piece by
+ * piece.
  */
 static int give_all(lua_State *L)
 {
-    struct tc_request_box *box = tc_request_box(L, 1);
-    struct tc_part *part = lua_touserdata(L, 3);
-    struct tc_envelope *envelope = part->request->envelope;
+    struct tc_job *job = tc_job_of(L, 1);
+    struct tc_subrequest *sub = lua_touserdata(L, 3);
+    struct tc_envelope *envelope = sub->request->envelope;
     unsigned i;
     tc_checkstack(L, 20 + MOST_CHUNKS);
-    while (tc_job_goes_on(box, part) && (i = next_image(part->request)) < envelope->images.count) {
+    while (tc_job_goes_on(job, sub) && (i = next_image(sub->request)) < envelope->images.count) {
         const struct tc_image *image = envelope->images.list[i];
         if (envelope->images.streaming && image->bytes.size && !image->draft)
-            take_bytes(L, 2, box, part, i);
+            take_bytes(L, 2, job, sub, i);
         else
-            take_ended(L, 2, box, part, i);
+            take_ended(L, 2, job, sub, i);
     }
-    if (tc_job_goes_on(box, part))
-        tell_progress(L, 2, box);
+    if (tc_job_goes_on(job, sub))
+        report_progress(L, 2, job);
     return 0;
 }
 
-void tc_take_all(lua_State *L, int index, struct tc_part *part)
+void tc_take_all(lua_State *L, int index, struct tc_subrequest *sub)
 {
-    if (tc_request_box(L, index)->stopped)
+    if (tc_job_of(L, index)->stopped)
         return;
-    unsigned giving = part->request->easy != NULL;
+    unsigned giving = sub->request->easy != NULL;
     lua_pushcfunction(L, give_all);
     lua_pushvalue(L, index);
     tc_getuservalue(L, index);
-    lua_pushlightuserdata(L, part);
+    lua_pushlightuserdata(L, sub);
     bool interrupted;
-    part->request->session->delivering += giving;
-    tc_request_hold(part->request, true);
+    sub->request->session->delivering += giving;
+    tc_request_hold(sub->request, true);
     int status = tc_hooks_pcall(L, 3, 0, &interrupted);
-    tc_request_hold(part->request, false);
-    part->request->session->delivering -= giving;
+    tc_request_hold(sub->request, false);
+    sub->request->session->delivering -= giving;
     if (status)
         lua_error(L);
 }
@@ -428,9 +429,9 @@ static bool is_worth_keeping(const struct tc_request *request, const struct tc_i
     return !unwanted && image->size && (image->signature.mime || !request->picture);
 }
 
-void tc_take_rest(lua_State *L, struct tc_request_box *box, struct tc_part *part, int state)
+void tc_take_rest(lua_State *L, struct tc_job *job, struct tc_subrequest *sub, int uservalue)
 {
-    struct tc_envelope *envelope = part->request->envelope;
+    struct tc_envelope *envelope = sub->request->envelope;
     for (unsigned i = 0; i < envelope->images.count; i++) {
         struct tc_image *image = envelope->images.list[i];
         bool over = image && image->ended && !image->held;
@@ -438,12 +439,12 @@ void tc_take_rest(lua_State *L, struct tc_request_box *box, struct tc_part *part
             continue;
         if (over && tc_image_is_whole(image)) {
             tc_push_image(L, image, false);
-            tc_request_keep(L, state, "images", tc_request_number(L, box, part, i));
+            tc_job_keep(L, uservalue, "images", tc_job_picture_number(L, job, sub, i));
             tc_images_drop(&envelope->images, i);
         } else if (image->draft) {
-            take_draft(L, state, box, part, i);
-        } else if (over || is_worth_keeping(part->request, image)) {
-            take_cut(L, state, box, part, i);
+            take_draft(L, uservalue, job, sub, i);
+        } else if (over || is_worth_keeping(sub->request, image)) {
+            take_cut(L, uservalue, job, sub, i);
         }
     }
 }

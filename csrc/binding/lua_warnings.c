@@ -18,21 +18,21 @@ static double number_field(lua_State *L, int table, const char *name)
 }
 
 /* Have the pixels visibly another ratio than was asked for, and than the model makes of that? */
-static bool is_other_shape(const struct tc_request_box *box, double width, double height)
+static bool is_other_shape(const struct tc_job *job, double width, double height)
 {
     static const double tolerance = 0.02;
-    if (!(width > 0 && height > 0 && box->ratio > 0))
+    if (!(width > 0 && height > 0 && job->ratio > 0))
         return false;
     double ratio = width / height;
-    return fabs(ratio / box->ratio - 1) > tolerance && fabs(ratio / box->own_ratio - 1) > tolerance;
+    return fabs(ratio / job->ratio - 1) > tolerance && fabs(ratio / job->own_ratio - 1) > tolerance;
 }
 
 /* Warns of a picture whose shape is not the one that was asked for. */
-static void warn_of_shape(lua_State *L, const struct tc_request_box *box, int list, int image,
-                          int number, const char *shape)
+static void warn_of_shape(lua_State *L, const struct tc_job *job, int list, int image, int number,
+                          const char *shape)
 {
     double width = number_field(L, image, "width"), height = number_field(L, image, "height");
-    if (!is_other_shape(box, width, height))
+    if (!is_other_shape(job, width, height))
         return;
     lua_pushfstring(L, "image %d is %dx%d pixels, %s was asked for", number, (int)width,
                     (int)height, shape);
@@ -41,7 +41,7 @@ static void warn_of_shape(lua_State *L, const struct tc_request_box *box, int li
 
 /* Pushes what two pictures that are the same have in common: their bytes, or what was seen of them
  * while they went elsewhere. */
-static void push_identity(lua_State *L, int state, int data, int index)
+static void push_identity(lua_State *L, int uservalue, int data, int index)
 {
     lua_rawgeti(L, data, index);
     lua_getfield(L, -1, "bytes");
@@ -49,22 +49,22 @@ static void push_identity(lua_State *L, int state, int data, int index)
     if (!lua_isnil(L, -1))
         return;
     lua_pop(L, 1);
-    lua_getfield(L, state, "samples");
+    lua_getfield(L, uservalue, "samples");
     lua_rawgeti(L, data, index);
     lua_rawget(L, -2); /* they are by picture, too */
     lua_remove(L, -2);
 }
 
 /* Are two pictures the same? */
-static bool are_same(lua_State *L, int state, int data, int a, int b)
+static bool are_same(lua_State *L, int uservalue, int data, int a, int b)
 {
     lua_rawgeti(L, data, a);
     lua_rawgeti(L, data, b);
     int top = lua_gettop(L);
     bool same = number_field(L, top - 1, "size") == number_field(L, top, "size");
     if (same) {
-        push_identity(L, state, data, a);
-        push_identity(L, state, data, b);
+        push_identity(L, uservalue, data, a);
+        push_identity(L, uservalue, data, b);
         same = !lua_isnil(L, -1) && lua_rawequal(L, -1, -2);
     }
     lua_settop(L, top - 2);
@@ -72,10 +72,10 @@ static bool are_same(lua_State *L, int state, int data, int a, int b)
 }
 
 /* Warns of a picture that has come before: who asks for several wants several. */
-static void warn_of_repetition(lua_State *L, int list, int state, int data, int number)
+static void warn_of_repetition(lua_State *L, int list, int uservalue, int data, int number)
 {
     int other = 1;
-    while (other < number && !are_same(L, state, data, other, number))
+    while (other < number && !are_same(L, uservalue, data, other, number))
         other++;
     if (other == number)
         return;
@@ -97,28 +97,25 @@ static void warn_of_name(lua_State *L, int list, int image, int number)
     lua_settop(L, image);
 }
 
-void tc_set_warnings(lua_State *L, const struct tc_request_box *box, int state, int response,
-                     int data)
+void tc_set_warnings(lua_State *L, const struct tc_job *job, int uservalue, int response, int data)
 {
     int count = (int)tc_rawlen(L, data);
-    tc_push_param(L, state, "shape");
+    lua_getfield(L, uservalue, "shape");
     const char *shape = lua_tostring(L, -1);
     lua_newtable(L);
     int list = lua_gettop(L);
-    lua_getfield(L, state, "params");
-    tc_append_all(L, list, lua_gettop(L), "warnings");
-    lua_pop(L, 1);
-    if (count < (int)box->count) {
-        lua_pushfstring(L, "%d images were asked for, %d came", (int)box->count, count);
+    tc_append_all(L, list, uservalue, "warnings");
+    if (count < (int)job->count) {
+        lua_pushfstring(L, "%d images were asked for, %d came", (int)job->count, count);
         tc_append(L, list);
     }
     for (int i = 1; i <= count; i++) {
         lua_rawgeti(L, data, i);
-        warn_of_shape(L, box, list, list + 1, i, shape);
+        warn_of_shape(L, job, list, list + 1, i, shape);
         warn_of_name(L, list, list + 1, i);
         lua_settop(L, list);
-        if (box->count > 1)
-            warn_of_repetition(L, list, state, data, i);
+        if (job->count > 1)
+            warn_of_repetition(L, list, uservalue, data, i);
     }
     lua_setfield(L, response, "warnings");
     lua_pop(L, 1);

@@ -6,10 +6,9 @@
 
 #include "lua_compat.h"
 
-struct tc_request_box;
+struct tc_job;
 
 /* Sets the list of what was asked for and is visibly not there; the images are at `data`. */
-void tc_set_warnings(lua_State *L, const struct tc_request_box *box, int state, int response,
-                     int data);
+void tc_set_warnings(lua_State *L, const struct tc_job *job, int uservalue, int response, int data);
 
 #endif
