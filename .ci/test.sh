@@ -3,10 +3,9 @@
 #
 # Runs the C unit tests, then the specs under each Lua, and ends with the sum of both on a line by
 # itself: "N passed, N failed", with ", N skipped" when there are. The status is 0 only if something
-# ran and nothing failed. Several Luas run side by side, JOBS at a time, and so do two halves of the
-# specs where there is one Lua only; each shows what it printed when it has ended. Picked specs show
-# it as it comes. What is the emulator's or the engine's alone is the same with every Lua, and runs
-# with the first.
+# ran and nothing failed. Each spec file is a process, JOBS of them run at a time, and each shows what
+# it printed when it has ended. Picked specs are one process, and show it as it comes. What is the
+# emulator's or the engine's alone is the same with every Lua, and runs with the first.
 #
 # BUILD and VARIANT say where the modules are ($BUILD/$VARIANT<lua>/thucchien.so); SPEC picks spec
 # files; RUN is what runs the C tests, an emulator of another processor. A directory bin beside a
@@ -49,22 +48,18 @@ run_c_test() {
     add $(($(count '^ok ' "$log") - skips)) "$(count '^not ok ' "$log")" "$skips" "$status"
 }
 
+# The longest: these run programs, draw with the emulator or try every byte.
+LONGEST='spec/(real_answers|readme|cli|references|emulator(_routes)?|examples|hostile|reentry)_spec.lua'
 ONCE='spec/(emulator(_[a-z]+)?|failures_doc|libcurl|money|tls|proxy|squid|deps)_spec.lua'
 
-# The specs of one part of several: the largest files are dealt out first.
-part() { # PART PARTS BUT
-    # shellcheck disable=SC2012  # the names are ours
-    ls -S spec/*_spec.lua | grep -vxE "$3" | awk -v part="$1" -v parts="$2" 'NR % parts == part'
-}
-
-# run_specs LUA PART PARTS BUT
+# run_specs LUA FILE...
 run_specs() (
     local out=$PWD/$BUILD/$VARIANT${1##*/}
     export LUA=$1 LUA_PATH="$PWD/lua/?.lua;$PWD/?.lua;;" LUA_CPATH="$out/?.so;;"
-    if [ -d "$out/bin" ]; then export PATH=$out/bin:$PATH LUA=${1##*/}; fi
+    shift
+    if [ -d "$out/bin" ]; then export PATH=$out/bin:$PATH LUA=${LUA##*/}; fi
     # Straight under the Lua to be tested: the busted command would start it through a shell.
-    # shellcheck disable=SC2086  # SPEC may name several files; those in spec/hosts have targets of their own
-    "$LUA" .ci/busted.lua --output=plainTerminal ${SPEC:-$(part "$2" "$3" "$4")}
+    "$LUA" .ci/busted.lua --output=plainTerminal "$@"
 )
 
 # busted sums up as "5 successes / 1 failure / 0 errors / 2 pending : 0.2 seconds".
@@ -73,38 +68,61 @@ add_specs() { # LOG STATUS
     sum=$(sed -nE 's|^([0-9]+) success(es)? / ([0-9]+) failures? / ([0-9]+) errors? / ([0-9]+) pending.*|\1 \3 \4 \5|p' "$1" | tail -n 1)
     # shellcheck disable=SC2086
     set -- ${sum:-0 0 0 0}
-    if [ "$(($1 + $2 + $3))" = 0 ] && [ "$status" = 0 ]; then status=none-ran; fi
+    if [ "$(($1 + $2 + $3 + $4))" = 0 ] && [ "$status" = 0 ]; then status=none-ran; fi
     add "$1" $(($2 + $3)) "$4" "$status"
 }
 
 run_picked() {
     local status=0
     echo "== specs on $1"
-    run_specs "$1" 0 1 none 2>&1 | tee "$logs/specs" || status=${PIPESTATUS[0]}
+    # shellcheck disable=SC2086  # SPEC may name several files; those in spec/hosts have targets of their own
+    run_specs "$1" $SPEC 2>&1 | tee "$logs/specs" || status=${PIPESTATUS[0]}
     add_specs "$logs/specs" "$status"
 }
 
-# run_side_by_side PARTS LUA...
-run_side_by_side() {
-    local parts=$1 luas=() pids=() next=0 oldest status lua i but=none
-    shift
+tasks=() # each a Lua and a spec file
+
+# One of those who work at the tasks: takes what nobody has taken, which mkdir decides.
+work() {
+    local i status
+    for ((i = 0; i < ${#tasks[@]}; i++)); do
+        mkdir "$logs/$i" 2>/dev/null || continue
+        status=0
+        # shellcheck disable=SC2086  # a Lua and a file
+        run_specs ${tasks[i]} >"$logs/$i/printed" 2>&1 || status=$?
+        echo "$status" >"$logs/$i/exit"
+        mv "$logs/$i/exit" "$logs/$i/status" # it is whole when it is there
+    done
+}
+
+show_ended() {
+    local i
+    for ((i = 0; i < ${#tasks[@]}; i++)); do
+        [ -f "$logs/$i/status" ] || continue
+        echo "== ${tasks[i]#* } on ${tasks[i]%% *}"
+        cat "$logs/$i/printed"
+        add_specs "$logs/$i/printed" "$(cat "$logs/$i/status")"
+        rm "$logs/$i/status"
+    done
+}
+
+# run_all LUA...: the longest files first, so that none of them is waited for alone at the end.
+run_all() {
+    local lua file files i but=none
     for lua in "$@"; do
-        for ((i = 0; i < parts; i++)); do luas+=("$lua $i $parts $but"); done
+        # shellcheck disable=SC2012,SC2086  # the names are ours
+        files=$(ls ${SPEC:-spec/*_spec.lua} | grep -vxE "$but" || :)
+        for file in $(grep -xE "$LONGEST" <<<"$files") $(grep -vxE "$LONGEST" <<<"$files"); do
+            tasks+=("$lua $file")
+        done
         but=$ONCE
     done
-    set -- "${luas[@]}"
-    for ((oldest = 0; oldest < $#; oldest++)); do
-        for (( ; next < $# && next < oldest + JOBS; next++)); do
-            # shellcheck disable=SC2086  # a Lua, its part, and the specs that it is without
-            run_specs ${luas[next]} >"$logs/$next" 2>&1 &
-            pids[next]=$!
-        done
-        status=0
-        wait "${pids[oldest]}" || status=$?
-        echo "== specs on ${luas[oldest]%% *}"
-        cat "$logs/$oldest"
-        add_specs "$logs/$oldest" "$status"
+    for ((i = 0; i < JOBS; i++)); do work & done
+    while [ -n "$(jobs -rp)" ]; do
+        show_ended
+        sleep 0.2
     done
+    show_ended
 }
 
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
@@ -112,12 +130,10 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
     shift
 done
 shift
-if [ $# != 1 ]; then
-    run_side_by_side 1 "$@"
-elif [ -n "${SPEC:-}" ]; then
+if [ $# = 1 ] && [ -n "${SPEC:-}" ]; then
     run_picked "$1"
 else
-    run_side_by_side 2 "$1"
+    run_all "$@"
 fi
 
 echo

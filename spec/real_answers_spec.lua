@@ -861,9 +861,9 @@ describe("drafts", function()
 
     it("may be large where a sink takes the picture", function()
         local large = GIF .. ("\0"):rep(2000000)
+        local answer = json(gemini { { inlineData = { data = encode(large) }, thought = true }, { inlineData = { data = encode(PNG .. large) } } })
         for _, way in ipairs { "sink", "save", "on_image" } do
-            local _, err, came = take(way, "gemini",
-                json(gemini { { inlineData = { data = encode(large) }, thought = true }, { inlineData = { data = encode(PNG .. large) } } }))
+            local _, err, came = take(way, "gemini", answer)
             assert.is_nil(err)
             assert.is_true(came[1] == PNG .. large)
         end
