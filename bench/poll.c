@@ -55,7 +55,7 @@ static double longest_poll(struct tc_client *client, long frame)
     struct tc_body *body = tc_body_new(&piece, 1);
     struct tc_request_options options = {
         .method = "POST",
-        .place = "/images/generations",
+        .path = "/images/generations",
         .body = body,
         .api_key = "sk-bench",
         .headers = no_headers,

@@ -47,6 +47,24 @@ char *tc_join(const char *first, const char *second)
     return both;
 }
 
+char **tc_copy_texts(const char *const *texts)
+{
+    size_t count = 0, size = 0;
+    for (; texts[count]; count++)
+        size += strlen(texts[count]) + 1;
+    char **copies = tc_realloc(NULL, (count + 1) * sizeof(*copies) + size);
+    if (!copies)
+        return NULL;
+    char *at = (char *)(copies + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        size = strlen(texts[i]) + 1;
+        copies[i] = memcpy(at, texts[i], size);
+        at += size;
+    }
+    copies[count] = NULL;
+    return copies;
+}
+
 /*
  * glibc maps blocks above a threshold one by one. When such a one is freed the threshold rises to
  * its size, and what stays in the heap, unused, to twice that (mallopt(3), M_MMAP_THRESHOLD); 32

@@ -22,6 +22,9 @@ char *tc_strndup(const char *text, size_t size);
 /* A new text: `first`, then `second`. NULL when memory is short. */
 char *tc_join(const char *first, const char *second);
 
+/* A copy of a list of texts with NULL at its end, all in one block. NULL when memory is short. */
+char **tc_copy_texts(const char *const *texts);
+
 /*
  * Has the C library keep freed blocks of up to `size` bytes for the next ones, where it would give
  * them back to the system and ask for new ones each time. First touches of new pages cost more than

@@ -577,7 +577,7 @@ bool tc_push_json_answer(lua_State *L, const struct tc_request *request, const c
     if (!tc_push_answer(L, request))
         return false;
     tc_json_tidy(L, lua_gettop(L));
-    tc_conceal(L, lua_gettop(L), request->key);
+    tc_conceal(L, lua_gettop(L), request->options.api_key);
     lua_pop(L, 1);
     if (!field)
         return true;

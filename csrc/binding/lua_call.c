@@ -30,7 +30,7 @@ static bool read_path(lua_State *L, int index, struct tc_request_options *option
     for (size_t i = 0; ok && i < size; i++) /* no line ends, no fragment, nothing to be escaped */
         ok = path[i] > 0x20 && path[i] < 0x7f && path[i] != '#';
     if (ok) {
-        options->place = path;
+        options->path = path;
         return true;
     }
     const char *shown = tc_push_quoted(L, lua_gettop(L));
@@ -45,13 +45,13 @@ static bool read_method(lua_State *L, int index, struct tc_request_options *opti
     lua_getfield(L, index, "method");
     const char *method = lua_tostring(L, -1);
     options->method = options->body ? "POST" : "GET";
-    options->unbilled = !options->body && !method;
+    options->retry_safe = !options->body && !method;
     if (!method)
         return true;
     for (size_t i = 0; i < COUNT(methods); i++)
         if (!strcmp(method, methods[i])) {
             options->method = methods[i];
-            options->unbilled = i == 0;
+            options->retry_safe = i == 0;
             return true;
         }
     const char *shown = tc_push_quoted(L, lua_gettop(L));

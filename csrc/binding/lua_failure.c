@@ -60,7 +60,7 @@ static void set_answer(lua_State *L, const struct tc_failure *failure,
     lua_pushboolean(L, failure->maybe_billed);
     lua_setfield(L, -2, "maybe_billed");
     set_text(L, "request_id", tc_request_gateway_id(request));
-    tc_redact_body(body, sizeof(body), tc_request_head(request), request->key);
+    tc_redact_body(body, sizeof(body), tc_request_head(request), request->options.api_key);
     set_text(L, "body", body);
 }
 
@@ -92,7 +92,7 @@ void tc_push_failed_success(lua_State *L, const struct tc_request *request,
 {
     failure->status = request->status;
     failure->attempts = request->attempts;
-    failure->maybe_billed = !request->unbilled;
+    failure->maybe_billed = !request->options.retry_safe;
     tc_push_failure(L, failure, request);
 }
 

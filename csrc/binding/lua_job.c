@@ -287,24 +287,20 @@ static struct tc_request_options fetch_options(const struct tc_subrequest *paren
                                                const char *address)
 {
     static const char *const no_headers[] = {NULL};
-    const struct tc_request *request = parent->request;
-    return (struct tc_request_options){
-        .method = "GET",
-        .base = TC_BASE_NONE,
-        .place = address,
-        .credentials = TC_NO_CREDENTIALS,
-        .unbilled = true,
-        .picture = true,
-        .trusted = request->at_private_address,
-        .api_key = request->key, /* to be kept out of messages: it is not sent */
-        .headers = no_headers,
-        .timeout = request->timeout,
-        .connect_timeout = request->connect_timeout,
-        .max_retries = request->max_retries,
-        .retry = request->retry,
-        .streaming = request->streaming,
-        .progress = request->progress,
-    };
+    struct tc_request_options options = parent->request->options;
+    options.method = "GET";
+    options.base = TC_BASE_NONE;
+    options.path = address;
+    options.credentials = TC_NO_CREDENTIALS; /* the key is there to be kept out of messages */
+    options.retry_safe = true;
+    options.raw_image = true;
+    options.may_be_empty = false;
+    options.allow_private = parent->request->attempt.at_private_address;
+    options.body = NULL;
+    options.headers = no_headers;
+    options.rules = NULL;
+    options.rule_count = 0;
+    return options;
 }
 
 unsigned tc_job_fetch(lua_State *L, int index, const struct tc_subrequest *parent,
@@ -411,7 +407,7 @@ void tc_job_stop_by_error(lua_State *L, struct tc_job *job, struct tc_subrequest
     char text[300], message[400];
     const char *error = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
     size_t size = error ? sizeof(raised) - 1 : sizeof(raised) - 3;
-    tc_redact(text, sizeof(text), error ? error : "", sub->request->key);
+    tc_redact(text, sizeof(text), error ? error : "", sub->request->options.api_key);
     snprintf(message, sizeof(message), "%.*s%s", (int)size, raised, text);
     tc_job_stop(job, sub, TC_CANCELLED, is_about_memory(error) ? "not enough memory" : message);
 }

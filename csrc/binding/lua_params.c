@@ -566,7 +566,7 @@ bool tc_params_read(lua_State *L, int index, int uservalue, const struct tc_defa
     const struct tc_route *route = tc_route(job->via);
     options->method = "POST";
     options->base = route->base;
-    options->place = push_path(L, index, route->path);
+    options->path = push_path(L, index, route->path);
     options->credentials = route->credentials;
     options->rules = tc_picture_rules;
     options->rule_count = TC_PICTURE_RULES;

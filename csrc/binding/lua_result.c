@@ -88,7 +88,7 @@ static const char *wrong_address(const struct tc_job *job, const struct tc_reque
         return "the request was cancelled";
     if (session->closed)
         return "the client was closed";
-    return tc_url_check_picture(address, session->is_loopback, request->at_private_address);
+    return tc_url_check_picture(address, session->is_loopback, request->attempt.at_private_address);
 }
 
 /* Fetches the picture at `url`, which the answer of `sub` points to, under `number`. */
@@ -172,7 +172,7 @@ static bool read_answer(lua_State *L, int index, int uservalue, struct tc_subreq
     if (!tc_push_answer(L, sub->request))
         return false;
     int document = lua_gettop(L), answer = document + 1, places = document + 2;
-    tc_conceal(L, document, sub->request->key);
+    tc_conceal(L, document, sub->request->options.api_key);
     lua_setfield(L, uservalue, "originals");
     if (images)
         (void)tc_job_picture_number(L, job, sub, images - 1);

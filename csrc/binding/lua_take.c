@@ -45,7 +45,8 @@ static void call_sink(lua_State *L, struct tc_job *job, struct tc_subrequest *su
     if (!lua_toboolean(L, -2) && !lua_isnil(L, -1)) {
         char message[400];
         const char *text = lua_tostring(L, -1);
-        tc_redact(message, sizeof(message), text ? text : "the sink refused", sub->request->key);
+        tc_redact(message, sizeof(message), text ? text : "the sink refused",
+                  sub->request->options.api_key);
         give_up(job, sub, message);
     }
     lua_pop(L, 3);
@@ -405,7 +406,7 @@ void tc_take_all(lua_State *L, int index, struct tc_subrequest *sub)
 {
     if (tc_job_of(L, index)->stopped)
         return;
-    unsigned giving = sub->request->easy != NULL;
+    unsigned giving = sub->request->attempt.easy != NULL;
     lua_pushcfunction(L, give_all);
     lua_pushvalue(L, index);
     tc_getuservalue(L, index);
@@ -426,7 +427,7 @@ static bool is_worth_keeping(const struct tc_request *request, const struct tc_i
 {
     enum tc_kind kind = request->failure->kind;
     bool unwanted = kind == TC_CANCELLED || kind == TC_IO;
-    return !unwanted && image->size && (image->signature.mime || !request->picture);
+    return !unwanted && image->size && (image->signature.mime || !request->options.raw_image);
 }
 
 void tc_take_rest(lua_State *L, struct tc_job *job, struct tc_subrequest *sub, int uservalue)

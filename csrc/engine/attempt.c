@@ -60,21 +60,11 @@ static bool same_name(const char *a, const char *b)
     return curl_strnequal(a, b, size) && (b[size] == ':' || b[size] == ';');
 }
 
-static bool is_among(const struct curl_slist *lines, const char *line)
+static bool is_among(const char *const *lines, const char *line)
 {
-    while (lines && !same_name(lines->data, line))
-        lines = lines->next;
-    return lines != NULL;
-}
-
-bool tc_attempt_keep_headers(struct tc_request *request, const char *const *lines)
-{
-    struct curl_slist *headers = NULL;
-    bool kept = true;
-    for (; kept && *lines && !request->picture; lines++)
-        kept = add_header(&headers, *lines);
-    request->own_headers = headers;
-    return kept;
+    while (*lines && !same_name(*lines, line))
+        lines++;
+    return *lines != NULL;
 }
 
 /* Makes the headers of all attempts, if there are none yet: the module's, the request's own, and
@@ -82,20 +72,21 @@ bool tc_attempt_keep_headers(struct tc_request *request, const char *const *line
 static bool make_headers(struct tc_request *request)
 {
     struct curl_slist *headers = NULL;
-    const struct curl_slist *own = request->own_headers;
-    const char *const *common = request->session->settings.headers;
-    if (request->headers)
+    const struct tc_request_options *options = &request->options;
+    const char *const *own = options->headers, *const *common = request->session->settings.headers;
+    if (request->secrets.headers)
         return true;
-    bool added = add_credentials(&headers, request->credentials, request->key) &&
+    bool added = add_credentials(&headers, options->credentials, options->api_key) &&
                  add_header(&headers, "Expect:"); /* no wait for a 100 before the body */
     if (added) /* without a value libcurl sends none, not even one of its own */
         added = add_header(&headers,
-                           request->body ? "Content-Type: application/json" : "Content-Type:");
-    for (; added && own; own = own->next)
-        added = add_header(&headers, own->data);
-    for (; added && *common && !request->picture; common++)
-        added = is_among(request->own_headers, *common) || add_header(&headers, *common);
-    request->headers = headers;
+                           options->body ? "Content-Type: application/json" : "Content-Type:");
+    /* A picture's server is told nothing: it is a stranger, and headers may be secrets. */
+    for (; added && *own && !options->raw_image; own++)
+        added = add_header(&headers, *own);
+    for (; added && *common && !options->raw_image; common++)
+        added = is_among(options->headers, *common) || add_header(&headers, *common);
+    request->secrets.headers = headers;
     return added;
 }
 
@@ -134,7 +125,7 @@ static bool set_proxy(CURL *easy, struct tc_request *request)
     const char *proxy;
     if (!tc_url_find_proxy(request->url, request->session->settings.proxy, &proxy))
         return false;
-    request->proxied = proxy != NULL;
+    request->attempt.proxied = proxy != NULL;
     return curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOPROXY, "") == CURLE_OK;
 }
@@ -145,15 +136,17 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
 {
     struct tc_request *request = user;
     (void)purpose;
-    request->kept_away = tc_address_is_private(&address->addr);
-    return request->kept_away ? CURL_SOCKET_BAD
-                              : socket(address->family, address->socktype, address->protocol);
+    request->attempt.blocked_private = tc_address_is_private(&address->addr);
+    return request->attempt.blocked_private
+               ? CURL_SOCKET_BAD
+               : socket(address->family, address->socktype, address->protocol);
 }
 
 /* A proxy looks names up itself: its own address is not the server's. */
 static void guard_addresses(CURL *easy, struct tc_request *request)
 {
-    if (!request->picture || request->trusted || request->session->is_loopback || request->proxied)
+    if (!request->options.raw_image || request->options.allow_private ||
+        request->session->is_loopback || request->attempt.proxied)
         return;
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
@@ -171,7 +164,7 @@ static bool may_be_dead(const struct tc_session *session)
 static bool set_connection(CURL *easy, struct tc_request *request)
 {
     const struct tc_settings *settings = &request->session->settings;
-    long milliseconds = (long)(request->connect_timeout * 1000) + 1; /* 0 is for ever */
+    long milliseconds = (long)(request->options.connect_timeout * 1000) + 1; /* 0 is for ever */
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -195,7 +188,7 @@ static bool set_connection(CURL *easy, struct tc_request *request)
 
 static void set_body(CURL *easy, const struct tc_request *request)
 {
-    curl_off_t size = (curl_off_t)request->body->size;
+    curl_off_t size = (curl_off_t)request->options.body->size;
     curl_easy_setopt(easy, CURLOPT_POST, 1L);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, size);
     if (size > LARGE_BODY)
@@ -205,7 +198,7 @@ static void set_body(CURL *easy, const struct tc_request *request)
 /* Some servers refuse a POST that does not say that its body is empty. */
 static void set_no_body(CURL *easy, const struct tc_request *request)
 {
-    if (!strcmp(request->method, "GET") || !strcmp(request->method, "DELETE"))
+    if (!strcmp(request->options.method, "GET") || !strcmp(request->options.method, "DELETE"))
         return;
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
@@ -218,30 +211,22 @@ static void set_callbacks(CURL *easy, struct tc_request *request)
     tc_receive_attach(request);
 }
 
-/* Forgets the last attempt's answer. */
-static void begin_attempt(struct tc_request *request)
+/* Forgets the last attempt. */
+static void reset(struct tc_request *request)
 {
-    request->envelope->path.rule_count = request->rule_count;
-    request->envelope->for_pictures = request->rule_count > TC_FAILURE_RULES;
-    tc_envelope_reset(request->envelope);
-    request->was_maybe_billed = request->was_maybe_billed || request->failure->maybe_billed;
-    memset(request->failure, 0, sizeof(*request->failure));
-    request->attempts++;
+    struct tc_exchange *exchange = request->exchange;
+    exchange->envelope.path.rule_count = request->options.rule_count;
+    exchange->envelope.for_pictures = request->options.rule_count > TC_FAILURE_RULES;
+    tc_envelope_reset(&exchange->envelope);
+    request->retries.maybe_billed = request->retries.maybe_billed || exchange->failure.maybe_billed;
+    memset(&exchange->failure, 0, sizeof(exchange->failure));
+    tc_headers_reset(&exchange->notes);
+    exchange->head_size = 0;
+    exchange->head[0] = exchange->content_type[0] = exchange->error_text[0] = '\0';
+    request->attempt = (struct tc_attempt){.easy = NULL};
     request->status = 0;
     request->received = request->expected = 0;
-    request->exchange->head_size = request->header_size = request->header_count = 0;
-    request->exchange->request_id[0] = '\0';
-    request->exchange->head[0] = '\0';
     request->cost = -1;
-    request->aborted = request->paused = request->uncounted = request->kept_away = false;
-    request->stood = 0;
-    request->progress_told = 0;
-    tc_headers_forget_waits(request);
-    request->exchange->error_text[0] = request->exchange->content_type[0] =
-        request->exchange->redirect[0] = '\0';
-    tc_free(request->exchange->location);
-    request->exchange->location = NULL;
-    request->timing.started = tc_clock_now();
     request->timing.sent = request->timing.answered = 0;
 }
 
@@ -250,25 +235,27 @@ bool tc_attempt_begin(struct tc_request *request)
     const struct tc_settings *settings = &request->session->settings;
     if (!tc_request_make_exchange(request))
         return false;
-    begin_attempt(request);
+    reset(request);
+    request->attempts++;
+    request->timing.started = tc_clock_now();
     if (!make_headers(request))
         return false;
     CURL *easy = curl_easy_init();
     if (!easy)
         return false;
-    request->easy = easy;
+    request->attempt.easy = easy;
     if (!set_connection(easy, request))
         return false;
     set_callbacks(easy, request);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)TC_RECEIVE_BUFFER);
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)settings->max_response_bytes);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
-    if (request->body)
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->secrets.headers);
+    if (request->options.body)
         set_body(easy, request);
     else
         set_no_body(easy, request);
     /* These copy what they are given, so they can fail. */
-    return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK &&
+    return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->options.method) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, settings->user_agent) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK;
@@ -276,7 +263,7 @@ bool tc_attempt_begin(struct tc_request *request)
 
 void tc_attempt_drop(struct tc_request *request)
 {
-    if (request->easy)
-        curl_easy_cleanup(request->easy);
-    request->easy = NULL;
+    if (request->attempt.easy)
+        curl_easy_cleanup(request->attempt.easy);
+    request->attempt.easy = NULL;
 }

@@ -6,10 +6,6 @@
 
 #include "request.h"
 
-/* Keeps the headers that the request has of its own. A picture's server is told nothing: it is a
- * stranger, and headers may be secrets. */
-bool tc_attempt_keep_headers(struct tc_request *request, const char *const *lines);
-
 /* Makes the easy handle of the next attempt. False when memory is short. */
 bool tc_attempt_begin(struct tc_request *request);
 

@@ -92,7 +92,7 @@ bool tc_client_has_pending(const struct tc_client *client, bool awaited_only)
 size_t tc_client_next_size(const struct tc_client *client, bool awaited_only)
 {
     const struct tc_request *request = find_pending(client, awaited_only);
-    return request && !request->streaming ? tc_request_held(request) : 0;
+    return request && !request->options.streaming ? tc_request_held(request) : 0;
 }
 
 struct tc_request *tc_client_take_pending(struct tc_client *client, bool awaited_only)
@@ -113,10 +113,10 @@ struct tc_request *tc_client_take_pending(struct tc_client *client, bool awaited
 static void stop_attempt(struct tc_client *client, struct tc_request *request)
 {
     struct tc_sigpipe guard;
-    if (!request->easy)
+    if (!request->attempt.easy)
         return;
     tc_sigpipe_block(&guard);
-    curl_multi_remove_handle(client->multi, request->easy);
+    curl_multi_remove_handle(client->multi, request->attempt.easy);
     tc_attempt_drop(request);
     tc_sigpipe_restore(&guard);
     client->running--;
@@ -130,7 +130,7 @@ static void end_request(struct tc_client *client, struct tc_request *request)
     request->state = TC_DONE;
     tc_request_forget_headers(request);
     request->timing.ended = tc_clock_now();
-    if (request->unbilled && request->exchange)
+    if (request->options.retry_safe && request->exchange)
         request->failure->maybe_billed = false;
     client->active--;
     tc_request_notify(request);
@@ -165,7 +165,8 @@ void tc_client_fail(struct tc_request *request, enum tc_kind kind, const char *m
     }
     tc_failure_set(request->failure, kind, "%s", message);
     request->failure->status = request->status;
-    request->failure->maybe_billed = (billed || request->was_maybe_billed) && !request->unbilled;
+    request->failure->maybe_billed =
+        (billed || request->retries.maybe_billed) && !request->options.retry_safe;
     request->failure->attempts = request->attempts;
     if (request->state != TC_DONE)
         end_request(request->session->client, request);
@@ -190,7 +191,7 @@ static void attempt_ended(struct tc_client *client, struct tc_request *request)
     stop_attempt(client, request);
     unlink_request(client, request);
     request->state = TC_RETRYING;
-    request->wake = tc_clock_now() + wait;
+    request->retries.wake = tc_clock_now() + wait;
     link_request(client, request);
 }
 
@@ -213,7 +214,7 @@ static void start_attempt(struct tc_client *client, struct tc_request *request)
     request->state = TC_SENDING;
     link_request(client, request);
     bool added = tc_loop_reserve(&client->loop, SOCKETS) && tc_attempt_begin(request) &&
-                 add_handle(client, request->easy);
+                 add_handle(client, request->attempt.easy);
     if (added) {
         client->running++;
         return;
@@ -238,7 +239,7 @@ static double next_start(const struct tc_client *client)
  * hands still. */
 static bool is_wanted(const struct tc_client *client, const struct tc_request *request)
 {
-    return !request->is_held && (request->awaited || !client->awaited_only);
+    return !request->held && (request->awaited || !client->awaited_only);
 }
 
 /* The first of the queue that may begin, or NULL. */
@@ -292,7 +293,7 @@ static void start_due(struct tc_client *client)
     struct tc_request *next;
     for (struct tc_request *request = client->retrying.first; request; request = next) {
         next = request->next;
-        if (request->wake <= now && is_wanted(client, request) && may_start(client, now)) {
+        if (request->retries.wake <= now && is_wanted(client, request) && may_start(client, now)) {
             count_start(client, now);
             start_attempt(client, request);
         }
@@ -451,7 +452,7 @@ static double next_moment(const struct tc_client *client, double until)
     if (room && next_queued(client) && start < until)
         until = start;
     for (struct tc_request *request = client->retrying.first; request; request = request->next) {
-        double wake = request->wake > start ? request->wake : start;
+        double wake = request->retries.wake > start ? request->retries.wake : start;
         if (room && is_wanted(client, request) && wake < until)
             until = wake;
     }
@@ -468,7 +469,7 @@ static bool has_work(const struct tc_client *client)
     if (client->session->first_pending)
         return true;
     for (struct tc_request *request = client->sending.first; request; request = request->next)
-        if (request->paused && !request->is_held)
+        if (request->attempt.paused && !request->held)
             return true;
     return false;
 }

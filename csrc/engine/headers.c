@@ -31,11 +31,21 @@ static bool header_is(const char *line, size_t size, const char *name, char *val
     return true;
 }
 
-void tc_headers_forget_waits(struct tc_request *request)
+void tc_headers_begin(struct tc_header_notes *notes)
 {
-    request->retry_after = -1;
+    notes->encoded = false;
+    notes->retry_after = -1;
     for (unsigned i = 0; i < TC_LIMITS; i++)
-        request->limits[i] = (struct tc_limit){-1, false};
+        notes->limits[i] = (struct tc_limit){-1, false};
+    notes->request_id[0] = notes->redirect[0] = '\0';
+}
+
+void tc_headers_reset(struct tc_header_notes *notes)
+{
+    tc_headers_begin(notes);
+    notes->size = notes->count = 0;
+    tc_free(notes->location);
+    notes->location = NULL;
 }
 
 /* ---- waits in headers ---- */
@@ -70,7 +80,7 @@ static double wait_of(const char *value)
 }
 
 /* Notes a wait that was asked for. False when the header says nothing of it. */
-static bool note_wait(struct tc_request *request, const char *line, size_t size)
+static bool note_wait(struct tc_header_notes *notes, const char *line, size_t size)
 {
     char value[64];
     double wait = -1;
@@ -78,18 +88,18 @@ static bool note_wait(struct tc_request *request, const char *line, size_t size)
         header_is(line, size, "x-ms-retry-after-ms", value, sizeof(value))) {
         wait = tc_decimal(value, -1);
         if (wait >= 0) /* it is the more exact one */
-            request->retry_after = wait / 1000;
+            notes->retry_after = wait / 1000;
         return true;
     }
     if (!header_is(line, size, "retry-after", value, sizeof(value)))
         return false;
-    if (request->retry_after < 0)
-        request->retry_after = wait_of(value);
+    if (notes->retry_after < 0)
+        notes->retry_after = wait_of(value);
     return true;
 }
 
 /* Notes what is left of a limit, and when it is a new one. */
-static void note_limit(struct tc_request *request, const char *line, size_t size)
+static void note_limit(struct tc_header_notes *notes, const char *line, size_t size)
 {
     static const struct {
         const char *reset, *remaining;
@@ -104,7 +114,7 @@ static void note_limit(struct tc_request *request, const char *line, size_t size
     };
     char value[64];
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        struct tc_limit *limit = &request->limits[names[i].limit];
+        struct tc_limit *limit = &notes->limits[names[i].limit];
         if (header_is(line, size, names[i].reset, value, sizeof(value)))
             limit->reset = wait_of(value);
         else if (header_is(line, size, names[i].remaining, value, sizeof(value)))
@@ -113,7 +123,7 @@ static void note_limit(struct tc_request *request, const char *line, size_t size
 }
 
 /* LiteLLM hands the headers of a service behind it on under names of its own. */
-static void note_waits(struct tc_request *request, const char *line, size_t size)
+static void note_waits(struct tc_header_notes *notes, const char *line, size_t size)
 {
     static const char upstream[] = "llm_provider-";
     size_t prefix = strlen(upstream);
@@ -121,19 +131,19 @@ static void note_waits(struct tc_request *request, const char *line, size_t size
         line += prefix;
         size -= prefix;
     }
-    if (!note_wait(request, line, size))
-        note_limit(request, line, size);
+    if (!note_wait(notes, line, size))
+        note_limit(notes, line, size);
 }
 
-double tc_headers_limit_reset(const struct tc_request *request)
+double tc_headers_limit_reset(const struct tc_header_notes *notes)
 {
     bool spent = false;
     double reset = -1;
     for (unsigned i = 0; i < TC_LIMITS; i++)
-        spent = spent || request->limits[i].spent;
+        spent = spent || notes->limits[i].spent;
     for (unsigned i = 0; i < TC_LIMITS; i++)
-        if (request->limits[i].spent == spent && request->limits[i].reset > reset)
-            reset = request->limits[i].reset;
+        if (notes->limits[i].spent == spent && notes->limits[i].reset > reset)
+            reset = notes->limits[i].reset;
     return reset;
 }
 
@@ -145,7 +155,8 @@ static void note_redirect(struct tc_request *request, char *url)
     char *host = strstr(url, "://");
     if (host)
         host[3 + strcspn(host + 3, "/?#")] = '\0';
-    tc_redact(request->exchange->redirect, sizeof(request->exchange->redirect), url, request->key);
+    tc_redact(request->exchange->notes.redirect, sizeof(request->exchange->notes.redirect), url,
+              request->options.api_key);
 }
 
 /* Money, below 0 for what cannot be an amount of it. */
@@ -157,32 +168,31 @@ static double cost_of(const char *value)
 
 void tc_headers_note(struct tc_request *request, const char *line, size_t size)
 {
+    struct tc_header_notes *notes = &request->exchange->notes;
     char value[256];
     if (header_is(line, size, "content-type", value, sizeof(request->exchange->content_type)))
         memcpy(request->exchange->content_type, value, strlen(value) + 1);
     else if (header_is(line, size, "location", value, sizeof(value)))
         note_redirect(request, value);
     else if (header_is(line, size, "content-encoding", value, sizeof(value)))
-        request->encoded = true;
+        notes->encoded = true;
     else if (header_is(line, size, "x-litellm-call-id", value, sizeof(value)) ||
-             (!request->exchange->request_id[0] &&
-              header_is(line, size, "x-request-id", value, sizeof(value))))
-        tc_redact(request->exchange->request_id, sizeof(request->exchange->request_id), value,
-                  request->key);
+             (!notes->request_id[0] && header_is(line, size, "x-request-id", value, sizeof(value))))
+        tc_redact(notes->request_id, sizeof(notes->request_id), value, request->options.api_key);
     else if (header_is(line, size, "x-litellm-response-cost", value, sizeof(value)))
         request->cost = cost_of(value);
     else
-        note_waits(request, line, size);
+        note_waits(notes, line, size);
 }
 
 bool tc_headers_note_location(struct tc_request *request, const char *line, size_t size)
 {
-    if (!request->picture || request->status < 300 || request->status >= 400)
+    if (!request->options.raw_image || request->status < 300 || request->status >= 400)
         return true;
     char *value = tc_realloc(NULL, size + 1);
     bool is_it = value && header_is(line, size, "location", value, size + 1);
-    tc_free(is_it ? request->exchange->location : value);
+    tc_free(is_it ? request->exchange->notes.location : value);
     if (is_it)
-        request->exchange->location = value;
+        request->exchange->notes.location = value;
     return value != NULL;
 }

@@ -6,8 +6,11 @@
 
 #include "request.h"
 
-/* Forgets the waits that an answer before this one asked for. */
-void tc_headers_forget_waits(struct tc_request *request);
+/* Nothing is known yet, and whatever `location` was is freed. */
+void tc_headers_reset(struct tc_header_notes *notes);
+
+/* An answer's headers begin: forgets those of an interim one before it. */
+void tc_headers_begin(struct tc_header_notes *notes);
 
 /* Takes note of one header line. */
 void tc_headers_note(struct tc_request *request, const char *line, size_t size);
@@ -16,6 +19,6 @@ void tc_headers_note(struct tc_request *request, const char *line, size_t size);
 bool tc_headers_note_location(struct tc_request *request, const char *line, size_t size);
 
 /* Seconds until there is something of the limits again: of those that are spent, if any is. */
-double tc_headers_limit_reset(const struct tc_request *request);
+double tc_headers_limit_reset(const struct tc_header_notes *notes);
 
 #endif

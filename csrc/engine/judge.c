@@ -12,6 +12,7 @@
 
 #include <curl/curl.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -19,18 +20,113 @@ enum {
     LONGEST_WAIT = 60, /* seconds; a server that wants more gets no second attempt */
 };
 
+/* ---- what was noticed while it came ---- */
+
+/* Sets a failure after which a picture may have been made. */
+static void set_billed_failure(struct tc_request *request, enum tc_kind kind, const char *message)
+{
+    tc_failure_set(request->failure, kind, "%s", message);
+    request->failure->status = request->status;
+    request->failure->maybe_billed = true;
+}
+
+/* The scanner has failed, or what it took is no picture. */
+static void judge_bad_body(struct tc_request *request)
+{
+    static const enum tc_kind kinds[] = {
+        [TC_ENVELOPE_TOO_LARGE] = TC_RESPONSE_TOO_LARGE,
+        [TC_ENVELOPE_TOO_MANY_VALUES] = TC_RESPONSE_TOO_LARGE,
+        [TC_ENVELOPE_TOO_MANY_IMAGES] = TC_RESPONSE_TOO_LARGE,
+        [TC_ENVELOPE_NO_MEMORY] = TC_NO_MEMORY,
+    };
+    char text[160] = "what is there is no picture (PNG, JPEG, WebP or GIF)";
+    enum tc_kind kind = kinds[request->envelope->error];
+    if (request->envelope->error)
+        tc_envelope_describe(request->envelope, text, sizeof(text));
+    else if (request->envelope->images.count)
+        request->envelope->images.list[0]->bytes.size = 0; /* to reach nobody */
+    set_billed_failure(request, kind ? kind : TC_BAD_RESPONSE, text);
+}
+
+static void judge_too_large(struct tc_request *request)
+{
+    char text[96];
+    snprintf(text, sizeof(text), "the answer is larger than max_response_bytes (%llu)",
+             (unsigned long long)request->session->settings.max_response_bytes);
+    set_billed_failure(request, TC_RESPONSE_TOO_LARGE, text);
+    request->failure->advice = "raise it, or ask for fewer pictures";
+}
+
+static void judge_too_packed(struct tc_request *request)
+{
+    char text[96];
+    snprintf(text, sizeof(text), "the answer is compressed more than %d to 1, as no pictures are",
+             TC_TIGHTEST);
+    set_billed_failure(request, TC_RESPONSE_TOO_LARGE, text);
+    request->failure->advice = "check what stands before the gateway";
+}
+
+static void judge_many_headers(struct tc_request *request)
+{
+    char text[96];
+    snprintf(text, sizeof(text), "the answer has more than %d KiB or %d lines of headers",
+             TC_HEADERS_SIZE / 1024, TC_HEADERS);
+    set_billed_failure(request, TC_RESPONSE_TOO_LARGE, text);
+}
+
+static void judge_resent(struct tc_request *request)
+{
+    set_billed_failure(request, TC_CONNECTION,
+                       "the server closed the connection without an answer");
+    request->failure->advice = "it may have been drawn, so trying again may cost twice";
+    request->failure->repeat = TC_REPEAT_RISKY;
+}
+
+/* Why one of libcurl's callbacks has ended the transfer. */
+static void judge_abort(struct tc_request *request)
+{
+    switch (request->attempt.abort) {
+    case TC_ABORT_RESENT:
+        judge_resent(request);
+        break;
+    case TC_ABORT_STALE: /* nothing was sent */
+        tc_failure_set(request->failure, TC_CONNECTION, "the kept connection had ended");
+        request->attempt.free_retry = true;
+        break;
+    case TC_ABORT_MANY_HEADERS:
+        judge_many_headers(request);
+        break;
+    case TC_ABORT_BAD_HEADERS:
+        set_billed_failure(request, TC_BAD_RESPONSE, "the answer's headers are no HTTP");
+        break;
+    case TC_ABORT_TOO_LARGE:
+        judge_too_large(request);
+        break;
+    case TC_ABORT_TOO_PACKED:
+        judge_too_packed(request);
+        break;
+    case TC_ABORT_BAD_BODY:
+        judge_bad_body(request);
+        break;
+    default:
+        set_billed_failure(request, TC_NO_MEMORY, "not enough memory");
+    }
+}
+
+/* ---- what a whole answer means ---- */
+
 static struct tc_answer answer_of(const struct tc_request *request)
 {
     return (struct tc_answer){
         .status = request->status,
-        .retry_after = request->retry_after,
-        .reset = tc_headers_limit_reset(request),
+        .retry_after = request->exchange->notes.retry_after,
+        .reset = tc_headers_limit_reset(&request->exchange->notes),
         .content_type = request->exchange->content_type,
-        .redirect = request->exchange->redirect,
+        .redirect = request->exchange->notes.redirect,
         .head = request->exchange->head,
         .head_size = request->exchange->head_size,
         .document = &request->envelope->text,
-        .key = request->key,
+        .key = request->options.api_key,
     };
 }
 
@@ -71,19 +167,20 @@ static void judge_picture(struct tc_request *request)
 static void judge_success(struct tc_request *request)
 {
     struct tc_envelope *envelope = request->envelope;
-    if (request->may_be_empty && request->status == 204 && !request->received)
+    if (request->options.may_be_empty && request->status == 204 && !request->received)
         (void)tc_envelope_feed(envelope, "{}", 2);
     if (!tc_envelope_finish(envelope) || tc_receive_is_no_picture(request)) {
-        tc_receive_input_failed(request);
+        judge_bad_body(request);
         return;
     }
-    if (request->picture) {
+    if (request->options.raw_image) {
         judge_picture(request);
         return;
     }
     const struct tc_answer answer = answer_of(request);
     if (!has_picture(envelope))
-        tc_failure_in_success(request->failure, &answer, request->rule_count > TC_FAILURE_RULES);
+        tc_failure_in_success(request->failure, &answer,
+                              request->options.rule_count > TC_FAILURE_RULES);
 }
 
 /* A server that answers before it has the whole request may break the connection behind its answer:
@@ -91,49 +188,43 @@ static void judge_success(struct tc_request *request)
  */
 static bool came_whole(const struct tc_request *request, int code)
 {
-    return (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) && !request->encoded &&
-           tc_envelope_is_whole(request->envelope);
+    return (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) &&
+           !request->exchange->notes.encoded && tc_envelope_is_whole(request->envelope);
 }
 
 static void judge_transfer(struct tc_request *request, int code)
 {
+    struct tc_failure *failure = request->failure;
+    const struct tc_envelope *envelope = request->envelope;
     long status = request->status >= 200 ? request->status : 0; /* 103 was no answer yet */
     tc_receive_check_sent(request);
+    bool no_memory = code == CURLE_OUT_OF_MEMORY,
+         scanner = envelope->error == TC_ENVELOPE_NO_MEMORY;
     /* libcurl says so of a header line beyond 100 KiB too (of late CURLE_TOO_LARGE). */
-    bool long_line = code == CURLE_OUT_OF_MEMORY && request->timing.sent > 0 &&
-                     request->received == 0 && request->envelope->error != TC_ENVELOPE_NO_MEMORY;
+    bool long_line = no_memory && request->timing.sent > 0 && request->received == 0 && !scanner;
     /* And of more than 64 MiB that it unpacked while it was paused. */
-    bool stashed = code == CURLE_OUT_OF_MEMORY && request->encoded && request->received > 0;
-    bool no_memory = (code == CURLE_OUT_OF_MEMORY && !long_line && !stashed) ||
-                     request->envelope->error == TC_ENVELOPE_NO_MEMORY;
-    if (no_memory)
-        tc_failure_set(request->failure, TC_NO_MEMORY, "not enough memory");
-    else if (stashed) {
-        tc_receive_packed_too_tightly(request->failure);
-        request->failure->status = status;
-        request->failure->maybe_billed = true;
-    } else if (long_line || code == 100) { /* CURLE_TOO_LARGE, 8.6 */
-        tc_failure_set(request->failure, TC_RESPONSE_TOO_LARGE,
-                       "the answer's headers are too large%s",
-                       long_line ? " (or memory is short)" : "");
-        request->failure->status = status;
-        request->failure->maybe_billed = true;
-    } else if (request->kept_away && code == CURLE_COULDNT_CONNECT)
-        tc_failure_set(request->failure, TC_CONNECTION, "it is at a private address");
+    bool stashed = no_memory && request->exchange->notes.encoded && request->received > 0;
+    if ((no_memory && !long_line && !stashed) || scanner)
+        tc_failure_set(failure, TC_NO_MEMORY, "not enough memory");
+    else if (stashed)
+        judge_too_packed(request);
+    else if (long_line || code == 100) { /* CURLE_TOO_LARGE, 8.6 */
+        set_billed_failure(request, TC_RESPONSE_TOO_LARGE,
+                           long_line ? "the answer's headers are too large (or memory is short)"
+                                     : "the answer's headers are too large");
+        failure->status = status;
+    } else if (request->attempt.blocked_private && code == CURLE_COULDNT_CONNECT)
+        tc_failure_set(failure, TC_CONNECTION, "it is at a private address");
     else if (status >= 300)
         judge_answer(request);
-    else if (code == CURLE_FILESIZE_EXCEEDED) { /* it says so beforehand */
-        tc_receive_too_large(request, request->failure);
-        request->failure->status = status;
-        request->failure->maybe_billed = true;
-    } else if (code != CURLE_OK && !came_whole(request, code))
-        tc_failure_from_transfer(request->failure, code, request->exchange->error_text,
-                                 request->key, request->timing.sent > 0, status);
-    else if (!status) {
-        tc_failure_set(request->failure, TC_BAD_RESPONSE, "the server asks for another protocol");
-        request->failure->status = request->status;
-        request->failure->maybe_billed = true;
-    } else
+    else if (code == CURLE_FILESIZE_EXCEEDED) /* it says so beforehand */
+        judge_too_large(request);
+    else if (code != CURLE_OK && !came_whole(request, code))
+        tc_failure_from_transfer(failure, code, request->exchange->error_text,
+                                 request->options.api_key, request->timing.sent > 0, status);
+    else if (!status)
+        set_billed_failure(request, TC_BAD_RESPONSE, "the server asks for another protocol");
+    else
         judge_success(request);
 }
 
@@ -147,7 +238,7 @@ static char *redirect_url(const struct tc_request *request, bool *no_memory)
     if (code == CURLUE_OK)
         code = curl_url_set(parts, CURLUPART_URL, request->url, 0);
     if (code == CURLUE_OK)
-        code = curl_url_set(parts, CURLUPART_URL, request->exchange->location,
+        code = curl_url_set(parts, CURLUPART_URL, request->exchange->notes.location,
                             CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE);
     if (code == CURLUE_OK)
         code = curl_url_get(parts, CURLUPART_URL, &url, 0);
@@ -158,18 +249,20 @@ static char *redirect_url(const struct tc_request *request, bool *no_memory)
 
 static void refuse_redirect(struct tc_request *request, const char *why)
 {
-    tc_failure_set(
-        request->failure, TC_BAD_RESPONSE, "the server points elsewhere (%s): %s",
-        *request->exchange->redirect ? request->exchange->redirect : "it does not say where", why);
+    tc_failure_set(request->failure, TC_BAD_RESPONSE, "the server points elsewhere (%s): %s",
+                   *request->exchange->notes.redirect ? request->exchange->notes.redirect
+                                                      : "it does not say where",
+                   why);
     request->failure->status = request->status;
 }
 
 /* What speaks against going there, or NULL. */
 static const char *wrong_redirect(const struct tc_request *request, const char *url)
 {
-    if (request->redirects == REDIRECTS)
+    if (request->retries.redirects == REDIRECTS)
         return "that is one redirect too many";
-    return url ? tc_url_check_picture(url, request->session->is_loopback, request->trusted)
+    return url ? tc_url_check_picture(url, request->session->is_loopback,
+                                      request->options.allow_private)
                : "not a URL";
 }
 
@@ -177,7 +270,7 @@ static const char *wrong_redirect(const struct tc_request *request, const char *
 static void follow_redirect(struct tc_request *request)
 {
     bool no_memory = false;
-    char *url = request->exchange->location ? redirect_url(request, &no_memory) : NULL;
+    char *url = request->exchange->notes.location ? redirect_url(request, &no_memory) : NULL;
     const char *wrong = wrong_redirect(request, url);
     char *copy = wrong ? NULL : tc_strndup(url, strlen(url));
     curl_free(url);
@@ -188,21 +281,23 @@ static void follow_redirect(struct tc_request *request)
     } else {
         tc_free(request->url);
         request->url = copy;
-        request->redirects++;
+        request->retries.redirects++;
         refuse_redirect(request, "it is followed");
-        request->uncounted = true;
+        request->attempt.free_retry = true;
     }
 }
 
 void tc_judge_end(struct tc_request *request, int code)
 {
-    if (!request->aborted) /* else one of the callbacks has said why */
+    if (request->attempt.abort)
+        judge_abort(request);
+    else
         judge_transfer(request, code);
     bool led_on = request->status >= 300 && request->status < 400;
-    if (request->picture && led_on && !request->aborted && code == CURLE_OK)
+    if (request->options.raw_image && led_on && !request->attempt.abort && code == CURLE_OK)
         follow_redirect(request);
     request->failure->attempts = request->attempts;
-    if (request->failure->kind && request->was_maybe_billed)
+    if (request->failure->kind && request->retries.maybe_billed)
         request->failure->maybe_billed = true;
 }
 
@@ -212,10 +307,11 @@ static const double GRACE = 1;
 double tc_judge_deadline(struct tc_request *request)
 {
     tc_receive_check_sent(request);
-    if (request->paused)
+    if (request->attempt.paused)
         return HUGE_VAL;
-    return request->timing.sent > 0 ? request->timing.sent + request->timeout + request->stood
-                                    : request->timing.started + request->connect_timeout + GRACE;
+    return request->timing.sent > 0
+               ? request->timing.sent + request->options.timeout + request->attempt.paused_for
+               : request->timing.started + request->options.connect_timeout + GRACE;
 }
 
 void tc_judge_overdue(struct tc_request *request)
@@ -227,13 +323,14 @@ void tc_judge_overdue(struct tc_request *request)
     }
     bool sent = request->timing.sent > 0;
     if (sent)
-        tc_failure_set(failure, TC_TIMEOUT, "no whole answer within %g seconds", request->timeout);
+        tc_failure_set(failure, TC_TIMEOUT, "no whole answer within %g seconds",
+                       request->options.timeout);
     else
         tc_failure_set(failure, TC_TIMEOUT, "no connection within %g seconds",
-                       request->connect_timeout);
+                       request->options.connect_timeout);
     failure->status = request->status;
     failure->attempts = request->attempts;
-    failure->maybe_billed = sent || request->was_maybe_billed;
+    failure->maybe_billed = sent || request->retries.maybe_billed;
     failure->repeat = sent ? TC_REPEAT_RISKY : TC_REPEAT_SAFE;
 }
 
@@ -263,18 +360,18 @@ static double brief_wait(const struct tc_request *request)
 double tc_judge_retry_wait(struct tc_request *request)
 {
     const struct tc_failure *failure = request->failure;
-    if (request->uncounted) {
+    if (request->attempt.free_retry) {
         request->attempts--; /* each kept connection ends only once, and redirects are counted */
         return 0;
     }
-    bool risky_allowed =
-        request->retry == TC_RETRY_ALL || (request->unbilled && request->retry == TC_RETRY_SAFE);
-    bool allowed = (failure->repeat == TC_REPEAT_SAFE && request->retry != TC_RETRY_NONE) ||
+    bool risky_allowed = request->options.retry == TC_RETRY_ALL ||
+                         (request->options.retry_safe && request->options.retry == TC_RETRY_SAFE);
+    bool allowed = (failure->repeat == TC_REPEAT_SAFE && request->options.retry != TC_RETRY_NONE) ||
                    (failure->repeat == TC_REPEAT_RISKY && risky_allowed);
     /* Bytes that were paid for, or that somebody has already. */
     bool has_some = request->envelope->images.count &&
-                    !(request->unbilled && !request->envelope->images.streaming);
-    if (!allowed || request->attempts > request->max_retries || has_some)
+                    !(request->options.retry_safe && !request->envelope->images.streaming);
+    if (!allowed || request->attempts > request->options.max_retries || has_some)
         return -1;
     if (failure->brief)
         return brief_wait(request);

@@ -19,11 +19,9 @@
 
 enum {
     REFUSAL_SIZE = 1024 * 1024, /* bytes of an error's body that are read */
-    HEADERS = 4000,             /* lines of them; libcurl's own limit, 5000, is new */
     STREAMED = 256 * 1024,      /* bytes of a streamed picture that are held at most */
     STEP_COST = 32,             /* bytes of a turn that a step of the scanner is worth */
-    TIGHT = 8,     /* bytes that one compressed byte becomes: more are not to be held back */
-    TIGHTEST = 16, /* and more are no answer with pictures */
+    TIGHT = 8, /* bytes that one compressed byte becomes: more are not to be held back */
 };
 
 /* Bytes of freed memory that are worth keeping for what comes next: a stream's chunks and buffer.
@@ -31,22 +29,6 @@ enum {
 enum { KEPT = 512 * 1024 };
 
 /* ---- sending ---- */
-
-/* Ends the transfer from inside: the next return value tells libcurl so. */
-static void abort_with(struct tc_request *request, const struct tc_failure *failure)
-{
-    *request->failure = *failure;
-    request->failure->status = request->status;
-    request->failure->maybe_billed = true;
-    request->aborted = true;
-}
-
-static void abort_for_memory(struct tc_request *request)
-{
-    struct tc_failure failure;
-    tc_failure_set(&failure, TC_NO_MEMORY, "not enough memory");
-    abort_with(request, &failure);
-}
 
 /*
  * Has the kept connection that it is about to leave on ended? libcurl looks for the end of the TCP
@@ -58,7 +40,7 @@ static bool is_stale(const struct tc_request *request, int local_port)
     intptr_t socket = tc_session_find_connection(request->session, local_port);
     long connects = 1;
     char byte;
-    curl_easy_getinfo(request->easy, CURLINFO_NUM_CONNECTS, &connects);
+    curl_easy_getinfo(request->attempt.easy, CURLINFO_NUM_CONNECTS, &connects);
     if (connects > 0 ||
         request->session->settings.http2) /* one of its own, or that libcurl reads */
         return false;
@@ -69,8 +51,8 @@ static bool is_stale(const struct tc_request *request, int local_port)
 static void note_leaving(struct tc_request *request, const char *ip)
 {
     request->timing.sent = tc_clock_now();
-    request->at_private_address = /* a proxy's is not the server's */
-        !request->proxied && ip && tc_address_text_is_private(ip);
+    request->attempt.at_private_address = /* a proxy's is not the server's */
+        !request->attempt.proxied && ip && tc_address_text_is_private(ip);
 }
 
 /* The same where no on_connected says so: it has left when its body is asked for, or answered. */
@@ -79,7 +61,7 @@ static void note_left(struct tc_request *request)
     char *ip = NULL;
     if (request->timing.sent > 0)
         return;
-    curl_easy_getinfo(request->easy, CURLINFO_PRIMARY_IP, &ip);
+    curl_easy_getinfo(request->attempt.easy, CURLINFO_PRIMARY_IP, &ip);
     note_leaving(request, ip);
 }
 
@@ -87,10 +69,10 @@ void tc_receive_check_sent(struct tc_request *request)
 {
     curl_off_t microseconds = 0;
     long bytes = 0;
-    if (request->timing.sent > 0 || request->watched || !request->easy)
+    if (request->timing.sent > 0 || request->attempt.watched || !request->attempt.easy)
         return;
-    curl_easy_getinfo(request->easy, CURLINFO_PRETRANSFER_TIME_T, &microseconds);
-    curl_easy_getinfo(request->easy, CURLINFO_REQUEST_SIZE, &bytes);
+    curl_easy_getinfo(request->attempt.easy, CURLINFO_PRETRANSFER_TIME_T, &microseconds);
+    curl_easy_getinfo(request->attempt.easy, CURLINFO_REQUEST_SIZE, &bytes);
     if (microseconds > 0 && bytes > 0)
         request->timing.sent = tc_clock_now();
 }
@@ -109,20 +91,12 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
 {
     struct tc_request *request = user;
     (void)local_ip, (void)port;
-    if (request->timing.sent > 0 && !request->unbilled) {
-        struct tc_failure failure;
-        tc_failure_set(&failure, TC_CONNECTION,
-                       "the server closed the connection without an answer");
-        failure.advice = "it may have been drawn, so trying again may cost twice";
-        failure.repeat = TC_REPEAT_RISKY;
-        abort_with(request, &failure);
+    if (request->timing.sent > 0 && !request->options.retry_safe)
+        request->attempt.abort = TC_ABORT_RESENT;
+    else if (is_stale(request, local_port))
+        request->attempt.abort = TC_ABORT_STALE;
+    if (request->attempt.abort)
         return 1; /* CURL_PREREQFUNC_ABORT */
-    }
-    if (is_stale(request, local_port)) {
-        tc_failure_set(request->failure, TC_CONNECTION, "the kept connection had ended");
-        request->uncounted = request->aborted = true;
-        return 1;
-    }
     note_leaving(request, ip);
     return 0;
 }
@@ -133,16 +107,16 @@ static size_t on_send(char *out, size_t one, size_t size, void *user)
     struct tc_request *request = user;
     (void)one; /* always 1 */
     note_left(request);
-    return tc_body_read(request->body, &request->body_position, out, size);
+    return tc_body_read(request->options.body, &request->attempt.body_position, out, size);
 }
 
 /* libcurl begins the body anew: a kept connection had ended, or HTTP/2 refused the stream. */
 static int on_seek(void *user, curl_off_t offset, int origin)
 {
     struct tc_request *request = user;
-    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > request->body->size)
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > request->options.body->size)
         return CURL_SEEKFUNC_CANTSEEK;
-    request->body_position = (uint64_t)offset;
+    request->attempt.body_position = (uint64_t)offset;
     return CURL_SEEKFUNC_OK;
 }
 
@@ -167,11 +141,9 @@ static bool watch_sending(CURL *easy, struct tc_request *request)
 static void begin_answer(struct tc_request *request)
 {
     request->status = 0;
-    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &request->status);
-    tc_headers_forget_waits(request);
-    request->encoded = false;
-    request->exchange->content_type[0] = request->exchange->redirect[0] =
-        request->exchange->request_id[0] = '\0';
+    curl_easy_getinfo(request->attempt.easy, CURLINFO_RESPONSE_CODE, &request->status);
+    tc_headers_begin(&request->exchange->notes);
+    request->exchange->content_type[0] = '\0';
     request->cost = -1;
     if (request->status >= 200) {
         request->state = TC_RECEIVING;
@@ -209,23 +181,16 @@ static bool is_header(const char *line, size_t size)
 
 /*
  * What is wrong with an answer up to this line of its head: the same whatever libcurl makes of it,
- * which changes with its releases. False when nothing is.
+ * which changes with its releases.
  */
-static bool has_bad_head(struct tc_request *request, const char *line, size_t size)
+static enum tc_abort check_head(const struct tc_request *request, const char *line, size_t size)
 {
-    struct tc_failure failure;
+    const struct tc_header_notes *notes = &request->exchange->notes;
     bool well =
         is_status_line(request, line, size) ? has_status(line, size) : is_header(line, size);
-    if (request->header_size > TC_HEADERS_SIZE || request->header_count > HEADERS)
-        tc_failure_set(&failure, TC_RESPONSE_TOO_LARGE,
-                       "the answer has more than %d KiB or %d lines of headers",
-                       TC_HEADERS_SIZE / 1024, HEADERS);
-    else if (!well || memchr(line, '\0', size))
-        tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer's headers are no HTTP");
-    else
-        return false;
-    abort_with(request, &failure);
-    return true;
+    if (notes->size > TC_HEADERS_SIZE || notes->count > TC_HEADERS)
+        return TC_ABORT_MANY_HEADERS;
+    return !well || memchr(line, '\0', size) ? TC_ABORT_BAD_HEADERS : TC_ABORT_NONE;
 }
 
 static size_t on_header(char *line, size_t one, size_t size, void *user)
@@ -233,20 +198,20 @@ static size_t on_header(char *line, size_t one, size_t size, void *user)
     struct tc_request *request = user;
     (void)one; /* always 1 */
     note_left(request);
-    request->header_size += size;
-    request->header_count++;
-    if (has_bad_head(request, line, size))
+    request->exchange->notes.size += size;
+    request->exchange->notes.count++;
+    request->attempt.abort = check_head(request, line, size);
+    if (request->attempt.abort)
         return 0;
     if (is_status_line(request, line, size)) {
         begin_answer(request);
         return size;
     }
     tc_headers_note(request, line, size);
-    if (!tc_headers_note_location(request, line, size)) {
-        abort_for_memory(request);
-        return 0;
-    }
-    return size;
+    if (tc_headers_note_location(request, line, size))
+        return size;
+    request->attempt.abort = TC_ABORT_NO_MEMORY;
+    return 0;
 }
 
 /* ---- the body ---- */
@@ -254,25 +219,6 @@ static size_t on_header(char *line, size_t one, size_t size, void *user)
 static bool is_success(const struct tc_request *request)
 {
     return request->status >= 200 && request->status < 300;
-}
-
-void tc_receive_input_failed(struct tc_request *request)
-{
-    static const enum tc_kind kinds[] = {
-        [TC_ENVELOPE_TOO_LARGE] = TC_RESPONSE_TOO_LARGE,
-        [TC_ENVELOPE_TOO_MANY_VALUES] = TC_RESPONSE_TOO_LARGE,
-        [TC_ENVELOPE_TOO_MANY_IMAGES] = TC_RESPONSE_TOO_LARGE,
-        [TC_ENVELOPE_NO_MEMORY] = TC_NO_MEMORY,
-    };
-    char text[160] = "what is there is no picture (PNG, JPEG, WebP or GIF)";
-    struct tc_failure failure;
-    enum tc_kind kind = kinds[request->envelope->error];
-    if (request->envelope->error)
-        tc_envelope_describe(request->envelope, text, sizeof(text));
-    else if (request->envelope->images.count)
-        request->envelope->images.list[0]->bytes.size = 0; /* to reach nobody */
-    tc_failure_set(&failure, kind ? kind : TC_BAD_RESPONSE, "%s", text);
-    abort_with(request, &failure);
 }
 
 /* "image/png", "IMAGE/avif; q=1". */
@@ -305,11 +251,11 @@ static void begin_body(struct tc_request *request, char first)
         request->envelope->path.rule_count = TC_FAILURE_RULES;
         request->envelope->for_pictures = false;
     }
-    if (!request->encoded)
-        curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    if (!request->exchange->notes.encoded)
+        curl_easy_getinfo(request->attempt.easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     request->expected = length > 0 ? (uint64_t)length : 0;
     request->envelope->expected = request->expected;
-    bool picture = request->picture || (has_image(request) && !begins_document(first));
+    bool picture = request->options.raw_image || (has_image(request) && !begins_document(first));
     request->envelope->raw = is_success(request) && picture;
     if (is_success(request) && length > KEPT)
         tc_keep_pages(request->envelope->images.streaming ? KEPT : (size_t)length);
@@ -346,11 +292,11 @@ size_t tc_request_held(const struct tc_request *request)
 static void tell_news(struct tc_request *request)
 {
     bool news = has_to_give(request);
-    if (request->progress && !news) {
+    if (request->options.progress && !news) {
         double now = tc_clock_now();
-        news = now - request->progress_told >= TC_PROGRESS_EVERY;
+        news = now - request->attempt.notified_at >= TC_PROGRESS_EVERY;
         if (news)
-            request->progress_told = now;
+            request->attempt.notified_at = now;
     }
     if (news)
         tc_request_notify(request);
@@ -361,9 +307,9 @@ static void tell_news(struct tc_request *request)
 static bool is_packed(const struct tc_request *request, unsigned ratio, uint64_t slack)
 {
     curl_off_t packed = 0;
-    if (!request->encoded)
+    if (!request->exchange->notes.encoded)
         return false;
-    curl_easy_getinfo(request->easy, CURLINFO_SIZE_DOWNLOAD_T, &packed);
+    curl_easy_getinfo(request->attempt.easy, CURLINFO_SIZE_DOWNLOAD_T, &packed);
     return request->received > ratio * ((uint64_t)packed + slack);
 }
 
@@ -371,15 +317,15 @@ static bool is_packed(const struct tc_request *request, unsigned ratio, uint64_t
 static bool must_pause(const struct tc_request *request)
 {
     bool full = request->session->budget.bytes == 0 || has_to_give(request);
-    return request->is_held || (full && !is_packed(request, TIGHT, 0));
+    return request->held || (full && !is_packed(request, TIGHT, 0));
 }
 
 /* Has all of the body left? Some servers answer before they have read it. */
 static bool is_sent(const struct tc_request *request)
 {
     curl_off_t sent = 0;
-    curl_easy_getinfo(request->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-    return !request->body || (uint64_t)sent >= request->body->size;
+    curl_easy_getinfo(request->attempt.easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    return !request->options.body || (uint64_t)sent >= request->options.body->size;
 }
 
 /*
@@ -389,11 +335,11 @@ static bool is_sent(const struct tc_request *request)
  */
 static void pause_transfer(struct tc_request *request)
 {
-    if (request->paused)
+    if (request->attempt.paused)
         return;
-    curl_easy_pause(request->easy, is_sent(request) ? CURLPAUSE_ALL : CURLPAUSE_RECV);
-    request->paused = true;
-    request->paused_at = tc_clock_now();
+    curl_easy_pause(request->attempt.easy, is_sent(request) ? CURLPAUSE_ALL : CURLPAUSE_RECV);
+    request->attempt.paused = true;
+    request->attempt.paused_at = tc_clock_now();
 }
 
 /* Has it much more to give than it should, though it is paused? */
@@ -405,26 +351,27 @@ static bool holds_much(const struct tc_request *request)
 
 bool tc_request_can_resume(const struct tc_request *request)
 {
-    return request->paused && !must_pause(request);
+    return request->attempt.paused && !must_pause(request);
 }
 
 void tc_request_hold(struct tc_request *request, bool held)
 {
-    request->is_held = held;
-    if (held && request->easy)
+    request->held = held;
+    if (held && request->attempt.easy)
         pause_transfer(request);
 }
 
 bool tc_request_is_stalled(const struct tc_request *request)
 {
-    return request->paused && has_to_give(request);
+    return request->attempt.paused && has_to_give(request);
 }
 
 int tc_request_resume(struct tc_request *request)
 {
-    request->paused = false;
-    request->stood += tc_clock_now() - request->paused_at;
-    int code = curl_easy_pause(request->easy, CURLPAUSE_CONT); /* calls on_body from inside */
+    request->attempt.paused = false;
+    request->attempt.paused_for += tc_clock_now() - request->attempt.paused_at;
+    int code =
+        curl_easy_pause(request->attempt.easy, CURLPAUSE_CONT); /* calls on_body from inside */
     /* libcurl's word for a socket that it has no memory to watch: no callback of ours says it. */
     return code == CURLE_ABORTED_BY_CALLBACK ? CURLE_OUT_OF_MEMORY : code;
 }
@@ -436,22 +383,7 @@ bool tc_receive_is_no_picture(const struct tc_request *request)
     bool foreign = image && tc_signature_end(&image->signature) == TC_END_UNKNOWN;
     bool text = image && tc_signature_is_text(&image->signature);
     foreign = foreign && !is_image_type(request->exchange->content_type);
-    return request->picture && (text || foreign);
-}
-
-void tc_receive_too_large(const struct tc_request *request, struct tc_failure *failure)
-{
-    tc_failure_set(failure, TC_RESPONSE_TOO_LARGE,
-                   "the answer is larger than max_response_bytes (%llu)",
-                   (unsigned long long)request->session->settings.max_response_bytes);
-    failure->advice = "raise it, or ask for fewer pictures";
-}
-
-void tc_receive_packed_too_tightly(struct tc_failure *failure)
-{
-    tc_failure_set(failure, TC_RESPONSE_TOO_LARGE,
-                   "the answer is compressed more than %d to 1, as no pictures are", TIGHTEST);
-    failure->advice = "check what stands before the gateway";
+    return request->options.raw_image && (text || foreign);
 }
 
 /* Keeps the beginning of the body. */
@@ -464,59 +396,60 @@ static void keep_head(struct tc_exchange *exchange, const char *bytes, size_t si
     exchange->head[exchange->head_size] = '\0';
 }
 
-static size_t on_body(char *bytes, size_t one, size_t size, void *user)
+/* Has the scanner take bytes, and the budget pay for them. */
+static enum tc_abort scan(struct tc_request *request, const char *bytes, size_t size)
 {
-    struct tc_request *request = user;
-    (void)one;                                  /* always 1 */
-    if (request->paused && holds_much(request)) /* one compressed buffer may become hundreds */
-        return CURL_WRITEFUNC_PAUSE;            /* the same bytes come again */
-    tc_session_spend(request->session, size);
-    if (request->received == 0)
-        begin_body(request, size ? *bytes : '\0');
-    keep_head(request->exchange, bytes, size);
-    request->received += size;
-
-    if (!is_success(request)) {
-        (void)tc_envelope_feed(request->envelope, bytes, size); /* it may be no JSON at all */
-        return request->received <= REFUSAL_SIZE ? size : 0;
-    }
-    if (request->received > request->session->settings.max_response_bytes) {
-        struct tc_failure failure;
-        tc_receive_too_large(request, &failure);
-        abort_with(request, &failure);
-        return 0;
-    }
-    if (is_packed(request, TIGHTEST, 128 * 1024)) {
-        struct tc_failure failure;
-        tc_receive_packed_too_tightly(&failure);
-        abort_with(request, &failure);
-        return 0;
-    }
+    if (request->received > request->session->settings.max_response_bytes)
+        return TC_ABORT_TOO_LARGE;
+    if (is_packed(request, TC_TIGHTEST, 128 * 1024))
+        return TC_ABORT_TOO_PACKED;
     uint64_t steps = request->envelope->steps;
     bool taken =
         tc_envelope_feed(request->envelope, bytes, size) && !tc_receive_is_no_picture(request);
     tc_session_spend(request->session, (size_t)(request->envelope->steps - steps) * STEP_COST);
     tell_news(request);
-    if (!taken)
-        tc_receive_input_failed(request);
-    else if (must_pause(request))
-        pause_transfer(request);
-    return taken ? size : 0;
+    return taken ? TC_ABORT_NONE : TC_ABORT_BAD_BODY;
 }
+
+static size_t on_body(char *bytes, size_t one, size_t size, void *user)
+{
+    struct tc_request *request = user;
+    (void)one;                                          /* always 1 */
+    if (request->attempt.paused && holds_much(request)) /* one compressed buffer may be hundreds */
+        return CURL_WRITEFUNC_PAUSE;                    /* the same bytes come again */
+    tc_session_spend(request->session, size);
+    if (request->received == 0)
+        begin_body(request, size ? *bytes : '\0');
+    keep_head(request->exchange, bytes, size);
+    request->received += size;
+    if (!is_success(request)) {
+        (void)tc_envelope_feed(request->envelope, bytes, size); /* it may be no JSON at all */
+        return request->received <= REFUSAL_SIZE ? size : 0;
+    }
+    request->attempt.abort = scan(request, bytes, size);
+    if (request->attempt.abort)
+        return 0;
+    if (must_pause(request))
+        pause_transfer(request);
+    return size;
+}
+
+/* ---- all of them ---- */
 
 void tc_receive_attach(struct tc_request *request)
 {
-    CURL *easy = request->easy;
+    CURL *easy = request->attempt.easy;
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
-    request->watched = watch_sending(easy, request);
-    if (!request->watched) /* libcurl sends anew on kept connections only, so there are none */
+    request->attempt.watched = watch_sending(easy, request);
+    if (!request->attempt
+             .watched) /* libcurl sends anew on kept connections only, so there are none */
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    if (!request->body)
+    if (!request->options.body)
         return;
-    request->body_position = 0;
+    request->attempt.body_position = 0;
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
     curl_easy_setopt(easy, CURLOPT_READDATA, request);
     curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);

@@ -21,16 +21,9 @@ void tc_receive_attach(struct tc_request *request);
  */
 void tc_receive_check_sent(struct tc_request *request);
 
-/* The scanner has failed, or what it took is no picture: sets `failure`. */
-void tc_receive_input_failed(struct tc_request *request);
-
 /* Is what was fetched as a picture none that we know, and not called one by its server? A page of
  * HTML is to reach nobody. */
 bool tc_receive_is_no_picture(const struct tc_request *request);
-
-void tc_receive_too_large(const struct tc_request *request, struct tc_failure *failure);
-
-void tc_receive_packed_too_tightly(struct tc_failure *failure);
 
 /* Bytes of pictures that can be taken away. */
 size_t tc_request_held(const struct tc_request *request);

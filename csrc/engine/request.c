@@ -4,7 +4,6 @@
 #include "request.h"
 
 #include "../base/alloc.h"
-#include "attempt.h"
 #include "problem.h"
 
 #include <curl/curl.h>
@@ -20,16 +19,39 @@ static const struct tc_envelope no_envelope;
 static char *make_url(const struct tc_settings *settings, const struct tc_request_options *options)
 {
     if (options->base == TC_BASE_NONE)
-        return tc_strndup(options->place, strlen(options->place));
+        return tc_strndup(options->path, strlen(options->path));
     char *base = tc_strndup(settings->base_url, strlen(settings->base_url));
     if (!base)
         return NULL;
     size_t size = strlen(base);
     if (options->base == TC_BASE_ROOT && size > 3 && !strcmp(base + size - 3, "/v1"))
         base[size - 3] = '\0';
-    char *url = tc_join(base, options->place);
+    char *url = tc_join(base, options->path);
     tc_free(base);
     return url;
+}
+
+/* Takes what the options point to. False when memory is short. */
+static bool own_options(struct tc_request *request)
+{
+    static const char *const no_headers[] = {NULL};
+    struct tc_request_options *options = &request->options;
+    struct tc_secrets *secrets = &request->secrets;
+    request->url = make_url(&request->session->settings, options);
+    options->path = NULL;
+    secrets->key = tc_session_share_key(request->session, options->api_key);
+    options->api_key = secrets->key ? secrets->key->text : "";
+    options->rules = tc_session_share_rules(request->session, options->rules, options->rule_count);
+    options->rule_count += TC_FAILURE_RULES;
+    if (options->body)
+        options->body->references++;
+    if (*options->headers)
+        secrets->own_headers = tc_copy_texts(options->headers);
+    bool copied = secrets->own_headers || !*options->headers;
+    options->headers = no_headers;
+    if (secrets->own_headers)
+        options->headers = (const char *const *)secrets->own_headers;
+    return request->url && secrets->key && options->rules && copied;
 }
 
 struct tc_request *tc_request_new(struct tc_session *session,
@@ -41,42 +63,14 @@ struct tc_request *tc_request_new(struct tc_session *session,
     request->references = 1;
     request->session = session;
     session->references++;
-    request->progress = options->progress;
     request->cost = -1;
-    request->timeout = options->timeout;
-    request->connect_timeout = options->connect_timeout;
-    request->max_retries = options->max_retries;
-    request->retry = options->retry;
-    request->unbilled = options->unbilled;
-    request->picture = options->picture;
-    request->may_be_empty = options->may_be_empty;
-    request->trusted = options->trusted;
     request->failure = (struct tc_failure *)(uintptr_t)&no_failure;
     request->envelope = (struct tc_envelope *)(uintptr_t)&no_envelope;
-    request->streaming = options->streaming;
-    request->rules = tc_session_share_rules(session, options->rules, options->rule_count);
-    request->rule_count = TC_FAILURE_RULES + options->rule_count;
-
-    request->method = options->method;
-    request->credentials = options->credentials;
-    request->url = make_url(&session->settings, options);
-    request->body = options->body;
-    if (request->body)
-        request->body->references++;
-    request->shared_key = tc_session_share_key(session, options->api_key);
-    request->key = request->shared_key ? request->shared_key->text : "";
-    if (request->rules && request->url && request->shared_key &&
-        tc_attempt_keep_headers(request, options->headers))
+    request->options = *options;
+    if (own_options(request))
         return request;
     tc_request_release(request);
     return NULL;
-}
-
-static void free_headers(struct curl_slist *headers)
-{
-    for (struct curl_slist *header = headers; header; header = header->next)
-        tc_wipe(header->data, strlen(header->data)); /* one of them has the key */
-    curl_slist_free_all(headers);
 }
 
 const char *tc_request_head(const struct tc_request *request)
@@ -86,7 +80,7 @@ const char *tc_request_head(const struct tc_request *request)
 
 const char *tc_request_gateway_id(const struct tc_request *request)
 {
-    return request->exchange ? request->exchange->request_id : "";
+    return request->exchange ? request->exchange->notes.request_id : "";
 }
 
 void tc_request_free_answer(struct tc_request *request)
@@ -97,16 +91,24 @@ void tc_request_free_answer(struct tc_request *request)
 
 void tc_request_forget_headers(struct tc_request *request)
 {
-    free_headers(request->headers);
-    free_headers(request->own_headers);
-    request->headers = request->own_headers = NULL;
+    static const char *const no_headers[] = {NULL};
+    struct curl_slist *headers = request->secrets.headers;
+    char **own = request->secrets.own_headers;
+    for (struct curl_slist *header = headers; header; header = header->next)
+        tc_wipe(header->data, strlen(header->data)); /* one of them has the key */
+    curl_slist_free_all(headers);
+    for (char **line = own; line && *line; line++)
+        tc_wipe(*line, strlen(*line));
+    tc_free(own);
+    request->options.headers = no_headers;
+    request->secrets.headers = request->secrets.own_headers = NULL;
 }
 
 void tc_request_forget_key(struct tc_request *request)
 {
-    request->key = "";
-    tc_key_release(request->shared_key);
-    request->shared_key = NULL;
+    request->options.api_key = "";
+    tc_key_release(request->secrets.key);
+    request->secrets.key = NULL;
 }
 
 void tc_request_notify(struct tc_request *request)
@@ -123,11 +125,11 @@ void tc_request_release(struct tc_request *request)
         return;
     tc_request_free_answer(request);
     if (request->exchange)
-        tc_free(request->exchange->location);
+        tc_free(request->exchange->notes.location);
     tc_free(request->exchange);
     tc_request_forget_headers(request);
     tc_request_forget_key(request);
-    tc_body_release(request->body);
+    tc_body_release(request->options.body);
     tc_free(request->url);
     tc_session_release(request->session);
     tc_free(request);
@@ -140,9 +142,9 @@ bool tc_request_make_exchange(struct tc_request *request)
     struct tc_exchange *exchange = tc_calloc(sizeof(*exchange));
     if (!exchange)
         return false;
-    tc_envelope_init(&exchange->envelope, request->rules, request->rule_count);
+    tc_envelope_init(&exchange->envelope, request->options.rules, request->options.rule_count);
     exchange->envelope.images.spare = &request->session->spare;
-    exchange->envelope.images.streaming = request->streaming;
+    exchange->envelope.images.streaming = request->options.streaming;
     request->exchange = exchange;
     request->failure = &exchange->failure;
     request->envelope = &exchange->envelope;

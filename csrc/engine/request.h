@@ -23,11 +23,11 @@
 enum tc_state { TC_QUEUED, TC_SENDING, TC_RECEIVING, TC_RETRYING, TC_DONE };
 enum tc_retry { TC_RETRY_SAFE, TC_RETRY_ALL, TC_RETRY_NONE };
 
-/* Where a request goes, by what its `place` is put behind. */
+/* Where a request goes, by what its `path` is put behind. */
 enum tc_base {
     TC_BASE_API,  /* the base URL: "/images/generations" */
     TC_BASE_ROOT, /* the base URL without a "/v1" at its end: "/key/info" */
-    TC_BASE_NONE  /* nothing: the place is a URL, of a picture that an answer pointed to */
+    TC_BASE_NONE  /* nothing: the path is a URL, of a picture that an answer pointed to */
 };
 
 /* How it says who asks. */
@@ -38,12 +38,12 @@ enum tc_credentials { TC_BEARER, TC_GOOGLE_KEY, TC_NO_CREDENTIALS };
 struct tc_request_options {
     const char *method; /* "POST"; not copied, so one of those that stay */
     enum tc_base base;
-    const char *place; /* "/images/generations" */
+    const char *path; /* "/images/generations" */
     enum tc_credentials credentials;
-    bool unbilled;        /* it costs nothing, so it may be sent again after any mishap */
-    bool picture;         /* the answer is no JSON but one picture's bytes */
+    bool retry_safe;      /* it costs nothing, so it may be sent again after any mishap */
+    bool raw_image;       /* the answer is no JSON but one picture's bytes */
     bool may_be_empty;    /* an answer without content (204) is an empty object */
-    bool trusted;         /* a picture may be fetched from a private address too */
+    bool allow_private;   /* the picture may be fetched from a private address too */
     struct tc_body *body; /* JSON, or NULL; what it points to stays until the request has ended */
     const char *api_key;
     const char *const *headers;  /* "Name: value", NULL at the end */
@@ -61,14 +61,6 @@ struct tc_request_options {
 /* Seconds between two reports of received bytes, at least. */
 #define TC_PROGRESS_EVERY 0.05
 
-/* What headers say of a limit of requests, or of tokens, whatever the answer is. */
-struct tc_limit {
-    double reset; /* seconds until it is another one, below 0 where that is not said */
-    bool spent;   /* nothing is left of it */
-};
-
-enum { TC_LIMITS = 2 };
-
 /* Moments of a request, tc_clock_now's seconds; 0 for what did not happen (yet). */
 struct tc_timing {
     double submitted; /* came into the queue */
@@ -83,20 +75,82 @@ enum {
                                      * bench/README.md */
     TC_HEAD_SIZE = 4096,          /* bytes of a body that are kept for whoever looks at an error */
     TC_HEADERS_SIZE = 256 * 1024, /* bytes of headers in one answer; more end the request */
+    TC_HEADERS = 4000,            /* lines of them; libcurl's own limit, 5000, is new */
+    TC_TIGHTEST = 16, /* bytes that one compressed byte becomes: more are no answer with pictures */
     TC_RULES = TC_PATH_RULES
+};
+
+/* What headers say of a limit of requests, or of tokens, whatever the answer is. */
+struct tc_limit {
+    double reset; /* seconds until it is another one, below 0 where that is not said */
+    bool spent;   /* nothing is left of it */
+};
+
+enum { TC_LIMITS = 2 };
+
+/* What the headers of an answer say. */
+struct tc_header_notes {
+    size_t size, count; /* bytes and lines of them so far, those of interim answers too */
+    bool encoded;       /* the body is compressed, so its length says nothing */
+    double retry_after; /* seconds, below 0 where none says */
+    struct tc_limit limits[TC_LIMITS];
+    char request_id[128]; /* x-litellm-call-id or x-request-id, or "" */
+    char redirect[256];   /* scheme and host of where the server points to */
+    char *location;       /* all of it, where a picture's server does; or NULL */
 };
 
 /* What is known of an answer, the latest attempt's. */
 struct tc_exchange {
     struct tc_failure failure;
     struct tc_envelope envelope;
-    char request_id[128];        /* x-litellm-call-id or x-request-id, or "" */
+    struct tc_header_notes notes;
     char head[TC_HEAD_SIZE + 1]; /* the beginning of the body, NUL-terminated */
     size_t head_size;
     char content_type[96];
-    char redirect[256];   /* scheme and host of where the server points to */
-    char *location;       /* all of it, where a picture's server does; or NULL */
     char error_text[256]; /* libcurl's, CURL_ERROR_SIZE */
+};
+
+/* Why a transfer was ended from inside one of libcurl's callbacks. */
+enum tc_abort {
+    TC_ABORT_NONE,
+    TC_ABORT_RESENT, /* libcurl was about to send again what may have been billed */
+    TC_ABORT_STALE,  /* the kept connection had ended */
+    TC_ABORT_MANY_HEADERS,
+    TC_ABORT_BAD_HEADERS, /* they are no HTTP */
+    TC_ABORT_TOO_LARGE,   /* more than max_response_bytes */
+    TC_ABORT_TOO_PACKED,  /* compressed as no pictures are */
+    TC_ABORT_BAD_BODY,    /* the scanner has failed, or it is no picture */
+    TC_ABORT_NO_MEMORY
+};
+
+/* One attempt. */
+struct tc_attempt {
+    void *easy;             /* CURL, while it is under way */
+    uint64_t body_position; /* how much of the body libcurl has taken */
+    enum tc_abort abort;
+    bool watched;            /* a callback tells when it leaves */
+    bool proxied;            /* a proxy stands between */
+    bool at_private_address; /* the server that it was sent to */
+    bool blocked_private;    /* the name resolved to a private address */
+    bool free_retry;         /* do not count it: nothing was sent, or it was a redirect */
+    bool paused;             /* libcurl holds bytes back until tc_request_resume */
+    double paused_at;        /* since when */
+    double paused_for;       /* seconds that it was, before that */
+    double notified_at;      /* when received bytes were last reported */
+};
+
+/* What is carried from one attempt to the next. */
+struct tc_retries {
+    bool maybe_billed;  /* one of those before may have been */
+    unsigned redirects; /* that were followed */
+    double wake;        /* when the next attempt begins, while retrying */
+};
+
+/* What is overwritten before its memory is given back. */
+struct tc_secrets {
+    struct tc_key *key; /* NULL once it was forgotten */
+    char **own_headers; /* the lines of the options, with their texts; NULL: none */
+    void *headers;      /* struct curl_slist, of all attempts; NULL before the first one */
 };
 
 struct tc_request {
@@ -111,50 +165,23 @@ struct tc_request {
     uint64_t received; /* bytes of body, decompressed */
     uint64_t expected; /* bytes of body there will be, 0 where unknown */
     double cost;       /* x-litellm-response-cost, below 0 where it is absent */
+    char *url;
+
+    /* As they were given, but: `path` is NULL, for `url` has it; `api_key` is "" once it was
+     * forgotten; the rules are those of failures, then its own. */
+    struct tc_request_options options;
 
     /* The engine's own: */
-    struct tc_exchange *exchange; /* from the first attempt on; before there is none, and `failure`
-                                   * and `envelope` are those of nothing at all */
-    struct tc_session *session;   /* holds it */
-    struct tc_pending pending;    /* in the session's list */
+    struct tc_secrets secrets;
+    struct tc_session *session;         /* holds it */
+    struct tc_pending pending;          /* in the session's list */
     struct tc_request *next, *previous; /* in the client's list for its state */
     bool awaited; /* by a function of the user's that is being called: see tc_client_poll_awaited */
-    void *easy;   /* CURL, while an attempt is under way */
-    void *headers;     /* struct curl_slist, for all attempts; NULL before the first one */
-    void *own_headers; /* struct curl_slist, what the caller adds to them */
-    const char *method;
-    const char *key; /* "" once it was forgotten */
-    struct tc_key *shared_key;
-    char *url;
-    enum tc_credentials credentials;
-    struct tc_body *body;
-    uint64_t body_position; /* of it, what libcurl has taken in this attempt */
-    bool unbilled, picture, trusted, may_be_empty;
-    bool proxied;            /* a proxy stands between, in this attempt */
-    bool at_private_address; /* the server that it was sent to */
-    bool kept_away;          /* from a server, because that is at a private address */
-    const struct tc_rule *rules;
-    unsigned rule_count;
-    bool streaming;
-    bool was_maybe_billed; /* an attempt before this one */
-    double timeout, connect_timeout;
-    unsigned max_retries;
-    enum tc_retry retry;
-    double wake;    /* when the next attempt begins, while retrying */
-    bool aborted;   /* `failure` is set and tells why the transfer was ended by us */
-    bool uncounted; /* the next attempt does not count: this one sent nothing, or is led on */
-    unsigned redirects;
-    bool paused;      /* libcurl holds bytes back until tc_request_resume */
-    double paused_at; /* the moment from which it does */
-    double stood;     /* seconds of the attempt in which it did, before that */
-    bool is_held;     /* see tc_request_hold */
-    bool progress;
-    double progress_told; /* when received bytes were last news */
-    double retry_after;   /* from a header, below 0 where none says */
-    struct tc_limit limits[TC_LIMITS];
-    size_t header_size, header_count;
-    bool watched; /* on_connected tells when it leaves */
-    bool encoded; /* the body is compressed, so its length says nothing */
+    bool held;    /* see tc_request_hold */
+    struct tc_attempt attempt;
+    struct tc_retries retries;
+    struct tc_exchange *exchange; /* from the first attempt on; before there is none, and `failure`
+                                   * and `envelope` are those of nothing at all */
 };
 
 /* A request that is in no list yet, with one reference; NULL when memory is short. */

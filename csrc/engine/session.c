@@ -12,20 +12,33 @@
 
 /* ---- settings ---- */
 
-static size_t size_of(const char *text)
+/* Replaces a text by a copy of it. False when memory is short: then it is NULL. */
+static bool own(const char **text)
 {
-    return text ? strlen(text) + 1 : 0;
+    if (!*text)
+        return true;
+    *text = tc_strndup(*text, strlen(*text));
+    return *text != NULL;
 }
 
-/* Copies a text to `*at`, and moves that behind it. */
-static const char *copy_text(char **at, const char *text)
+/* The same for all that the settings point to. */
+static bool own_settings(struct tc_settings *settings)
 {
-    char *copy = *at;
-    if (!text)
-        return NULL;
-    memcpy(copy, text, size_of(text));
-    *at += size_of(text);
-    return copy;
+    const char **const texts[] = {&settings->base_url, &settings->proxy, &settings->ca_file,
+                                  &settings->ca_directory, &settings->user_agent};
+    bool copied = true;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        copied = own(texts[i]) && copied;
+    settings->headers = (const char *const *)tc_copy_texts(settings->headers);
+    return settings->headers && copied;
+}
+
+static void free_settings(const struct tc_settings *settings)
+{
+    const void *const blocks[] = {settings->base_url,     settings->proxy,      settings->ca_file,
+                                  settings->ca_directory, settings->user_agent, settings->headers};
+    for (size_t i = 0; i < sizeof(blocks) / sizeof(*blocks); i++)
+        tc_free((void *)(uintptr_t)blocks[i]);
 }
 
 static void trim_slashes(char *url)
@@ -33,33 +46,6 @@ static void trim_slashes(char *url)
     size_t size = strlen(url);
     while (size && url[size - 1] == '/')
         url[--size] = '\0';
-}
-
-/* Makes copies of all that the settings point to, in one block. False when memory is short. */
-static bool own_texts(struct tc_session *session)
-{
-    struct tc_settings *settings = &session->settings;
-    size_t count = 0, size = 0;
-    for (; settings->headers[count]; count++)
-        size += size_of(settings->headers[count]);
-    size += size_of(settings->base_url) + size_of(settings->proxy) + size_of(settings->ca_file) +
-            size_of(settings->ca_directory) + size_of(settings->user_agent);
-    const char **headers = tc_calloc((count + 1) * sizeof(*headers) + size);
-    if (!headers)
-        return false;
-    char *at = (char *)(headers + count + 1);
-    char *base_url = at;
-    settings->base_url = copy_text(&at, settings->base_url);
-    trim_slashes(base_url);
-    settings->proxy = copy_text(&at, settings->proxy);
-    settings->ca_file = copy_text(&at, settings->ca_file);
-    settings->ca_directory = copy_text(&at, settings->ca_directory);
-    settings->user_agent = copy_text(&at, settings->user_agent);
-    for (size_t i = 0; i < count; i++)
-        headers[i] = copy_text(&at, settings->headers[i]);
-    settings->headers = headers;
-    session->texts = headers;
-    return true;
 }
 
 /* ---- life ---- */
@@ -76,8 +62,11 @@ struct tc_session *tc_session_new(const struct tc_settings *settings)
         session->settings.ca_file = trust.file;
         session->settings.ca_directory = trust.directory;
     }
-    if (own_texts(session) && tc_url_is_loopback(session->settings.base_url, &session->is_loopback))
+    if (own_settings(&session->settings) &&
+        tc_url_is_loopback(session->settings.base_url, &session->is_loopback)) {
+        trim_slashes((char *)(uintptr_t)session->settings.base_url);
         return session;
+    }
     tc_session_release(session);
     return NULL;
 }
@@ -89,7 +78,7 @@ void tc_session_release(struct tc_session *session)
     tc_session_forget_key(session);
     tc_buffer_free(&session->spare);
     tc_free(session->rules);
-    tc_free(session->texts);
+    free_settings(&session->settings);
     tc_free(session);
 }
 

@@ -64,14 +64,13 @@ struct tc_pending {
 
 struct tc_session {
     unsigned references;
-    struct tc_client *client; /* NULL once it was freed; its requests have ended by then */
-    bool closed;              /* nothing is sent any more */
-    bool is_loopback;         /* the base URL is one of this machine's */
-    struct tc_settings settings;
-    void *texts;            /* what the settings point to */
-    struct tc_key *key;     /* the last request's, or NULL */
-    struct tc_rule *rules;  /* of answers with pictures; NULL: no request wanted any yet */
-    struct tc_buffer spare; /* a picture's buffer that the next one can use */
+    struct tc_client *client;    /* NULL once it was freed; its requests have ended by then */
+    bool closed;                 /* nothing is sent any more */
+    bool is_loopback;            /* the base URL is one of this machine's */
+    struct tc_settings settings; /* with copies of all that they point to */
+    struct tc_key *key;          /* the last request's, or NULL */
+    struct tc_rule *rules;       /* of answers with pictures; NULL: no request wanted any yet */
+    struct tc_buffer spare;      /* a picture's buffer that the next one can use */
     struct tc_budget budget;
     struct tc_connections connections;
     unsigned delivering; /* requests in flight whose pictures a function of the user's takes */
