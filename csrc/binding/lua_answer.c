@@ -28,7 +28,7 @@
 /* What is read so far, and where its tables are on the stack. */
 struct reading {
     const struct tc_subrequest *sub;
-    int answer, places;
+    int fields, slots;
     int texts;          /* lists of what was said, by choice: 1 is for what belongs to none */
     bool chunks;        /* the documents are pieces of one: their words are joined as they are */
     bool has_reason;    /* this document has told why the model stopped */
@@ -67,7 +67,7 @@ static bool is_null(lua_State *L, int index)
     return lua_isnil(L, index) || lua_isuserdata(L, index);
 }
 
-/* ---- places ---- */
+/* ---- slots ---- */
 
 /* Is the value at `index` the number of a picture that came along, and that is no draft? */
 static bool is_number(lua_State *L, const struct reading *r, int index)
@@ -78,7 +78,7 @@ static bool is_number(lua_State *L, const struct reading *r, int index)
 
 /* Adds a place for the number or the address on top, which is popped; `item` is the index of a
  * table, or 0. Anything else that is on top is no place. */
-static bool add_place(lua_State *L, const struct reading *r, int item)
+static bool add_slot(lua_State *L, const struct reading *r, int item)
 {
     int value = lua_gettop(L);
     bool has_address = lua_type(L, value) == LUA_TSTRING && tc_rawlen(L, value);
@@ -91,7 +91,7 @@ static bool add_place(lua_State *L, const struct reading *r, int item)
             lua_pushvalue(L, item);
             lua_setfield(L, -2, "item");
         }
-        lua_rawseti(L, r->places, (int)tc_rawlen(L, r->places) + 1);
+        lua_rawseti(L, r->slots, (int)tc_rawlen(L, r->slots) + 1);
     }
     lua_settop(L, value - 1);
     return name != NULL;
@@ -121,7 +121,7 @@ static void add_field(lua_State *L, const struct reading *r, int index, const ch
             lua_remove(L, -2);
         }
         if (i >= count || lua_type(L, -1) == LUA_TNUMBER)
-            added = add_place(L, r, item);
+            added = add_slot(L, r, item);
         else
             lua_pop(L, 1);
     }
@@ -140,7 +140,7 @@ static void add_item(lua_State *L, const struct reading *r, bool detailed)
         add_field(L, r, item, fields, COUNT(fields), 4, detailed ? item : 0);
     if (!text || tc_link_is_address(text, size)) {
         lua_pushvalue(L, item);
-        add_place(L, r, 0);
+        add_slot(L, r, 0);
     }
     lua_settop(L, item - 1);
 }
@@ -220,7 +220,7 @@ static void add_link(lua_State *L, const struct reading *r, const struct tc_link
     size_t size = tc_link_unescape(address, link->address, link->size);
     lua_pushlstring(L, address, size);
     lua_remove(L, -2);
-    add_place(L, r, 0);
+    add_slot(L, r, 0);
 }
 
 /* Is the picture of a link to be fetched? Not beside pictures that are there by themselves. */
@@ -230,7 +230,7 @@ static bool is_wanted(const struct tc_link *link, bool fetches)
 }
 
 /* Replaces the words on top by those around their pictures; of links that are fetched, the
- * addresses become places. */
+ * addresses become slots. */
 static void take_links(lua_State *L, const struct reading *r, bool fetches)
 {
     size_t size;
@@ -263,7 +263,7 @@ static void take_links(lua_State *L, const struct reading *r, bool fetches)
 /* Sets `text` of the answer to what was said, choice by choice. */
 static void set_text(lua_State *L, struct reading *r)
 {
-    bool fetches = !r->sub->pictures && tc_rawlen(L, r->places) == 0;
+    bool fetches = !r->sub->pictures && tc_rawlen(L, r->slots) == 0;
     lua_newtable(L);
     struct reading whole = {.texts = lua_gettop(L)};
     for (unsigned choice = 1; choice <= r->last_text; choice++) {
@@ -280,7 +280,7 @@ static void set_text(lua_State *L, struct reading *r)
     if (whole.last_text) {
         lua_rawgeti(L, whole.texts, 1);
         push_joined(L, whole.texts + 1, "\n\n");
-        lua_setfield(L, r->answer, "text");
+        lua_setfield(L, r->fields, "text");
     }
     lua_settop(L, whole.texts - 1);
 }
@@ -306,7 +306,7 @@ static void take_reason(lua_State *L, struct reading *r)
         return;
     }
     r->has_reason = true;
-    lua_setfield(L, r->answer, "finish_reason");
+    lua_setfield(L, r->fields, "finish_reason");
 }
 
 /* Adds the picture of a part of a content. Other parts have addresses too: of what they cite, say.
@@ -433,7 +433,7 @@ static void copy_fields(lua_State *L, const struct reading *r, int document)
             continue;
         lua_pushvalue(L, -2);
         lua_pushvalue(L, -2);
-        lua_rawset(L, r->answer);
+        lua_rawset(L, r->fields);
     }
 }
 
@@ -457,7 +457,7 @@ static void read_document(lua_State *L, struct reading *r, int document)
     copy_fields(L, r, document);
     take_text_field(L, r, 1, document, "text");
     lua_getfield(L, document, "b64_json");
-    add_place(L, r, 0);
+    add_slot(L, r, 0);
     lua_getfield(L, document, "data");
     add_items(L, r, true);
     lua_getfield(L, document, "images");
@@ -482,7 +482,7 @@ static void read_wrapped(lua_State *L, struct reading *r, int document)
     int inner = lua_gettop(L);
     if (lua_istable(L, inner)) {
         lua_pushnil(L);
-        lua_setfield(L, r->answer, "response");
+        lua_setfield(L, r->fields, "response");
         read_document(L, r, inner);
     }
     lua_settop(L, inner - 1);
@@ -530,30 +530,31 @@ static void check_field(lua_State *L, int answer, const char *name, int type)
     lua_setfield(L, answer, name);
 }
 
-void tc_read_answer(lua_State *L, int document, const struct tc_subrequest *sub)
+struct tc_answer tc_read_answer(lua_State *L, int document, const struct tc_subrequest *sub)
 {
     tc_checkstack(L, 24);
-    struct reading r = {.sub = sub, .answer = lua_gettop(L) + 1};
-    r.places = r.answer + 1;
-    r.texts = r.answer + 2;
+    struct reading r = {.sub = sub, .fields = lua_gettop(L) + 1};
+    r.slots = r.fields + 1;
+    r.texts = r.fields + 2;
     r.chunks = tc_rawlen(L, document) > 1;
     lua_newtable(L);
     lua_newtable(L);
     lua_newtable(L);
     read_documents(L, &r, document);
     set_text(L, &r);
-    lua_settop(L, r.places);
-    move_field(L, r.answer, "modelVersion", "model", LUA_TSTRING);
-    move_field(L, r.answer, "usageMetadata", "usage", LUA_TTABLE);
-    check_field(L, r.answer, "model", LUA_TSTRING);
-    check_field(L, r.answer, "usage", LUA_TTABLE);
-    check_field(L, r.answer, "created", LUA_TNUMBER);
-    check_field(L, r.answer, "finish_reason", LUA_TSTRING);
-    tc_json_tidy(L, r.answer);
-    if (sub->pictures || tc_rawlen(L, r.places))
+    lua_settop(L, r.slots);
+    move_field(L, r.fields, "modelVersion", "model", LUA_TSTRING);
+    move_field(L, r.fields, "usageMetadata", "usage", LUA_TTABLE);
+    check_field(L, r.fields, "model", LUA_TSTRING);
+    check_field(L, r.fields, "usage", LUA_TTABLE);
+    check_field(L, r.fields, "created", LUA_TNUMBER);
+    check_field(L, r.fields, "finish_reason", LUA_TSTRING);
+    tc_json_tidy(L, r.fields);
+    if (sub->pictures || tc_rawlen(L, r.slots))
         lua_pushnil(L);
     else
         tc_push_refusal(L, document);
+    return (struct tc_answer){r.fields, r.slots, r.slots + 1};
 }
 
 /* ---- of one request ---- */

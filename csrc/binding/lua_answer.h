@@ -11,15 +11,17 @@
 struct tc_subrequest;
 struct tc_request;
 
-/*
- * Reads the answer of `sub` at `document`, of whatever route: see there. Pushes
- *
- *     the answer, tidied: what a response has of it, without the pictures
- *     a list of places: { number = 1 } or { url = "https://..." }, with `item` where the server
- *     says more of a picture
- *     why the model refused, as a string, or nil
- */
-void tc_read_answer(lua_State *L, int document, const struct tc_subrequest *sub);
+/* Stack indices of what tc_read_answer pushed. */
+struct tc_answer {
+    int fields;  /* a table: what a response has of it, tidied, without the pictures */
+    int slots;   /* a list of where pictures belong: { number = 1 } for one that came along,
+                  * { url = "https://..." } for one that has to be fetched; with `item` where the
+                  * server says more of it */
+    int refusal; /* why the model refused, a string, or nil */
+};
+
+/* Reads the decoded response of `sub`, of any route, which is the table at `document`. */
+struct tc_answer tc_read_answer(lua_State *L, int document, const struct tc_subrequest *sub);
 
 /* Pushes the answer of a request that succeeded as a table. False: an error table is on top. */
 bool tc_push_answer(lua_State *L, const struct tc_request *request);

@@ -1,5 +1,6 @@
 /*
- * Drives a client: waits for its requests, and hands out what they have brought.
+ * Drives a client: moves its transfers on, waits for its requests, and delivers what they have
+ * brought, which calls the user's functions.
  */
 #include "lua_drive.h"
 
@@ -22,11 +23,11 @@
 #define WAIT     "wait"
 #define NO_VALUE "no_value"
 
-/* How long a wait may stay in libcurl before Lua's hooks get a chance: Ctrl-C is one of them. */
+/* Seconds that a wait stays in libcurl at most before Lua's hooks run: Ctrl-C is one of them. */
 static const double SLICE = 0.1;
 
-/* Keeps the error on top, and pops it: for who waits for the request, or else for the next poll. An
- * interrupt is for whoever is running. */
+/* Pops the error on top and keeps it for whoever is in wait for the request, or else for the next
+ * poll. An interrupt goes to whatever runs next. */
 static void keep_error(lua_State *L, int uservalue, int request, bool interrupted)
 {
     const char *name = interrupted ? TC_INTERRUPT : TC_RAISED;
@@ -46,9 +47,9 @@ static void keep_error(lua_State *L, int uservalue, int request, bool interrupte
     lua_pop(L, 1);
 }
 
-/* As tc_job_call, but the error is kept. False: there was one. */
-static bool call_for(lua_State *L, int uservalue, int request, const char *name,
-                     struct tc_subrequest *sub)
+/* Calls tc_job_call and keeps the error, if there is one. Returns false then. */
+static bool call(lua_State *L, int uservalue, int request, const char *name,
+                 struct tc_subrequest *sub)
 {
     bool interrupted;
     if (!tc_job_call(L, request, name, sub, &interrupted))
@@ -57,84 +58,86 @@ static bool call_for(lua_State *L, int uservalue, int request, const char *name,
     return false;
 }
 
-/* Is it settled, and is there nobody left to be told? */
-static bool is_told(lua_State *L, int index)
+/* Is the request at `index` settled, and everybody notified of that? */
+static bool is_notified(lua_State *L, int index)
 {
     int top = lua_gettop(L);
     tc_getuservalue(L, index);
     lua_getfield(L, top + 1, "done");
-    bool told = tc_job_is_settled(L, top + 1) && !lua_isfunction(L, top + 2);
+    bool notified = tc_job_is_settled(L, top + 1) && !lua_isfunction(L, top + 2);
     lua_settop(L, top);
-    return told && tc_await_count(L, index) == 0;
+    return notified && tc_await_count(L, index) == 0;
 }
 
-/* Tells everybody who waits of the end of a request. */
-static void tell_end(lua_State *L, int uservalue, int request)
+/* Calls `done` of a request that is settled, and resumes the coroutines that are in await. */
+static void notify(lua_State *L, int uservalue, int request)
 {
-    if (!call_for(L, uservalue, request, TC_FINISH, NULL) && !is_told(L, request))
+    if (!call(L, uservalue, request, TC_NOTIFY, NULL) && !is_notified(L, request))
         return;
     int left = tc_await_count(L, request);
     while (left) {
         int before = left;
-        call_for(L, uservalue, request, TC_RESUME, NULL);
+        call(L, uservalue, request, TC_RESUME, NULL);
         left = tc_await_count(L, request);
-        if (left >= before && left) /* an interrupt came between, or a new one waits */
+        if (left >= before && left) /* an interrupt prevented it, or another one began to wait */
             return;
     }
 }
 
-/* Hands out what a subrequest of the request has brought. Returns whether the job is over. */
-static bool hand_out(lua_State *L, int uservalue, int request, struct tc_subrequest *sub,
-                     bool ended)
+/* Delivers what a subrequest has brought. Returns whether the job is over. */
+static bool deliver_subrequest(lua_State *L, int uservalue, int request, struct tc_subrequest *sub,
+                               bool ended)
 {
     struct tc_job *job = tc_job_of(L, request);
     tc_job_set_busy(job, true);
-    call_for(L, uservalue, request, TC_GIVE, sub);
+    call(L, uservalue, request, TC_TAKE, sub);
     if (ended)
-        call_for(L, uservalue, request, TC_NOTE, sub);
+        call(L, uservalue, request, TC_FINISH, sub);
     bool over = ended && tc_job_is_over(job);
-    bool settled = over && call_for(L, uservalue, request, TC_SETTLE, NULL);
+    bool settled = over && call(L, uservalue, request, TC_SETTLE, NULL);
     tc_job_set_busy(job, false);
     if (settled)
-        tell_end(L, uservalue, request);
+        notify(L, uservalue, request);
     return over;
 }
 
 /*
- * Hands out news that were just taken, of the request at `request`, and says whether one is over.
- * False: somebody could not be told of it, as a hook's error came between, or memory or Lua's stack
- * was short. They are told the next time.
+ * Delivers what `pending` has brought, which was just taken from the client; its userdata is at
+ * `request`. `*any` becomes true if a job is over. Returns false if somebody could not be notified
+ * of that, because a hook raised an error, or memory or Lua's stack was short: the client has the
+ * end still, for the next time.
  */
-static bool tell_news(lua_State *L, struct tc_client_box *box, int uservalue, int request,
-                      struct tc_request *news, bool *any)
+static bool deliver_one(lua_State *L, struct tc_client_box *box, int uservalue, int request,
+                        struct tc_request *pending, bool *any)
 {
-    int id = (int)news->id;
-    bool ended = news->state == TC_DONE, told = true;
+    int id = (int)pending->id;
+    bool ended = pending->state == TC_DONE, notified = true;
     struct tc_subrequest *sub = NULL;
     if (lua_isuserdata(L, request)) {
         struct tc_job *job = tc_job_of(L, request);
-        if (job->busy) { /* what is done for it has brought us here */
-            tc_job_defer(job, news);
+        if (job->busy) { /* one of its own functions has polled the client */
+            tc_job_defer(job, pending);
             return true;
         }
-        sub = tc_job_subrequest(job, news);
+        sub = tc_job_subrequest(job, pending);
     }
-    tc_request_release(news); /* its userdata holds it too */
-    if (sub && hand_out(L, uservalue, request, sub, ended)) {
+    tc_request_release(pending); /* its userdata holds it too */
+    if (sub && deliver_subrequest(L, uservalue, request, sub, ended)) {
         *any = true;
-        told = !box->client || is_told(L, request);
+        notified = !box->client || is_notified(L, request);
     }
-    if (!told)
+    if (!notified)
         tc_client_put_back(sub->request);
-    else if (ended && box->client) { /* else its maker has let go of all of them */
+    else if (ended && box->client) { /* without a client all were let go of */
         lua_pushnil(L);
         lua_rawseti(L, uservalue, id);
     }
-    return told;
+    return notified;
 }
 
-/* Has the frame the time to hand out what is next? If not, it has spent some on getting ready. */
-static bool has_time(lua_State *L, struct tc_client_box *box, bool awaited)
+/* May this frame deliver what is next? If not, part of its budget went into preparing the memory.
+ */
+static bool has_budget(lua_State *L, struct tc_client_box *box, bool awaited)
 {
     if (!box->client->session->budget.bytes)
         return false;
@@ -144,45 +147,45 @@ static bool has_time(lua_State *L, struct tc_client_box *box, bool awaited)
     return ready;
 }
 
-/* How news are handed out. */
-enum manner {
-    FRAME = 1,       /* no more than a turn has bytes for */
-    AWAITED_ONLY = 2 /* only those of requests that functions of the user's wait for */
+/* What is delivered; flags. */
+enum {
+    FRAME = 1,       /* no more than the budget allows */
+    AWAITED_ONLY = 2 /* only for requests that functions of the user's wait for */
 };
 
-static bool has_news(lua_State *L, struct tc_client_box *box, unsigned manner)
+static bool has_pending(lua_State *L, struct tc_client_box *box, unsigned flags)
 {
-    bool awaited = manner & AWAITED_ONLY;
+    bool awaited = flags & AWAITED_ONLY;
     return box->client && tc_client_has_pending(box->client, awaited) &&
-           (!(manner & FRAME) || has_time(L, box, awaited));
+           (!(flags & FRAME) || has_budget(L, box, awaited));
 }
 
 /*
- * Hands out the news of the client, whose uservalue is at `uservalue`, and returns whether a
- * request is over. An error that a function of the user's raises ends its request and does not keep
- * others from theirs: it is raised again by who waits for the request, or else by the next poll.
- * From where news are taken until they are told nothing can raise.
+ * Delivers what the client's requests have brought; its uservalue is at `uservalue`. Returns
+ * whether a job is over. An error of a user's function ends its own request only: whoever is in
+ * wait for that raises it again, or else the next poll. Between taking a request from the client
+ * and delivering it nothing raises.
  */
-static bool deliver(lua_State *L, struct tc_client_box *box, int uservalue, unsigned manner)
+static bool deliver(lua_State *L, struct tc_client_box *box, int uservalue, unsigned flags)
 {
-    bool any = false, told = true;
+    bool any = false, notified = true;
     tc_checkstack(L, 30);
-    while (told && has_news(L, box, manner)) {
+    while (notified && has_pending(L, box, flags)) {
         tc_driver_sync_sockets(L, box, uservalue);
         if (!box->client)
             break;
         tc_room_give_back(L, &box->room);
-        struct tc_request *news = tc_client_take_pending(box->client, manner & AWAITED_ONLY);
-        if (!news)
+        struct tc_request *pending = tc_client_take_pending(box->client, flags & AWAITED_ONLY);
+        if (!pending)
             break;
-        lua_rawgeti(L, uservalue, (int)news->id);
-        told = tell_news(L, box, uservalue, lua_gettop(L), news, &any);
+        lua_rawgeti(L, uservalue, (int)pending->id);
+        notified = deliver_one(L, box, uservalue, lua_gettop(L), pending, &any);
         lua_pop(L, 1);
     }
     return any;
 }
 
-/* Raises what was kept as `name`, if there is anything. */
+/* Raises the error that was kept as `name`, if there is one. */
 static void raise_kept(lua_State *L, int uservalue, const char *name)
 {
     lua_getfield(L, uservalue, name);
@@ -203,62 +206,62 @@ void tc_drive_check_depth(lua_State *L, const struct tc_client_box *box)
                    (int)box->calls);
 }
 
-static void serve(struct tc_client_box *box, double seconds, unsigned manner)
+/* Moves the transfers on, waiting at most `seconds`. */
+static void transfer(struct tc_client_box *box, double seconds, unsigned flags)
 {
-    if (box->client && manner & AWAITED_ONLY)
+    if (box->client && flags & AWAITED_ONLY)
         tc_client_poll_awaited(box->client, seconds);
     else if (box->client)
         tc_client_poll(box->client, seconds);
 }
 
-/* Waits for the client at most `seconds`, and not for long, and hands out its news. Returns whether
- * a request has ended. */
+/* Waits at most `seconds`, or a slice, and delivers. Returns whether a job is over. */
 static bool wait_slice(lua_State *L, struct tc_client_box *box, int uservalue, double seconds,
-                       unsigned manner)
+                       unsigned flags)
 {
-    serve(box, seconds < SLICE ? seconds : SLICE, manner);
+    transfer(box, seconds < SLICE ? seconds : SLICE, flags);
     tc_driver_sync(L, box, uservalue);
-    tc_hooks_run(L); /* one may end the wait */
-    return deliver(L, box, uservalue, manner);
+    tc_hooks_run(L); /* which may raise, to end the wait */
+    return deliver(L, box, uservalue, flags);
 }
 
 /*
- * Begins what must not take longer than a turn. A picture that was job before comes first, and
- * then a poll receives nothing more: to make its string costs as much as a job turn's bytes.
+ * Begins a call that must not take longer than the budget. Pictures that were whole before come
+ * first. After one of those nothing more is received: its string has used up the budget.
  */
-static void begin_frame(lua_State *L, struct tc_client_box *box, int uservalue, unsigned manner)
+static void begin_frame(lua_State *L, struct tc_client_box *box, int uservalue, unsigned flags)
 {
     if (!box->client)
         return;
     tc_client_renew_budget(box->client);
-    deliver(L, box, uservalue, manner | FRAME);
+    deliver(L, box, uservalue, flags | FRAME);
 }
 
-/* A poll that does not wait. Small answers are received and handed out at once. */
-static void poll_frame(lua_State *L, struct tc_client_box *box, int uservalue, unsigned manner)
+/* Polls without waiting. Small responses are received and delivered at once. */
+static void poll_frame(lua_State *L, struct tc_client_box *box, int uservalue, unsigned flags)
 {
-    begin_frame(L, box, uservalue, manner);
-    serve(box, 0, manner);
-    deliver(L, box, uservalue, manner | FRAME);
+    begin_frame(L, box, uservalue, flags);
+    transfer(box, 0, flags);
+    deliver(L, box, uservalue, flags | FRAME);
 }
 
 /* Drives the client (1) until the request (2) has ended, or until the moment (3). */
 static int wait_for(lua_State *L)
 {
     struct tc_client_box *box = tc_check_client(L, 1);
-    const struct tc_job *request = tc_job_of(L, 2);
+    const struct tc_job *job = tc_job_of(L, 2);
     double until = lua_tonumber(L, 3), left = until - tc_clock_now();
-    unsigned manner = box->calls ? AWAITED_ONLY : 0;
+    unsigned flags = box->calls ? AWAITED_ONLY : 0;
     tc_getuservalue(L, 1);
     if (left <= 0)
-        poll_frame(L, box, 4, manner);
-    while (!tc_job_is_over(request) && left > 0) {
-        wait_slice(L, box, 4, left, manner);
+        poll_frame(L, box, 4, flags);
+    while (!tc_job_is_over(job) && left > 0) {
+        wait_slice(L, box, 4, left, flags);
         raise_kept(L, 4, TC_INTERRUPT);
         left = until - tc_clock_now();
     }
     if (left > 0)
-        deliver(L, box, 4, manner);
+        deliver(L, box, 4, flags);
     tc_driver_sync(L, box, 4);
     raise_kept(L, 4, TC_INTERRUPT);
     return 0;
@@ -275,16 +278,16 @@ int tc_drive_wait(lua_State *L, int client, int request, double until)
     lua_pushvalue(L, client);
     lua_pushvalue(L, request);
     lua_pushnumber(L, until);
-    bool waited = tc_job_set_in_wait(L, request, true);
+    bool in_wait = tc_job_set_in_wait(L, request, true);
     bool awaited = tc_job_set_awaited(job, job->awaited || box->calls);
     bool interrupted;
     int status = tc_hooks_pcall(L, 3, 0, &interrupted);
     tc_job_set_awaited(job, awaited);
-    tc_job_set_in_wait(L, request, waited);
+    tc_job_set_in_wait(L, request, in_wait);
     return status;
 }
 
-/* Waits until a request has ended or none is under way, but no longer than `seconds`. */
+/* Waits until a job is over or no request is under way, at most `seconds`. */
 static void poll_for(lua_State *L, struct tc_client_box *box, int uservalue, double seconds)
 {
     double left = seconds, until = tc_clock_now() + seconds;
@@ -329,9 +332,9 @@ int tc_drive_lua_action(lua_State *L)
     tc_getuservalue(L, 1);
     tc_drive_check_depth(L, box);
     if (timer)
-        box->timer = NAN; /* it has gone off; whatever comes next is news */
+        box->timer = NAN; /* it has gone off: the driver is told the next deadline in any case */
     if (timer && box->client && !box->client->loop.lent) {
-        poll_frame(L, box, 2, 0); /* what is ready is for us to find out */
+        poll_frame(L, box, 2, 0); /* the driver watches no sockets: look at all of them */
     } else {
         begin_frame(L, box, 2, 0);
         if (box->client)

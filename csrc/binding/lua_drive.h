@@ -1,5 +1,6 @@
 /*
- * Drives a client: waits for its requests, and hands out what they have brought.
+ * Drives a client: moves its transfers on, waits for its requests, and delivers what they have
+ * brought, which calls the user's functions.
  */
 #ifndef TC_LUA_DRIVE_H
 #define TC_LUA_DRIVE_H
@@ -8,14 +9,14 @@
 
 struct tc_client_box;
 
-/* Of the client's uservalue: the first error of each sort that nobody has seen. */
+/* Fields of the client's uservalue: the first error of each kind that was not raised yet. */
 #define TC_RAISED    "raised"
 #define TC_INTERRUPT "interrupt"
 
 void tc_register_drive(lua_State *L);
 
-/* Raises where functions of the user's that were called from here call this, over and over: Lua's
- * stack has an end, and nothing is lost as long as that is not reached. */
+/* Raises where user's functions that were called from here have driven the client again, too many
+ * times one inside the other: Lua's stack must not overflow in the midst of a delivery. */
 void tc_drive_check_depth(lua_State *L, const struct tc_client_box *box);
 
 /*

@@ -1,6 +1,7 @@
 /*
- * The end of a job: what its subrequests' answers say, the pictures that those have elsewhere, and
- * the result, which is a response or an error.
+ * The end of a job: see lua_result.h.
+ *
+ * All functions here take the stack index of the request userdata, its uservalue's, or both.
  */
 #include "lua_result.h"
 
@@ -14,6 +15,7 @@
 #include "lua_answer.h"
 #include "lua_conceal.h"
 #include "lua_failure.h"
+#include "lua_fields.h"
 #include "lua_hooks.h"
 #include "lua_job.h"
 #include "lua_own.h"
@@ -26,17 +28,16 @@
 
 /* ---- the end of a subrequest ---- */
 
-/* Says in the error on top which picture could not be fetched: it is paid for, and may still be
- * had.
- */
+/* Says in the error on top which picture could not be fetched: it is paid for, and its address
+ * works for a while. */
 static void name_address(lua_State *L, const char *url)
 {
-    char shown[160], place[160];
+    char shown[160], part[160];
     size_t size = strcspn(url, "?#"); /* what follows may be a secret */
     if (!strncmp(url, "data:", 5))    /* or megabytes */
         size = strcspn(url, ",");
-    snprintf(place, sizeof(place), "%.*s", (int)(size < 150 ? size : 150), url);
-    tc_redact(shown, sizeof(shown), place, NULL);
+    snprintf(part, sizeof(part), "%.*s", (int)(size < 150 ? size : 150), url);
+    tc_redact(shown, sizeof(shown), part, NULL);
     lua_getfield(L, -1, "message");
     lua_pushfstring(L, "cannot fetch %s: %s", shown, lua_tostring(L, -1));
     lua_setfield(L, -3, "message");
@@ -49,7 +50,7 @@ static void name_address(lua_State *L, const char *url)
     lua_setfield(L, -2, "maybe_billed");
 }
 
-/* The same for a subrequest that was to fetch, unless it was ended from here. */
+/* The same for a subrequest that fetches, unless the caller has ended it. */
 static void add_address(lua_State *L, int uservalue, const struct tc_subrequest *sub)
 {
     enum tc_kind kind = sub->request->failure->kind;
@@ -58,12 +59,12 @@ static void add_address(lua_State *L, int uservalue, const struct tc_subrequest 
     lua_pushvalue(L, -3);
     if (kind != TC_IO && kind != TC_CANCELLED)
         name_address(L, lua_isstring(L, -2) ? lua_tostring(L, -2) : sub->request->url);
-    lua_pushboolean(L, 1); /* the answer that it belongs to was */
+    lua_pushboolean(L, 1); /* the response that has the address was billed */
     lua_setfield(L, -2, "maybe_billed");
     lua_pop(L, 3);
 }
 
-/* A picture's address that is not even asked. */
+/* Keeps the error for a picture whose address is not asked at all. */
 static void refuse_address(lua_State *L, int uservalue, const char *url, const char *why)
 {
     tc_push_error(L, TC_BAD_RESPONSE, NULL, "%s", why);
@@ -71,7 +72,7 @@ static void refuse_address(lua_State *L, int uservalue, const char *url, const c
     tc_job_append(L, uservalue, "losses");
 }
 
-/* Pushes the address as the answer had it, before the key was taken out of it. */
+/* Pushes the address as it was in the response, before the key was taken out of it. */
 static const char *push_original(lua_State *L, int uservalue, const char *url)
 {
     lua_getfield(L, uservalue, "originals");
@@ -91,7 +92,7 @@ static const char *wrong_address(const struct tc_job *job, const struct tc_reque
     return tc_url_check_picture(address, session->is_loopback, request->attempt.at_private_address);
 }
 
-/* Fetches the picture at `url`, which the answer of `sub` points to, under `number`. */
+/* Fetches picture `number` from `url`, which the response of `sub` has. */
 static void fetch(lua_State *L, int index, int uservalue, struct tc_subrequest *sub,
                   const char *url, unsigned number)
 {
@@ -108,11 +109,11 @@ static void fetch(lua_State *L, int index, int uservalue, struct tc_subrequest *
     lua_settop(L, top);
 }
 
-/* Pushes what the server says of the picture at a place, with its address if it has one, or nil. */
-static void push_item(lua_State *L, int place)
+/* Pushes what the server says of the picture of a slot, with its address if it has one, or nil. */
+static void push_item(lua_State *L, int slot)
 {
-    lua_getfield(L, place, "item");
-    lua_getfield(L, place, "url");
+    lua_getfield(L, slot, "item");
+    lua_getfield(L, slot, "url");
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
         return;
@@ -124,67 +125,67 @@ static void push_item(lua_State *L, int place)
     lua_setfield(L, -2, "url");
 }
 
-/* Takes one place of an answer, which is on top, and pops it: what the server says of the picture
- * is kept for it, and a picture that is elsewhere is fetched. Returns its number, 0 for none. */
-static unsigned take_place(lua_State *L, int index, int uservalue, struct tc_subrequest *sub)
+/* Pops a slot of tc_answer, keeps what the server says of its picture, and fetches the picture
+ * unless it came along. Returns the picture's number, 0 for none. */
+static unsigned take_slot(lua_State *L, int index, int uservalue, struct tc_subrequest *sub)
 {
     struct tc_job *job = tc_job_of(L, index);
-    int place = lua_gettop(L);
-    lua_getfield(L, place, "url");
-    lua_getfield(L, place, "number");
-    const char *url = lua_tostring(L, place + 1);
-    unsigned number = 0, which = (unsigned)lua_tonumber(L, place + 2);
+    int slot = lua_gettop(L);
+    lua_getfield(L, slot, "url");
+    lua_getfield(L, slot, "number");
+    const char *url = lua_tostring(L, -2);
+    unsigned number = 0, came = (unsigned)lua_tonumber(L, -1);
     if (url && sub->numbered == TC_IMAGES)
         refuse_address(L, uservalue, url, "there are too many images");
     else {
-        number = tc_job_picture_number(L, job, sub, url ? sub->numbered : which - 1);
-        push_item(L, place);
+        number = tc_job_picture_number(L, job, sub, url ? sub->numbered : came - 1);
+        push_item(L, slot);
         tc_job_keep(L, uservalue, "items", number);
         if (url)
             fetch(L, index, uservalue, sub, url, number);
     }
-    lua_settop(L, place - 1);
+    lua_settop(L, slot - 1);
     return number;
 }
 
-/* Takes the places of the list on top, and keeps their order: pictures that came along have earlier
- * numbers than those that have to be fetched. */
-static void take_places(lua_State *L, int index, int uservalue, struct tc_subrequest *sub)
+/* Takes all slots of the list at `slots`, and keeps their order: pictures that came along have
+ * lower numbers than those that have to be fetched. */
+static void take_slots(lua_State *L, int index, int uservalue, struct tc_subrequest *sub, int slots)
 {
-    int places = lua_gettop(L), count = (int)tc_rawlen(L, places);
+    int count = (int)tc_rawlen(L, slots);
     lua_newtable(L);
+    int order = lua_gettop(L);
     for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, places, i);
-        unsigned number = take_place(L, index, uservalue, sub);
+        lua_rawgeti(L, slots, i);
+        unsigned number = take_slot(L, index, uservalue, sub);
         if (number) {
             tc_pushwhole(L, number);
-            lua_rawseti(L, places + 1, (int)tc_rawlen(L, places + 1) + 1);
+            tc_append(L, order);
         }
     }
     tc_job_keep(L, uservalue, "orders", sub->position);
 }
 
-/* Reads the answer of a subrequest that succeeded. False: an error table is on top. */
+/* Reads the response of a subrequest that succeeded. False: an error table is on top. */
 static bool read_answer(lua_State *L, int index, int uservalue, struct tc_subrequest *sub)
 {
     struct tc_job *job = tc_job_of(L, index);
     unsigned images = sub->request->envelope->images.count;
     if (!tc_push_answer(L, sub->request))
         return false;
-    int document = lua_gettop(L), answer = document + 1, places = document + 2;
+    int document = lua_gettop(L);
     tc_conceal(L, document, sub->request->options.api_key);
     lua_setfield(L, uservalue, "originals");
     if (images)
         (void)tc_job_picture_number(L, job, sub, images - 1);
-    tc_read_answer(L, document, sub);
-    if (sub->pictures == 0 && tc_rawlen(L, places) == 0) {
-        tc_push_no_image(L, sub, answer, places + 1);
+    struct tc_answer answer = tc_read_answer(L, document, sub);
+    if (sub->pictures == 0 && tc_rawlen(L, answer.slots) == 0) {
+        tc_push_no_image(L, sub, answer.fields, answer.refusal);
         return false;
     }
-    lua_pushvalue(L, answer);
+    lua_pushvalue(L, answer.fields);
     tc_job_keep(L, uservalue, "answers", sub->position);
-    lua_settop(L, places);
-    take_places(L, index, uservalue, sub);
+    take_slots(L, index, uservalue, sub, answer.slots);
     lua_pushnil(L);
     lua_setfield(L, uservalue, "originals");
     lua_settop(L, document - 1);
@@ -200,27 +201,27 @@ static bool read_json(lua_State *L, int uservalue, struct tc_subrequest *sub)
     return true;
 }
 
-/* Adds what came of pictures of the subrequest that are not whole to the error on top. */
+/* Adds the pictures of the subrequest that are not whole to the error on top. */
 static void add_cuts(lua_State *L, int uservalue, const struct tc_subrequest *sub)
 {
     int error = lua_gettop(L);
     lua_getfield(L, uservalue, "cuts");
+    int cuts = lua_gettop(L), list = cuts + 1;
     lua_newtable(L);
     for (unsigned i = 0; i < sub->numbered; i++) {
-        lua_rawgeti(L, error + 1, (int)sub->numbers[i]);
+        lua_rawgeti(L, cuts, (int)sub->numbers[i]);
         if (lua_istable(L, -1))
-            lua_rawseti(L, error + 2, (int)tc_rawlen(L, error + 2) + 1);
+            tc_append(L, list);
         else
             lua_pop(L, 1);
     }
-    if (tc_rawlen(L, error + 2))
+    if (tc_rawlen(L, list))
         lua_setfield(L, error, "data");
     lua_settop(L, error);
 }
 
-/* Takes note of the end of a subrequest of the request at `index`, whose uservalue is at
- * `uservalue`. */
-static void note_end(lua_State *L, int index, int uservalue, struct tc_subrequest *sub)
+/* Processes the end of a subrequest: takes what it has brought and reads its response. */
+static void finish(lua_State *L, int index, int uservalue, struct tc_subrequest *sub)
 {
     struct tc_job *job = tc_job_of(L, index);
     const struct tc_request *request = sub->request;
@@ -231,9 +232,9 @@ static void note_end(lua_State *L, int index, int uservalue, struct tc_subreques
     tc_take_all(L, index, sub);
     sub->finished = true;
     tc_take_rest(L, job, sub, uservalue);
-    tc_writer_abort(&sub->writer); /* of a picture that nobody wants any more */
+    tc_writer_abort(&sub->writer); /* of a picture that nobody takes any more */
     bool ok = !request->failure->kind;
-    if (sub->parent && tc_push_fault(L, sub, uservalue)) /* it knows the picture's number */
+    if (sub->parent && tc_push_fault(L, sub, uservalue)) /* this error has the picture's number */
         ok = false;
     else if (!ok)
         tc_push_failure(L, request->failure, request);
@@ -246,18 +247,18 @@ static void note_end(lua_State *L, int index, int uservalue, struct tc_subreques
         if (sub->parent)
             add_address(L, uservalue, sub);
         tc_job_keep(L, uservalue, "failures", sub->position);
-    } else if (tc_push_fault(L, sub, uservalue)) { /* others of its pictures may be whole */
+    } else if (tc_push_fault(L, sub, uservalue)) { /* other pictures of it may be whole */
         add_cuts(L, uservalue, sub);
         tc_job_append(L, uservalue, "losses");
     }
     lua_settop(L, top);
-    tc_request_free_answer(sub->request); /* Lua has what was worth keeping */
+    tc_request_free_answer(sub->request); /* what is worth keeping is Lua's now */
     job->finishing = NULL;
 }
 
 /* ---- the result ---- */
 
-/* Pushes what a request that is not for pictures gives. False: an error table is on top. */
+/* Pushes the response of a job that is not for pictures. False: an error table is on top. */
 static bool push_json_result(lua_State *L, const struct tc_job *job, int uservalue)
 {
     lua_getfield(L, uservalue, "answers");
@@ -266,12 +267,12 @@ static bool push_json_result(lua_State *L, const struct tc_job *job, int userval
         return true;
     lua_getfield(L, uservalue, "failures");
     lua_rawgeti(L, -1, 1);
-    if (lua_isnil(L, -1)) /* it was ended while its answer was read */
+    if (lua_isnil(L, -1)) /* it was cancelled while its response was read */
         tc_push_failure(L, job->subrequests->request->failure, job->subrequests->request);
     return false;
 }
 
-/* What was sent may be large, and is not needed any more. */
+/* Lets go of what was sent: it may be large. */
 static void forget_sent(lua_State *L, int uservalue)
 {
     static const char *const large[] = {"images", "history", "messages", "extra_body", "body"};
@@ -287,7 +288,7 @@ static void forget_sent(lua_State *L, int uservalue)
     lua_pop(L, 1);
 }
 
-/* Makes the result of a request that is over. */
+/* Makes the result of a job that is over. */
 static void make_result(lua_State *L, const struct tc_job *job, int uservalue)
 {
     bool ok = job->json ? push_json_result(L, job, uservalue) : tc_push_response(L, job, uservalue);
@@ -297,12 +298,12 @@ static void make_result(lua_State *L, const struct tc_job *job, int uservalue)
     lua_pushboolean(L, !ok);
     lua_setfield(L, uservalue, "failed");
     forget_sent(L, uservalue);
-    lua_pushnil(L); /* the error has them, for as long as somebody wants them */
+    lua_pushnil(L); /* the error has them */
     lua_setfield(L, uservalue, "cuts");
 }
 
-/* Makes the result of the request (1), which is over. */
-static int request_settle(lua_State *L)
+/* TC_SETTLE, for the request (1). */
+static int settle(lua_State *L)
 {
     struct tc_job *job = tc_job_of(L, 1);
     tc_checkstack(L, 10);
@@ -313,13 +314,13 @@ static int request_settle(lua_State *L)
     if (!job->subrequests)
         return luaL_error(L, "a request that was submitted expected");
     for (struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
-        note_end(L, 1, 2, sub);
+        finish(L, 1, 2, sub);
     make_result(L, job, 2);
     return 0;
 }
 
-/* The same for who asks for the result, and is not told of it. */
-static void settle(lua_State *L, int index, int uservalue)
+/* Settles a request whose result is asked for before it is delivered. */
+static void settle_now(lua_State *L, int index, int uservalue)
 {
     struct tc_job *job = tc_job_of(L, index);
     if (tc_job_is_settled(L, uservalue))
@@ -334,7 +335,7 @@ static void settle(lua_State *L, int index, int uservalue)
         lua_error(L);
 }
 
-/* Pushes the response, or nil and the error; the uservalue is at `uservalue`. Returns how many. */
+/* Pushes the response, or nil and the error. Returns how many values that is. */
 static int push_result(lua_State *L, int uservalue)
 {
     lua_getfield(L, uservalue, "failed");
@@ -358,23 +359,24 @@ int tc_result_push(lua_State *L, int index)
         lua_error(L);
     }
     lua_pop(L, 1);
-    settle(L, index, uservalue);
+    settle_now(L, index, uservalue);
     return push_result(L, uservalue);
 }
 
-/* ---- for the client, when there is news ---- */
+/* ---- called by name ---- */
 
-static int request_note(lua_State *L)
+/* TC_FINISH, for a subrequest (2) of the request (1). */
+static int finish_subrequest(lua_State *L)
 {
     struct tc_subrequest *sub = lua_touserdata(L, 2);
     tc_getuservalue(L, 1);
-    note_end(L, 1, lua_gettop(L), sub);
+    finish(L, 1, lua_gettop(L), sub);
     return 0;
 }
 
-/* An interrupt that is due comes before `done` is taken for called, and so does whatever else could
- * keep it from beginning. */
-static int request_finish(lua_State *L)
+/* TC_NOTIFY, for the request (1). `done` is called once, but only counts as called if it has begun:
+ * a hook that is due, or a stack that is full, may raise before that. */
+static int notify(lua_State *L)
 {
     enum { LARGEST_FRAME = 260 };
     bool called;
@@ -386,7 +388,7 @@ static int request_finish(lua_State *L)
         return 0;
     tc_hooks_run(L);
     lua_pushboolean(L, 0);
-    lua_setfield(L, 2, "done"); /* once */
+    lua_setfield(L, 2, "done");
     lua_pushvalue(L, 3);
     int status = tc_hooks_call(L, push_result(L, 2), &called);
     if (!called) {
@@ -398,7 +400,7 @@ static int request_finish(lua_State *L)
 
 void tc_register_result(lua_State *L)
 {
-    tc_own_function(L, TC_NOTE, request_note);
-    tc_own_function(L, TC_SETTLE, request_settle);
-    tc_own_function(L, TC_FINISH, request_finish);
+    tc_own_function(L, TC_FINISH, finish_subrequest);
+    tc_own_function(L, TC_SETTLE, settle);
+    tc_own_function(L, TC_NOTIFY, notify);
 }

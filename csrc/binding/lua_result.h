@@ -1,22 +1,23 @@
 /*
- * The end of a job, and its result: a response or an error.
+ * The end of a job: each subrequest is finished, which may fetch pictures; the job is settled, when
+ * its result is made; whoever submitted it is notified.
  */
 #ifndef TC_LUA_RESULT_H
 #define TC_LUA_RESULT_H
 
 #include "lua_compat.h"
 
-/* Called protected for a request, by these names of tc_own_push, with its userdata; the first one
- * with a subrequest as a light userdata too. What they call may do anything. */
-#define TC_NOTE   "note"   /* takes note of a subrequest's end */
-#define TC_SETTLE "settle" /* makes the result of a request that is over */
-#define TC_FINISH "finish" /* tells `done` of it */
+/* Names of functions for tc_job_call. They call functions of the user's, which may do anything. */
+#define TC_FINISH "finish" /* processes the end of a subrequest */
+#define TC_SETTLE "settle" /* makes the result of a job that is over */
+#define TC_NOTIFY "notify" /* calls `done` with it */
 
 void tc_register_result(lua_State *L);
 
 /*
- * Pushes the response, or nil and the error, of the request at `index`, which is over; or raises
- * what one of the user's functions raised while somebody waited. Returns how much it pushed.
+ * Pushes the response, or nil and the error, of the request at `index`, which is over. Raises
+ * instead what one of the user's functions raised while somebody was in wait. Returns how many
+ * values it pushed.
  */
 int tc_result_push(lua_State *L, int index);
 

@@ -1,6 +1,6 @@
 /*
- * Takes away what a subrequest has brought, and gives it to those who want it: pictures and their
- * bytes, to Lua, to the sink or into files, and how much has come.
+ * What a subrequest has brought: see lua_take.h. `index` is a picture's in the envelope, `number`
+ * the same picture's in the job.
  */
 #include "lua_take.h"
 
@@ -23,18 +23,11 @@
 
 #include <stdio.h>
 
-enum { PATIENCE = 10 }; /* seconds that a poll waits for a reader of a pipe */
+enum { PATIENCE = 10 }; /* seconds that a poll waits for a pipe's reader */
 
 /* ---- the sink ---- */
 
-/* Ends the request, for what it brought could not be put away. */
-static void give_up(struct tc_job *job, struct tc_subrequest *sub, const char *message)
-{
-    tc_job_stop(job, sub, TC_IO, message);
-}
-
-/* Calls the sink at `sink` with the picture's number and the chunk (or nil) on top, and pops that.
- */
+/* Pops a chunk (or nil) and calls the sink at `sink` with it. The sink may refuse it. */
 static void call_sink(lua_State *L, struct tc_job *job, struct tc_subrequest *sub, int sink,
                       unsigned number)
 {
@@ -47,16 +40,16 @@ static void call_sink(lua_State *L, struct tc_job *job, struct tc_subrequest *su
         const char *text = lua_tostring(L, -1);
         tc_redact(message, sizeof(message), text ? text : "the sink refused",
                   sub->request->options.api_key);
-        give_up(job, sub, message);
+        tc_job_stop(job, sub, TC_IO, message);
     }
     lua_pop(L, 3);
 }
 
-/* Chunks of this size come from memory that was used before; malloc maps larger ones anew. */
+/* Memory for chunks of this size is used again; for larger ones malloc maps new pages. */
 enum { CHUNK = 64 * 1024, MOST_CHUNKS = 16 };
 
-/* Takes the bytes to the sink, chunk by chunk. All are Lua's before the sink, which may do
- * anything, is called. */
+/* Calls the sink with the bytes, chunk by chunk. All chunks are strings of Lua's before the first
+ * call, as the sink may do anything. */
 static void take_to_sink(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                          unsigned index)
 {
@@ -78,14 +71,14 @@ static void take_to_sink(lua_State *L, int uservalue, struct tc_job *job, struct
 
 /* ---- files ---- */
 
-/* The same for the request whose uservalue is at `uservalue`. */
+/* Reads from the params how pictures are saved, and leaves that on the stack. */
 static struct tc_way push_way_of(lua_State *L, int uservalue)
 {
     lua_getfield(L, uservalue, "params");
     return tc_push_way(L, lua_gettop(L));
 }
 
-/* Ends the whole request: the rest of this picture could be put nowhere. */
+/* Stops the job: the rest of a picture could be written nowhere. */
 static void cannot_write(struct tc_job *job, struct tc_subrequest *sub, const char *path, int error)
 {
     char message[400], shown[TC_SHOWN];
@@ -94,7 +87,7 @@ static void cannot_write(struct tc_job *job, struct tc_subrequest *sub, const ch
     tc_job_stop(job, sub, TC_IO, message);
 }
 
-/* Notes that a picture is not where it should be, for the end: the request goes on. */
+/* Keeps the error for a picture that is in another file than it should be. The job goes on. */
 static void note_misplaced(lua_State *L, int uservalue, struct tc_job *job,
                            struct tc_subrequest *sub, const char *path, int error)
 {
@@ -122,9 +115,10 @@ static void set_path(lua_State *L, struct tc_writer *writer)
 {
     lua_pushstring(L, writer->path);
     lua_setfield(L, -2, "path");
-    tc_writer_abort(writer); /* which has nothing but that any more */
+    tc_writer_abort(writer); /* the path is all it still has */
 }
 
+/* Ends the file of a picture that is not whole, and sets the path of its table, which is on top. */
 static void save_cut(lua_State *L, struct tc_subrequest *sub, unsigned index)
 {
     const struct tc_image *image = sub->request->envelope->images.list[index];
@@ -141,7 +135,7 @@ static void save_cut(lua_State *L, struct tc_subrequest *sub, unsigned index)
     set_path(L, writer);
 }
 
-/* Keeps what there is of picture `number`, of which no more can be written, for the error. */
+/* Keeps a picture of which no more can be written, for the error. */
 static void keep_cut(lua_State *L, int uservalue, struct tc_subrequest *sub, unsigned index,
                      unsigned number)
 {
@@ -152,6 +146,7 @@ static void keep_cut(lua_State *L, int uservalue, struct tc_subrequest *sub, uns
     tc_job_keep(L, uservalue, "cuts", number);
 }
 
+/* Writes the bytes that a picture under way has. */
 static void save_bytes(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index, unsigned number)
 {
@@ -176,6 +171,7 @@ static void save_bytes(lua_State *L, int uservalue, struct tc_job *job, struct t
     lua_settop(L, top);
 }
 
+/* Ends the file of a whole picture, and sets the path of its table, which is on top. */
 static void save_image(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index, unsigned number)
 {
@@ -198,7 +194,7 @@ static void save_image(lua_State *L, int uservalue, struct tc_job *job, struct t
 
 /* ---- pictures ---- */
 
-/* Looks at some of the bytes before they go elsewhere: enough to know a picture again. */
+/* Hashes some of the bytes before they go elsewhere, to recognise a picture that comes twice. */
 static void sample_bytes(struct tc_subrequest *sub, const struct tc_image *image)
 {
     enum { EVERY = 61 };
@@ -207,6 +203,7 @@ static void sample_bytes(struct tc_subrequest *sub, const struct tc_image *image
         sub->sample = (sub->sample ^ image->bytes.data[i]) * 16777619U;
 }
 
+/* Takes the bytes of a picture under way. */
 static void take_bytes(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index)
 {
@@ -220,7 +217,7 @@ static void take_bytes(lua_State *L, int uservalue, struct tc_job *job, struct t
         take_to_sink(L, uservalue, job, sub, index);
 }
 
-/* Keeps what was seen of the bytes of the picture on top, if they went elsewhere. */
+/* Keeps the hash for the picture whose table is on top, if its bytes went elsewhere. */
 static void keep_sample(lua_State *L, int uservalue, struct tc_subrequest *sub)
 {
     if (!sub->request->envelope->images.streaming)
@@ -233,9 +230,9 @@ static void keep_sample(lua_State *L, int uservalue, struct tc_subrequest *sub)
     sub->sample = 0;
 }
 
-/* Tells the sink and on_image that the picture whose table is on top is whole. */
-static void tell_image(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
-                       unsigned number)
+/* Calls the sink and on_image for the whole picture whose table is on top. */
+static void notify_image(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
+                         unsigned number)
 {
     tc_job_push_param(L, uservalue, "sink");
     if (lua_isfunction(L, -1)) {
@@ -253,7 +250,7 @@ static void tell_image(lua_State *L, int uservalue, struct tc_job *job, struct t
     }
 }
 
-/* Makes the table of a whole picture, frees the picture, and tells those who want to know. */
+/* Makes the table of a whole picture, frees the picture, and calls those who want it. */
 static void take_image(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index)
 {
@@ -266,22 +263,22 @@ static void take_image(lua_State *L, int uservalue, struct tc_job *job, struct t
         save_image(L, uservalue, job, sub, index, number);
     tc_images_drop(&envelope->images, index);
     keep_sample(L, uservalue, sub);
-    if (!job->stopped) { /* else the file could not be finished */
+    if (!job->stopped) { /* else its file could not be written */
         lua_pushvalue(L, -1);
         tc_job_keep(L, uservalue, "images", number);
-        tell_image(L, uservalue, job, sub, number);
+        notify_image(L, uservalue, job, sub, number);
     }
     lua_pop(L, 2);
 }
 
-/* Keeps a draft, a step on the model's way to a picture: it has no number, and is for nobody who
- * takes pictures. */
+/* Keeps a draft, a step on the model's way to a picture. It has no number, and no function is
+ * called with it. */
 static void take_draft(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index)
 {
     struct tc_envelope *envelope = sub->request->envelope;
     struct tc_image *image = envelope->images.list[index];
-    (void)tc_job_picture_number(L, job, sub, index); /* as long as it can be told from a picture */
+    (void)tc_job_picture_number(L, job, sub, index); /* while its kind is known */
     if (!envelope->images.streaming && !image->fault) {
         tc_push_image(L, image, false);
         tc_job_append(L, uservalue, "drafts");
@@ -289,21 +286,21 @@ static void take_draft(lua_State *L, int uservalue, struct tc_job *job, struct t
     tc_images_drop(&envelope->images, index);
 }
 
-/* Keeps what came of a picture that is not whole, for the error: its bytes, unless they went
- * elsewhere. Nobody is told of it. */
+/* Keeps a picture that is not whole, for the error, with its bytes unless they went elsewhere. No
+ * function is called with it. */
 static void take_cut(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                      unsigned index)
 {
     struct tc_envelope *envelope = sub->request->envelope;
     struct tc_image *image = envelope->images.list[index];
     unsigned number = tc_job_picture_number(L, job, sub, index);
-    if (image->ended && image->fault) { /* else the request's failure says why it is not */
+    if (image->ended && image->fault) { /* else the request's failure says why */
         char text[160];
         tc_image_describe(image, number, text, sizeof(text));
         lua_pushstring(L, text);
         tc_job_keep(L, uservalue, "faults", number);
     }
-    bool untouched = image->bytes.size == image->size; /* it may have been held back */
+    bool untouched = image->bytes.size == image->size; /* no bytes went elsewhere */
     tc_push_image(L, image, envelope->images.streaming && !untouched);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "complete");
@@ -311,12 +308,12 @@ static void take_cut(lua_State *L, int uservalue, struct tc_job *job, struct tc_
     if (image->size)
         tc_job_keep(L, uservalue, "cuts", number);
     else
-        lua_pop(L, 1); /* nothing came of it at all */
+        lua_pop(L, 1);
     tc_images_drop(&envelope->images, index);
     sub->sample = 0;
 }
 
-/* Takes a picture, or a draft, of which nothing more will come. */
+/* Takes a picture, or a draft, that has ended. */
 static void take_ended(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index)
 {
@@ -329,8 +326,8 @@ static void take_ended(lua_State *L, int uservalue, struct tc_job *job, struct t
         take_image(L, uservalue, job, sub, index);
 }
 
-/* Has a picture under way bytes to give? Not before it is known what they are: a file's name
- * depends on that, and what is no picture at all, or a draft, is to reach nobody. */
+/* Has a picture under way bytes that can be handed out? Its type must be known, as a file's name
+ * depends on it, and as nobody is to get what is no picture. */
 static bool has_bytes(const struct tc_request *request, const struct tc_image *image)
 {
     const struct tc_signature *signature = &image->signature;
@@ -338,8 +335,8 @@ static bool has_bytes(const struct tc_request *request, const struct tc_image *i
     return request->envelope->images.streaming && image->bytes.size && known;
 }
 
-/* The first picture that has something to give, or `images.count`. There is none where another
- * attempt follows: what came is not what will be. */
+/* The first picture that can be taken, or has bytes that can, or `images.count`. Before another
+ * attempt there is none, as that begins anew. */
 static unsigned next_image(const struct tc_request *request)
 {
     const struct tc_envelope *envelope = request->envelope;
@@ -354,7 +351,7 @@ static unsigned next_image(const struct tc_request *request)
 
 /* ---- the whole ---- */
 
-/* Has all that was sent ended? There may be pictures to fetch. */
+/* Have all requests ended that were sent? Pictures may still have to be fetched. */
 static bool all_ended(const struct tc_job *job)
 {
     for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
@@ -380,10 +377,8 @@ static void report_progress(lua_State *L, int uservalue, struct tc_job *job)
     lua_call(L, 2, 0);
 }
 
-/* Gives what a subrequest (3) of the request (1), whose uservalue is 2, has brought away piece by
- * piece.
- */
-static int give_all(lua_State *L)
+/* Takes what a subrequest (3) of the request (1), whose uservalue is 2, has brought. */
+static int take_protected(lua_State *L)
 {
     struct tc_job *job = tc_job_of(L, 1);
     struct tc_subrequest *sub = lua_touserdata(L, 3);
@@ -406,23 +401,23 @@ void tc_take_all(lua_State *L, int index, struct tc_subrequest *sub)
 {
     if (tc_job_of(L, index)->stopped)
         return;
-    unsigned giving = sub->request->attempt.easy != NULL;
-    lua_pushcfunction(L, give_all);
+    unsigned in_flight = sub->request->attempt.easy != NULL;
+    lua_pushcfunction(L, take_protected);
     lua_pushvalue(L, index);
     tc_getuservalue(L, index);
     lua_pushlightuserdata(L, sub);
     bool interrupted;
-    sub->request->session->delivering += giving;
+    sub->request->session->delivering += in_flight;
     tc_request_hold(sub->request, true);
     int status = tc_hooks_pcall(L, 3, 0, &interrupted);
     tc_request_hold(sub->request, false);
-    sub->request->session->delivering -= giving;
+    sub->request->session->delivering -= in_flight;
     if (status)
         lua_error(L);
 }
 
-/* Is a picture under way worth keeping though nothing more of it will come? Not for who did not
- * want it any more, and not where it may be none. */
+/* Is a picture under way kept though it has no end? Not when the caller stopped it, and not when it
+ * may be no picture. */
 static bool is_worth_keeping(const struct tc_request *request, const struct tc_image *image)
 {
     enum tc_kind kind = request->failure->kind;
@@ -450,7 +445,8 @@ void tc_take_rest(lua_State *L, struct tc_job *job, struct tc_subrequest *sub, i
     }
 }
 
-static int request_give(lua_State *L)
+/* TC_TAKE, for a subrequest (2) of the request (1). */
+static int take(lua_State *L)
 {
     tc_take_all(L, 1, lua_touserdata(L, 2));
     return 0;
@@ -458,5 +454,5 @@ static int request_give(lua_State *L)
 
 void tc_register_take(lua_State *L)
 {
-    tc_own_function(L, TC_GIVE, request_give);
+    tc_own_function(L, TC_TAKE, take);
 }

@@ -1,5 +1,6 @@
 /*
- * Takes away what a subrequest has brought, and gives it to those who want it.
+ * Takes what a subrequest has brought and hands it out: pictures to Lua, their bytes to a sink or a
+ * file, and how much has come to on_progress.
  */
 #ifndef TC_LUA_TAKE_H
 #define TC_LUA_TAKE_H
@@ -9,18 +10,17 @@
 struct tc_subrequest;
 struct tc_job;
 
-/* Called protected for a request, by this name of tc_own_push, with its userdata and a subrequest
- * as a light userdata: hands out what has come. */
-#define TC_GIVE "give"
+/* Name of a function for tc_job_call: tc_take_all of the subrequest. */
+#define TC_TAKE "take"
 
 void tc_register_take(lua_State *L);
 
-/* Takes away what a subrequest of the request at `index` has brought, and gives it to those who
- * want it. Its transfer stands still meanwhile: what is looked at here stays where it is. */
+/* Takes all that a subrequest of the request at `index` has brought so far, and calls the user's
+ * functions with it. Its transfer stands still meanwhile, so that its buffers stay as they are. */
 void tc_take_all(lua_State *L, int index, struct tc_subrequest *sub);
 
-/* Adds the pictures that nobody was given, as none of the user's functions is called any more, and
- * what came of the one under way. */
+/* Keeps what is left at the end, without calling the user's functions: pictures that were not
+ * handed out, and what came of the one under way. */
 void tc_take_rest(lua_State *L, struct tc_job *job, struct tc_subrequest *sub, int uservalue);
 
 #endif
