@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # test.sh C_TEST... -- LUA...
 #
-# Runs the C unit tests, then the specs under each Lua, and ends with the sum of both on a line by
+# Runs the C unit tests and the specs under each Lua, and ends with the sum of both on a line by
 # itself: "N passed, N failed", with ", N skipped" when there are. The status is 0 only if something
-# ran and nothing failed. Each spec file is a process, JOBS of them run at a time, and each shows what
-# it printed when it has ended. Picked specs are one process, and show it as it comes. What is the
-# emulator's or the engine's alone is the same with every Lua, and runs with the first.
+# ran and nothing failed. Each C test and each spec file is a process, JOBS of them run at a time, and
+# each shows what it printed when it has ended. Picked specs come after the C tests, in one process,
+# and show it as it comes. What is the emulator's or the engine's alone is the same with every Lua, and
+# runs with the first.
 #
 # BUILD and VARIANT say where the modules are ($BUILD/$VARIANT<lua>/thucchien.so); SPEC picks spec
 # files; RUN is what runs the C tests, an emulator of another processor. A directory bin beside a
@@ -39,13 +40,14 @@ add() {
 count() { grep -cE "$1" "$2" || :; }
 
 run_c_test() {
-    local status=0 skips log=$logs/c
-    echo "== $1"
     # shellcheck disable=SC2086  # RUN is a command and its arguments
-    CMOCKA_MESSAGE_OUTPUT=TAP ${RUN:-} "$1" >"$log" 2>&1 || status=$?
-    cat "$log"
-    skips=$(count '^ok .*# SKIP' "$log")
-    add $(($(count '^ok ' "$log") - skips)) "$(count '^not ok ' "$log")" "$skips" "$status"
+    CMOCKA_MESSAGE_OUTPUT=TAP ${RUN:-} "$1"
+}
+
+add_c_test() { # LOG STATUS
+    local skips
+    skips=$(count '^ok .*# SKIP' "$1")
+    add $(($(count '^ok ' "$1") - skips)) "$(count '^not ok ' "$1")" "$skips" "$2"
 }
 
 # The longest: these run programs, draw with the emulator or try every byte.
@@ -80,35 +82,61 @@ run_picked() {
     add_specs "$logs/specs" "$status"
 }
 
-tasks=() # each a Lua and a spec file
+tasks=() # each a C test, or a Lua and a spec file
+shown=0  # how many of them have ended and are in the sums
 
 # One of those who work at the tasks: takes what nobody has taken, which mkdir decides.
 work() {
-    local i status
+    local i status task
     for ((i = 0; i < ${#tasks[@]}; i++)); do
         mkdir "$logs/$i" 2>/dev/null || continue
         status=0
-        # shellcheck disable=SC2086  # a Lua and a file
-        run_specs ${tasks[i]} >"$logs/$i/printed" 2>&1 || status=$?
+        read -ra task <<<"${tasks[i]}"
+        if [ ${#task[@]} = 1 ]; then
+            run_c_test "${task[@]}"
+        else
+            run_specs "${task[@]}"
+        fi >"$logs/$i/printed" 2>&1 || status=$?
         echo "$status" >"$logs/$i/exit"
         mv "$logs/$i/exit" "$logs/$i/status" # it is whole when it is there
     done
 }
 
 show_ended() {
-    local i
+    local i task status printed
     for ((i = 0; i < ${#tasks[@]}; i++)); do
         [ -f "$logs/$i/status" ] || continue
-        echo "== ${tasks[i]#* } on ${tasks[i]%% *}"
-        cat "$logs/$i/printed"
-        add_specs "$logs/$i/printed" "$(cat "$logs/$i/status")"
+        read -ra task <<<"${tasks[i]}"
+        status=$(cat "$logs/$i/status") printed=$logs/$i/printed
         rm "$logs/$i/status"
+        shown=$((shown + 1))
+        echo "== ${task[1]:-$task}${task[1]:+ on $task}"
+        cat "$printed"
+        if [ ${#task[@]} = 1 ]; then
+            add_c_test "$printed" "$status"
+        else
+            add_specs "$printed" "$status"
+        fi
     done
 }
 
-# run_all LUA...: the longest files first, so that none of them is waited for alone at the end.
-run_all() {
-    local lua file files i but=none
+run_tasks() {
+    local i
+    for ((i = 0; i < JOBS; i++)); do work & done
+    while [ -n "$(jobs -rp)" ]; do
+        show_ended
+        sleep 0.2
+    done
+    show_ended
+    if [ "$shown" != ${#tasks[@]} ]; then
+        echo "($((${#tasks[@]} - shown)) did not end as they should)"
+        failed=$((failed + 1))
+    fi
+}
+
+# add_spec_files LUA...: the longest first, so that none of them is waited for alone at the end.
+add_spec_files() {
+    local lua file files but=none
     for lua in "$@"; do
         # shellcheck disable=SC2012,SC2086  # the names are ours
         files=$(ls ${SPEC:-spec/*_spec.lua} | grep -vxE "$but" || :)
@@ -117,23 +145,22 @@ run_all() {
         done
         but=$ONCE
     done
-    for ((i = 0; i < JOBS; i++)); do work & done
-    while [ -n "$(jobs -rp)" ]; do
-        show_ended
-        sleep 0.2
-    done
-    show_ended
 }
 
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
-    run_c_test "$1"
+    tasks+=("$1")
     shift
 done
 shift
+picked=
 if [ $# = 1 ] && [ -n "${SPEC:-}" ]; then
-    run_picked "$1"
+    picked=$1
 else
-    run_all "$@"
+    add_spec_files "$@"
+fi
+run_tasks
+if [ -n "$picked" ]; then
+    run_picked "$picked"
 fi
 
 echo
