@@ -4,9 +4,11 @@
 -- Shapes are ellipses lit from the sun's side. Lengths are fractions of the creature's height.
 
 local canvas = require "thucchien.emulator.paint.canvas"
+local colours = require "thucchien.emulator.paint.colours"
 local random = require "thucchien.emulator.paint.random"
 
 local floor, ceil, sqrt, min, max = math.floor, math.ceil, math.sqrt, math.min, math.max
+local mix = colours.mix
 
 local characters = {}
 
@@ -18,10 +20,6 @@ local WOOD = { 150, 104, 66 }
 
 -- How much of the scene's dark lies over what is in the foreground.
 local DARK = { dawn = 0.12, day = 0, dusk = 0.22, night = 0.42, storm = 0.18 }
-
-local function mix(a, b, t)
-    return { a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t, a[3] + (b[3] - a[3]) * t }
-end
 
 -- Where and how one creature is painted: its foot, its height in pixels, and the light.
 local function new_stage(view, x, foot, height)

@@ -2,17 +2,15 @@
 -- soft-edged shapes, dark against the sky, with a light in the window after sunset.
 
 local canvas = require "thucchien.emulator.paint.canvas"
+local colours = require "thucchien.emulator.paint.colours"
 local noise = require "thucchien.emulator.paint.noise"
 
 local floor, min, max = math.floor, math.min, math.max
+local mix = colours.mix
 
 local props = {}
 
 local LAMP = { 255, 206, 120 }
-
-local function mix(a, b, t)
-    return { a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t, a[3] + (b[3] - a[3]) * t }
-end
 
 local function dark_outside(view)
     return view.scene.time ~= "day" and view.scene.time ~= "dawn"
