@@ -10,6 +10,7 @@ files["rockspec"] = { std = "+rockspec" }
 -- What Neovim gives to the code that it runs.
 files["lua/thucchien/uv.lua"] = { read_globals = { "vim" } }
 files["lua/thucchien/nvim.lua"] = { read_globals = { "vim" } }
+files["lua/thucchien/nvim"] = { read_globals = { "vim" } }
 files["lua/thucchien/health.lua"] = { read_globals = { "vim" } }
 files["plugin"] = { read_globals = { "vim" } }
 files["spec/hosts/nvim"] = { globals = { "vim" } }

@@ -163,6 +163,7 @@ build = {
       ["thucchien.health"] = "lua/thucchien/health.lua",
       ["thucchien.meta"] = "lua/thucchien/meta.d.lua",
       ["thucchien.nvim"] = "lua/thucchien/nvim.lua",
+      ["thucchien.nvim.editing"] = "lua/thucchien/nvim/editing.lua",
       ["thucchien.slug"] = "lua/thucchien/slug.lua",
       ["thucchien.uv"] = "lua/thucchien/uv.lua",
    },

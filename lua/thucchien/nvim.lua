@@ -8,6 +8,7 @@
 
 -- luacheck: globals vim
 
+local editing = require "thucchien.nvim.editing"
 local slug = require "thucchien.slug"
 
 local api, fn = vim.api, vim.fn
@@ -16,7 +17,6 @@ local levels = vim.log.levels
 
 local plugin = {}
 
-local NAMESPACE = api.nvim_create_namespace "thucchien"
 local PROGRESS_MILLISECONDS = 2000 -- between two notifications of one job's progress
 local SHOWN_BYTES = 50000 -- that progress is told from
 local SHOWN_LENGTH = 30 -- of a prompt in a message: one that wraps makes Neovim ask for a key
@@ -280,77 +280,6 @@ local function lines_for(job, picture)
     return type(text) == "string" and vim.split(text, "\n", { plain = true }) or {}
 end
 
--- Changes a buffer and keeps each cursor on the text that it was on: some Neovims leave a cursor
--- behind when text comes in before it.
-local function hold_cursors(buffer, change)
-    local held = {}
-    for _, window in ipairs(fn.win_findbuf(buffer)) do
-        local cursor = api.nvim_win_get_cursor(window)
-        held[window] = api.nvim_buf_set_extmark(buffer, NAMESPACE, cursor[1] - 1, cursor[2], {})
-    end
-    change()
-    for window, mark in pairs(held) do
-        local place = api.nvim_buf_get_extmark_by_id(buffer, NAMESPACE, mark, {})
-        api.nvim_buf_del_extmark(buffer, NAMESPACE, mark)
-        pcall(api.nvim_win_set_cursor, window, { place[1] + 1, place[2] })
-    end
-end
-
--- Puts what stands for the pictures into the text; false if the place is gone or does not take it.
-local function put(job, lines)
-    if not api.nvim_buf_is_loaded(job.buffer) then
-        return false
-    end
-    local place = api.nvim_buf_get_extmark_by_id(job.buffer, NAMESPACE, job.mark, {})
-    if not place[1] then
-        return false
-    end
-    if job.own_lines then
-        table.insert(lines, 1, "")
-    end
-    local row, column = place[1], place[2]
-    local done = true
-    hold_cursors(job.buffer, function()
-        done = pcall(api.nvim_buf_set_text, job.buffer, row, column, row, column, lines)
-    end)
-    return done
-end
-
--- Marks the place where the links of a job will go.
----@param row integer 0 is the first line
----@param column integer in bytes
----@param stays boolean text that comes in right there goes after the links
-local function mark_place(buffer, row, column, stays)
-    return api.nvim_buf_set_extmark(buffer, NAMESPACE, row, column, {
-        right_gravity = not stays,
-        virt_text = { { "… drawing", "Comment" } },
-    })
-end
-
-local function unmark(job)
-    if api.nvim_buf_is_valid(job.buffer) then
-        api.nvim_buf_del_extmark(job.buffer, NAMESPACE, job.mark)
-    end
-end
-
--- The byte after the character that begins at byte `column`, counted from 0.
-local function after_character(line, column)
-    local from, to = line:find("^[^\128-\191][\128-\191]*", column + 1)
-    return from and to or math.min(column, #line)
-end
-
--- Where text would go that comes in now: after the character under the cursor, as with |p|; in
--- insert mode before it.
-local function cursor_place()
-    local cursor = api.nvim_win_get_cursor(0)
-    local row = math.max(cursor[1], 1) - 1 -- commands of `nvim -c` run before there is a cursor
-    local line = api.nvim_buf_get_lines(0, row, row + 1, false)[1] or ""
-    if api.nvim_get_mode().mode:sub(1, 1) == "i" then
-        return row, cursor[2]
-    end
-    return row, after_character(line, cursor[2])
-end
-
 -- ---- a job --------------------------------------------------------------------------------------
 
 -- Puts the links into the text, and says where the pictures are.
@@ -366,7 +295,7 @@ local function link(job)
     for _, picture in ipairs(job.kept) do
         vim.list_extend(lines, lines_for(job, picture))
     end
-    if #lines > 0 and not put(job, lines) then
+    if #lines > 0 and not editing.insert(job, lines) then
         text = text .. ", but its place in the text is gone"
     end
     return text
@@ -391,7 +320,7 @@ local function finish(job, response, err)
     if #job.kept > 0 then
         notify(link(job))
     end
-    unmark(job)
+    editing.unmark(job)
     for _, failure in ipairs(response and response.errors or {}) do
         notify(tostring(failure), levels.ERROR)
     end
@@ -442,7 +371,7 @@ local function prepare(prompt, place)
     -- At the start of a line the place moves with it, when lines are added above.
     local stays = place.column > 0 and not place.own_lines
     return { prompt = prompt, buffer = buffer, folder = folder, kept = {}, seen = {}, notified = uv.now(), warned = 0,
-        client = own, own_lines = place.own_lines, mark = mark_place(buffer, place.row, place.column, stays) }
+        client = own, own_lines = place.own_lines, mark = editing.mark(buffer, place.row, place.column, stays) }
 end
 
 -- Draws, and puts the links at a place in the current buffer.
@@ -456,7 +385,7 @@ local function draw(prompt, place)
             finish(job, response, failure)
         end)
         if not job.request then
-            unmark(job)
+            editing.unmark(job)
         end
     end
     if err then
@@ -475,7 +404,7 @@ end
 ---@param prompt string
 ---@return boolean started the reason is told if not
 function plugin.generate(prompt)
-    local row, column = cursor_place()
+    local row, column = editing.cursor()
     return draw(prompt, { row = row, column = column })
 end
 
@@ -500,25 +429,8 @@ end
 
 -- ---- the command --------------------------------------------------------------------------------
 
--- The text of a range of lines; of the selection alone where the range is one within lines.
-local function selected(command)
-    local first, last = fn.getpos "'<", fn.getpos "'>"
-    local lines = api.nvim_buf_get_lines(0, command.line1 - 1, command.line2, false)
-    if command.range == 2 and fn.visualmode() == "v" and first[2] == command.line1
-        and last[2] == command.line2 then
-        local line = lines[#lines]
-        local stop = math.min(last[3] - 1, #line)
-        if vim.o.selection ~= "exclusive" then
-            stop = after_character(line, stop)
-        end
-        lines[#lines] = line:sub(1, stop)
-        lines[1] = lines[1]:sub(first[3])
-    end
-    return table.concat(lines, "\n")
-end
-
 local function draw_range(command)
-    local prompt = selected(command)
+    local prompt = editing.selected(command)
     if command.args ~= "" then
         prompt = command.args .. "\n" .. prompt
     end
