@@ -326,29 +326,6 @@ static void take_ended(lua_State *L, int uservalue, struct tc_job *job, struct t
         take_image(L, uservalue, job, sub, index);
 }
 
-/* Has a picture under way bytes that can be handed out? Its type must be known, as a file's name
- * depends on it, and as nobody is to get what is no picture. */
-static bool has_bytes(const struct tc_request *request, const struct tc_image *image)
-{
-    const struct tc_signature *signature = &image->signature;
-    bool known = signature->mime || signature->settled; /* else the request has failed */
-    return request->envelope->images.streaming && image->bytes.size && known;
-}
-
-/* The first picture that can be taken, or has bytes that can, or `images.count`. Before another
- * attempt there is none, as that begins anew. */
-static unsigned next_image(const struct tc_request *request)
-{
-    const struct tc_envelope *envelope = request->envelope;
-    bool lasts = request->state != TC_RETRYING;
-    for (unsigned i = 0; lasts && i < envelope->images.count; i++) {
-        const struct tc_image *image = envelope->images.list[i];
-        if (image && !image->held && (image->ended || has_bytes(request, image)))
-            return i;
-    }
-    return envelope->images.count;
-}
-
 /* ---- the whole ---- */
 
 /* Have all requests ended that were sent? Pictures may still have to be fetched. */
@@ -385,7 +362,8 @@ static int take_protected(lua_State *L)
     struct tc_envelope *envelope = sub->request->envelope;
     unsigned i;
     tc_checkstack(L, 20 + MOST_CHUNKS);
-    while (tc_job_goes_on(job, sub) && (i = next_image(sub->request)) < envelope->images.count) {
+    while (tc_job_goes_on(job, sub) &&
+           (i = tc_receive_next_image(sub->request)) < envelope->images.count) {
         const struct tc_image *image = envelope->images.list[i];
         if (envelope->images.streaming && image->bytes.size && !image->draft)
             take_bytes(L, 2, job, sub, i);

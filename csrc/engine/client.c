@@ -92,7 +92,7 @@ bool tc_client_has_pending(const struct tc_client *client, bool awaited_only)
 size_t tc_client_next_size(const struct tc_client *client, bool awaited_only)
 {
     const struct tc_request *request = find_pending(client, awaited_only);
-    return request && !request->options.streaming ? tc_request_held(request) : 0;
+    return request && !request->options.streaming ? tc_receive_deliverable_bytes(request) : 0;
 }
 
 struct tc_request *tc_client_take_pending(struct tc_client *client, bool awaited_only)
@@ -103,7 +103,7 @@ struct tc_request *tc_client_take_pending(struct tc_client *client, bool awaited
     tc_session_remove_pending(client->session, &request->pending);
     if (request->state != TC_DONE) /* else the client's reference goes to the caller */
         request->references++;
-    tc_session_spend(client->session, tc_request_held(request));
+    tc_session_spend(client->session, tc_receive_deliverable_bytes(request));
     return request;
 }
 

@@ -261,37 +261,59 @@ static void begin_body(struct tc_request *request, char first)
         tc_keep_pages(request->envelope->images.streaming ? KEPT : (size_t)length);
 }
 
-/* Has it brought what should be taken away before more comes? */
-static bool has_to_give(const struct tc_request *request)
+/* ---- what can be delivered ---- */
+
+/*
+ * Has an image something to deliver: all of it once it has ended, or, of one that is streamed, at
+ * least `least` bytes? Not before it is known what they are: a file's name depends on that, and
+ * what is no picture at all, or a draft, is to reach nobody. Nor where another attempt follows, for
+ * what came is not what will be.
+ */
+static bool is_deliverable(const struct tc_request *request, const struct tc_image *image,
+                           size_t least)
 {
-    const struct tc_envelope *envelope = request->envelope;
-    if (!is_success(request))
+    if (!image || image->held || request->state == TC_RETRYING)
         return false;
-    for (unsigned i = 0; i < envelope->images.count; i++) {
-        const struct tc_image *image = envelope->images.list[i];
-        bool much = envelope->images.streaming && image && image->bytes.size >= STREAMED;
-        if (image && !image->held && (image->ended || much))
-            return true;
-    }
-    return false;
+    bool known = image->signature.mime || image->signature.settled;
+    bool enough = request->envelope->images.streaming && image->bytes.size >= least;
+    return image->ended || (enough && known);
 }
 
-size_t tc_request_held(const struct tc_request *request)
+/* The first image that has so much to deliver, or `images.count`. */
+static unsigned find_image(const struct tc_request *request, size_t least)
 {
-    const struct tc_envelope *envelope = request->envelope;
-    size_t held = 0;
-    for (unsigned i = 0; i < envelope->images.count; i++) {
-        const struct tc_image *image = envelope->images.list[i];
-        if (image && !image->held && (image->ended || envelope->images.streaming))
-            held += image->bytes.size;
-    }
-    return held;
+    const struct tc_images *images = &request->envelope->images;
+    unsigned i = 0;
+    while (i < images->count && !is_deliverable(request, images->list[i], least))
+        i++;
+    return i;
+}
+
+unsigned tc_receive_next_image(const struct tc_request *request)
+{
+    return find_image(request, 1);
+}
+
+size_t tc_receive_deliverable_bytes(const struct tc_request *request)
+{
+    const struct tc_images *images = &request->envelope->images;
+    size_t bytes = 0;
+    for (unsigned i = 0; i < images->count; i++)
+        if (is_deliverable(request, images->list[i], 1))
+            bytes += images->list[i]->bytes.size;
+    return bytes;
+}
+
+/* Has it brought what should be taken away before more comes? */
+static bool is_full(const struct tc_request *request)
+{
+    return is_success(request) && find_image(request, STREAMED) < request->envelope->images.count;
 }
 
 /* Tells what is new: something to take away, or enough time gone by for those who watch. */
 static void tell_news(struct tc_request *request)
 {
-    bool news = has_to_give(request);
+    bool news = is_full(request);
     if (request->options.progress && !news) {
         double now = tc_clock_now();
         news = now - request->attempt.notified_at >= TC_PROGRESS_EVERY;
@@ -316,7 +338,7 @@ static bool is_packed(const struct tc_request *request, unsigned ratio, uint64_t
 /* While it is paused, libcurl keeps what it unpacks, and 100 KiB may become 100 MiB. */
 static bool must_pause(const struct tc_request *request)
 {
-    bool full = request->session->budget.bytes == 0 || has_to_give(request);
+    bool full = request->session->budget.bytes == 0 || is_full(request);
     return request->held || (full && !is_packed(request, TIGHT, 0));
 }
 
@@ -363,7 +385,7 @@ void tc_request_hold(struct tc_request *request, bool held)
 
 bool tc_request_is_stalled(const struct tc_request *request)
 {
-    return request->attempt.paused && has_to_give(request);
+    return request->attempt.paused && is_full(request);
 }
 
 int tc_request_resume(struct tc_request *request)

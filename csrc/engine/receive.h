@@ -25,8 +25,11 @@ void tc_receive_check_sent(struct tc_request *request);
  * HTML is to reach nobody. */
 bool tc_receive_is_no_picture(const struct tc_request *request);
 
-/* Bytes of pictures that can be taken away. */
-size_t tc_request_held(const struct tc_request *request);
+/* The first image that has something to deliver, or `images.count`. */
+unsigned tc_receive_next_image(const struct tc_request *request);
+
+/* Bytes of all images that can be delivered. */
+size_t tc_receive_deliverable_bytes(const struct tc_request *request);
 
 /* Is the transfer paused, without any more reason to wait? */
 bool tc_request_can_resume(const struct tc_request *request);
