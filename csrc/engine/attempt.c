@@ -222,7 +222,7 @@ static void reset(struct tc_request *request)
     memset(&exchange->failure, 0, sizeof(exchange->failure));
     tc_headers_reset(&exchange->notes);
     exchange->head_size = 0;
-    exchange->head[0] = exchange->content_type[0] = exchange->error_text[0] = '\0';
+    exchange->head[0] = exchange->error_text[0] = '\0';
     request->attempt = (struct tc_attempt){.easy = NULL};
     request->status = 0;
     request->received = request->expected = 0;

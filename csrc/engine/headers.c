@@ -170,9 +170,7 @@ void tc_headers_note(struct tc_request *request, const char *line, size_t size)
 {
     struct tc_header_notes *notes = &request->exchange->notes;
     char value[256];
-    if (header_is(line, size, "content-type", value, sizeof(request->exchange->content_type)))
-        memcpy(request->exchange->content_type, value, strlen(value) + 1);
-    else if (header_is(line, size, "location", value, sizeof(value)))
+    if (header_is(line, size, "location", value, sizeof(value)))
         note_redirect(request, value);
     else if (header_is(line, size, "content-encoding", value, sizeof(value)))
         notes->encoded = true;

@@ -121,7 +121,7 @@ static struct tc_answer answer_of(const struct tc_request *request)
         .status = request->status,
         .retry_after = request->exchange->notes.retry_after,
         .reset = tc_headers_limit_reset(&request->exchange->notes),
-        .content_type = request->exchange->content_type,
+        .content_type = tc_receive_content_type(request),
         .redirect = request->exchange->notes.redirect,
         .head = request->exchange->head,
         .head_size = request->exchange->head_size,

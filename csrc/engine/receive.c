@@ -143,7 +143,6 @@ static void begin_answer(struct tc_request *request)
     request->status = 0;
     curl_easy_getinfo(request->attempt.easy, CURLINFO_RESPONSE_CODE, &request->status);
     tc_headers_begin(&request->exchange->notes);
-    request->exchange->content_type[0] = '\0';
     request->cost = -1;
     if (request->status >= 200) {
         request->state = TC_RECEIVING;
@@ -221,20 +220,23 @@ static bool is_success(const struct tc_request *request)
     return request->status >= 200 && request->status < 300;
 }
 
-/* "image/png", "IMAGE/avif; q=1". */
-static bool is_image_type(const char *content_type)
+const char *tc_receive_content_type(const struct tc_request *request)
 {
-    static const char wanted[] = "image/";
-    for (size_t i = 0; wanted[i]; i++)
-        if (tolower((unsigned char)content_type[i]) != wanted[i])
-            return false;
-    return true;
+    char *type = NULL;
+    curl_easy_getinfo(request->attempt.easy, CURLINFO_CONTENT_TYPE, &type);
+    return type ? type : "";
+}
+
+/* Does the server call it an image: "image/png", "IMAGE/avif; q=1"? */
+static bool is_image_type(const struct tc_request *request)
+{
+    return curl_strnequal(tc_receive_content_type(request), "image/", strlen("image/"));
 }
 
 /* Is the picture itself the answer to a request for pictures? */
 static bool has_image(const struct tc_request *request)
 {
-    return request->envelope->for_pictures && is_image_type(request->exchange->content_type);
+    return request->envelope->for_pictures && is_image_type(request);
 }
 
 /* Does a body begin as JSON or events do? It is that, then, whatever its server calls it: no
@@ -404,7 +406,7 @@ bool tc_receive_is_no_picture(const struct tc_request *request)
     const struct tc_image *image = envelope->images.count ? envelope->images.list[0] : NULL;
     bool foreign = image && tc_signature_end(&image->signature) == TC_END_UNKNOWN;
     bool text = image && tc_signature_is_text(&image->signature);
-    foreign = foreign && !is_image_type(request->exchange->content_type);
+    foreign = foreign && !is_image_type(request);
     return request->options.raw_image && (text || foreign);
 }
 

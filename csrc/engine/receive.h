@@ -21,6 +21,9 @@ void tc_receive_attach(struct tc_request *request);
  */
 void tc_receive_check_sent(struct tc_request *request);
 
+/* The type that the server gives the answer while the attempt's handle is there, or "". */
+const char *tc_receive_content_type(const struct tc_request *request);
+
 /* Is what was fetched as a picture none that we know, and not called one by its server? A page of
  * HTML is to reach nobody. */
 bool tc_receive_is_no_picture(const struct tc_request *request);

@@ -106,7 +106,6 @@ struct tc_exchange {
     struct tc_header_notes notes;
     char head[TC_HEAD_SIZE + 1]; /* the beginning of the body, NUL-terminated */
     size_t head_size;
-    char content_type[96];
     char error_text[256]; /* libcurl's, CURL_ERROR_SIZE */
 };
 
