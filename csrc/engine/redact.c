@@ -15,7 +15,7 @@ enum {
     TELLING = 4,      /* characters of a key at the end of a cut text that give it away */
     TELLING_MUCH = 8, /* and anywhere else */
     SHORT_KEY = 8,    /* a shorter one is found as it is only: its letters are in every text */
-    SHORT_BASE64 = 10 /* of a key in base64: fewer characters are nobody's secret */
+    SHORT_BASE64 = 10 /* of a key in base64, cut or not: fewer characters are nobody's secret */
 };
 
 /* Kinds of spellings, as bits: the key, its bytes in hex, and from ENCODED on its three forms in
@@ -210,7 +210,7 @@ static size_t encoded_length(const struct tc_redaction *r, unsigned kinds)
             text = spelling.behind;
             matched++;
         }
-        if (matched && (!secret[matched] || (text >= r->end && matched >= SHORT_BASE64)))
+        if (matched >= SHORT_BASE64) /* what was cut gives away what it has */
             return (size_t)(text - r->at);
     }
     return 0;

@@ -152,6 +152,23 @@ static void test_base64(void **state)
             }
 }
 
+/* Programs cut what they show: most of a key is as good as the whole. */
+static void test_cut_base64(void **state)
+{
+    (void)state;
+    for (size_t before = 0; before < 3; before++)
+        for (size_t size = 14; size < 30; size++) {
+            char plain[64], text[128], out[256];
+            snprintf(plain, sizeof(plain), "%.*s" KEY, (int)before, "xyz");
+            tc_base64_encode((unsigned char *)plain, strlen(plain), text);
+            assert_true(strlen(text) > size);
+            strcpy(text + size, ": {...}");
+            tc_redact(out, sizeof(out), text, KEY);
+            if (strstr(out, "...") == strstr(out, "...}"))
+                fail_msg("%s became %s", text, out);
+        }
+}
+
 static void test_body(void **state)
 {
     char out[256];
@@ -235,15 +252,11 @@ static void test_other_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_cut_anywhere),
-        cmocka_unit_test(test_base64),
-        cmocka_unit_test(test_body),
-        cmocka_unit_test(test_verbatim),
-        cmocka_unit_test(test_other_keys),
-        cmocka_unit_test(test_floods),
-        cmocka_unit_test(test_odd_keys),
-        cmocka_unit_test(test_escapes_of_its_own),
+        cmocka_unit_test(test_lines),      cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_base64),     cmocka_unit_test(test_cut_base64),
+        cmocka_unit_test(test_body),       cmocka_unit_test(test_verbatim),
+        cmocka_unit_test(test_other_keys), cmocka_unit_test(test_floods),
+        cmocka_unit_test(test_odd_keys),   cmocka_unit_test(test_escapes_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
