@@ -360,6 +360,17 @@ describe("a sink", function()
         assert.equal(1, calls)
     end)
 
+    it("needs no words to stop the request", function()
+        for _, words in ipairs { "", " \n", false } do
+            local _, err = generate({
+                sink = function()
+                    return nil, words
+                end,
+            }, { body = '{"data":[' .. item(1) .. "]}" })
+            assert.equal("the sink refused", err.message)
+        end
+    end)
+
     it("may be what io's functions return", function()
         local path = directory .. "/a.png"
         local file = assert(io.open(path, "wb"))

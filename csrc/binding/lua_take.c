@@ -38,9 +38,8 @@ static void call_sink(lua_State *L, struct tc_job *job, struct tc_subrequest *su
     if (!lua_toboolean(L, -2) && !lua_isnil(L, -1)) {
         char message[400];
         const char *text = lua_tostring(L, -1);
-        tc_redact(message, sizeof(message), text ? text : "the sink refused",
-                  sub->request->options.api_key);
-        tc_job_stop(job, sub, TC_IO, message);
+        tc_redact(message, sizeof(message), text ? text : "", sub->request->options.api_key);
+        tc_job_stop(job, sub, TC_IO, *message ? message : "the sink refused");
     }
     lua_pop(L, 3);
 }
