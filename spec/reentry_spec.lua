@@ -504,6 +504,38 @@ describe("__gc, called by hand,", function()
             assert.is_true(made ~= nil or when ~= "inside")
         end
     end)
+
+    it("of what a request holds inside, ends that request", function()
+        local own, called = new { max_concurrency = 1 }, false
+        local request = own:submit(params(), function()
+            called = true
+        end)
+        own:poll()
+        local box = (debug.getuservalue or debug.getfenv)(request).box
+        getmetatable(box).__gc(box)
+        assert.equal("ABC", assert(own:generate(params())).data[1].bytes) -- there is room again
+        assert.equal(0, own:poll())
+        assert.is_false(called)
+        own:close()
+    end)
+
+    it("of that by its done, leaves those that cannot be told", function()
+        local own, request = new(), nil
+        local function interrupt()
+            debug.sethook()
+            error("interrupted", 0)
+        end
+        request = own:submit(params(), function()
+            local box = (debug.getuservalue or debug.getfenv)(request).box
+            getmetatable(box).__gc(box)
+            debug.sethook(interrupt, "c") -- before the coroutine is resumed
+        end)
+        local thread = coroutine.create(request.await)
+        assert(coroutine.resume(thread, request))
+        assert.same({ "interrupted" }, run(own))
+        assert.equal("suspended", coroutine.status(thread))
+        own:close()
+    end)
 end)
 
 describe("a finalizer that waits", function()

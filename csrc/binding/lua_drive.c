@@ -65,8 +65,9 @@ static bool is_notified(lua_State *L, int index)
     tc_getuservalue(L, index);
     lua_getfield(L, top + 1, "done");
     bool notified = tc_job_is_settled(L, top + 1) && !lua_isfunction(L, top + 2);
+    bool finalized = !tc_job_of(L, index)->subrequests; /* by hand: nobody can be notified */
     lua_settop(L, top);
-    return notified && tc_await_count(L, index) == 0;
+    return finalized || (notified && tc_await_count(L, index) == 0);
 }
 
 /* Calls `done` of a request that is settled, and resumes the coroutines that are in await. */

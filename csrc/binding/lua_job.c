@@ -437,14 +437,18 @@ bool tc_job_cancel(struct tc_job *job)
     return any;
 }
 
-void tc_job_abandon(lua_State *L, int index)
+static void abandon(struct tc_job *job)
 {
-    struct tc_job *job = tc_job_of(L, index);
     for (struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
         if (sub->request)
             tc_client_cancel(sub->request);
         tc_writer_abort(&sub->writer);
     }
+}
+
+void tc_job_abandon(lua_State *L, int index)
+{
+    abandon(tc_job_of(L, index));
 }
 
 /* ---- calling the user's functions ---- */
@@ -550,8 +554,10 @@ bool tc_job_set_awaited(struct tc_job *job, bool awaited)
 static int box_gc(lua_State *L)
 {
     struct tc_job *job = tc_check_class(L, 1, BOX);
-    if (!job->busy) /* else somebody has got hold of it, and calls this by hand */
-        free_subrequests(job);
+    if (job->busy) /* somebody calls this by hand */
+        return 0;
+    abandon(job); /* nobody would take what they bring, and each would keep its place for ever */
+    free_subrequests(job);
     return 0;
 }
 
