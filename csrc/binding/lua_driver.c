@@ -132,7 +132,7 @@ void tc_driver_sync_sockets(lua_State *L, struct tc_client_box *box, int userval
         if (tell_change(L, box, socket, events))
             continue;
         if (box->client)
-            tc_loop_not_told(&box->client->loop, socket);
+            tc_loop_report_again(&box->client->loop, socket);
         lua_error(L);
     }
     lua_pop(L, 1);

@@ -225,7 +225,7 @@ static struct tc_timing timing_of(const struct tc_job *job)
             continue;
         all.started = earlier(all.started, one->started);
         all.sent = earlier(all.sent, one->sent);
-        all.answered = earlier(all.answered, one->answered);
+        all.first_byte = earlier(all.first_byte, one->first_byte);
     }
     return all;
 }
@@ -239,7 +239,7 @@ static void set_timing(lua_State *L, int response, const struct tc_timing *timin
     } moments[] = {
         {"queued", timing->started},
         {"connected", timing->sent},
-        {"first_byte", timing->answered},
+        {"first_byte", timing->first_byte},
         {"total", timing->ended},
     };
     lua_createtable(L, 0, 4);

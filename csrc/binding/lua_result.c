@@ -252,7 +252,7 @@ static void finish(lua_State *L, int index, int uservalue, struct tc_subrequest 
         tc_job_append(L, uservalue, "losses");
     }
     lua_settop(L, top);
-    tc_request_free_answer(sub->request); /* what is worth keeping is Lua's now */
+    tc_request_free_response(sub->request); /* what is worth keeping is Lua's now */
     job->finishing = NULL;
 }
 

@@ -385,9 +385,9 @@ void tc_take_all(lua_State *L, int index, struct tc_subrequest *sub)
     lua_pushlightuserdata(L, sub);
     bool interrupted;
     sub->request->session->delivering += in_flight;
-    tc_request_hold(sub->request, true);
+    tc_receive_hold(sub->request, true);
     int status = tc_hooks_pcall(L, 3, 0, &interrupted);
-    tc_request_hold(sub->request, false);
+    tc_receive_hold(sub->request, false);
     sub->request->session->delivering -= in_flight;
     if (status)
         lua_error(L);

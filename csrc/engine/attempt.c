@@ -227,7 +227,7 @@ static void reset(struct tc_request *request)
     request->status = 0;
     request->received = request->expected = 0;
     request->cost = -1;
-    request->timing.sent = request->timing.answered = 0;
+    request->timing.sent = request->timing.first_byte = 0;
 }
 
 bool tc_attempt_begin(struct tc_request *request)

@@ -256,7 +256,7 @@ static unsigned count_stalled(const struct tc_client *client)
 {
     unsigned stalled = 0;
     for (const struct tc_request *request = client->sending.first; request; request = request->next)
-        stalled += tc_request_is_stalled(request);
+        stalled += tc_receive_is_stalled(request);
     return stalled;
 }
 
@@ -355,7 +355,7 @@ static void resume(struct tc_client *client, struct tc_request *request)
 {
     struct tc_sigpipe guard;
     tc_sigpipe_block(&guard);
-    int code = tc_request_resume(request);
+    int code = tc_receive_resume(request);
     tc_sigpipe_restore(&guard);
     if (code == CURLE_OK)
         return;
@@ -374,7 +374,7 @@ static void resume_paused(struct tc_client *client)
     size_t room = client->session->budget.bytes;
     for (; request && room && client->session->budget.bytes; request = next) {
         next = request == last ? NULL : request->next;
-        if (!tc_request_can_resume(request))
+        if (!tc_receive_can_resume(request))
             continue;
         room -= room < TC_RECEIVE_BUFFER ? room : TC_RECEIVE_BUFFER;
         unlink_request(client, request);

@@ -115,9 +115,9 @@ static void judge_abort(struct tc_request *request)
 
 /* ---- what a whole answer means ---- */
 
-static struct tc_answer answer_of(const struct tc_request *request)
+static struct tc_response response_of(const struct tc_request *request)
 {
-    return (struct tc_answer){
+    return (struct tc_response){
         .status = request->status,
         .retry_after = request->exchange->notes.retry_after,
         .reset = tc_headers_limit_reset(&request->exchange->notes),
@@ -130,10 +130,10 @@ static struct tc_answer answer_of(const struct tc_request *request)
     };
 }
 
-static void judge_answer(struct tc_request *request)
+static void judge_response(struct tc_request *request)
 {
-    const struct tc_answer answer = answer_of(request);
-    tc_failure_from_answer(request->failure, &answer);
+    const struct tc_response response = response_of(request);
+    tc_failure_from_response(request->failure, &response);
 }
 
 /* Are there pictures that are more than steps on the way to one? */
@@ -177,9 +177,9 @@ static void judge_success(struct tc_request *request)
         judge_picture(request);
         return;
     }
-    const struct tc_answer answer = answer_of(request);
+    const struct tc_response response = response_of(request);
     if (!has_picture(envelope))
-        tc_failure_in_success(request->failure, &answer,
+        tc_failure_in_success(request->failure, &response,
                               request->options.rule_count > TC_FAILURE_RULES);
 }
 
@@ -216,7 +216,7 @@ static void judge_transfer(struct tc_request *request, int code)
     } else if (request->attempt.blocked_private && code == CURLE_COULDNT_CONNECT)
         tc_failure_set(failure, TC_CONNECTION, "it is at a private address");
     else if (status >= 300)
-        judge_answer(request);
+        judge_response(request);
     else if (code == CURLE_FILESIZE_EXCEEDED) /* it says so beforehand */
         judge_too_large(request);
     else if (code != CURLE_OK && !came_whole(request, code))

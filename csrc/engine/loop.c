@@ -219,7 +219,7 @@ bool tc_loop_next_change(struct tc_loop *loop, intptr_t *socket, int *events)
     return false;
 }
 
-void tc_loop_not_told(struct tc_loop *loop, intptr_t socket)
+void tc_loop_report_again(struct tc_loop *loop, intptr_t socket)
 {
     struct tc_watch *watch = find(loop, socket);
     if (watch)

@@ -60,7 +60,7 @@ void tc_loop_lend(struct tc_loop *loop, bool lent);
 bool tc_loop_next_change(struct tc_loop *loop, intptr_t *socket, int *events);
 
 /* It did not take note of the last change of that socket: it will be told again. */
-void tc_loop_not_told(struct tc_loop *loop, intptr_t socket);
+void tc_loop_report_again(struct tc_loop *loop, intptr_t socket);
 
 /* Frees the notes. */
 void tc_loop_free(struct tc_loop *loop);

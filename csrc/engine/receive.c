@@ -138,7 +138,7 @@ static bool watch_sending(CURL *easy, struct tc_request *request)
  * An answer's headers begin; those of an interim one (100, 103) may have come before. The status is
  * what libcurl has read, which knows status lines from header lines that look like one.
  */
-static void begin_answer(struct tc_request *request)
+static void begin_response(struct tc_request *request)
 {
     request->status = 0;
     curl_easy_getinfo(request->attempt.easy, CURLINFO_RESPONSE_CODE, &request->status);
@@ -146,7 +146,7 @@ static void begin_answer(struct tc_request *request)
     request->cost = -1;
     if (request->status >= 200) {
         request->state = TC_RECEIVING;
-        request->timing.answered = tc_clock_now();
+        request->timing.first_byte = tc_clock_now();
     }
 }
 
@@ -203,7 +203,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *user)
     if (request->attempt.abort)
         return 0;
     if (is_status_line(request, line, size)) {
-        begin_answer(request);
+        begin_response(request);
         return size;
     }
     tc_headers_note(request, line, size);
@@ -373,24 +373,24 @@ static bool holds_much(const struct tc_request *request)
     return request->envelope->images.streaming && open && open->bytes.size >= 4 * (size_t)STREAMED;
 }
 
-bool tc_request_can_resume(const struct tc_request *request)
+bool tc_receive_can_resume(const struct tc_request *request)
 {
     return request->attempt.paused && !must_pause(request);
 }
 
-void tc_request_hold(struct tc_request *request, bool held)
+void tc_receive_hold(struct tc_request *request, bool held)
 {
     request->held = held;
     if (held && request->attempt.easy)
         pause_transfer(request);
 }
 
-bool tc_request_is_stalled(const struct tc_request *request)
+bool tc_receive_is_stalled(const struct tc_request *request)
 {
     return request->attempt.paused && is_full(request);
 }
 
-int tc_request_resume(struct tc_request *request)
+int tc_receive_resume(struct tc_request *request)
 {
     request->attempt.paused = false;
     request->attempt.paused_for += tc_clock_now() - request->attempt.paused_at;

@@ -35,16 +35,16 @@ unsigned tc_receive_next_image(const struct tc_request *request);
 size_t tc_receive_deliverable_bytes(const struct tc_request *request);
 
 /* Is the transfer paused, without any more reason to wait? */
-bool tc_request_can_resume(const struct tc_request *request);
+bool tc_receive_can_resume(const struct tc_request *request);
 
 /* Is the transfer paused until somebody takes away what it has brought? */
-bool tc_request_is_stalled(const struct tc_request *request);
+bool tc_receive_is_stalled(const struct tc_request *request);
 
 /* No more comes for it while it is held, nor does another attempt begin: what it has brought is
  * being taken away. */
-void tc_request_hold(struct tc_request *request, bool held);
+void tc_receive_hold(struct tc_request *request, bool held);
 
 /* Goes on with a paused transfer. Returns a CURLcode: anything but CURLE_OK ended the attempt. */
-int tc_request_resume(struct tc_request *request);
+int tc_receive_resume(struct tc_request *request);
 
 #endif

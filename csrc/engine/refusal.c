@@ -409,12 +409,12 @@ static bool is_lasting(enum tc_kind kind, long status)
 }
 
 /* Seconds to wait, below 0 where nobody says: headers, then fields, then sentences. */
-static double find_wait(const struct tc_problem *problem, const struct tc_answer *answer,
+static double find_wait(const struct tc_problem *problem, const struct tc_response *response,
                         enum tc_kind kind, long status)
 {
     if (is_lasting(kind, status))
         return -1;
-    double wait = answer->retry_after;
+    double wait = response->retry_after;
     bool passes = kind == TC_RATE_LIMIT || kind == TC_SERVER_ERROR;
     if (kind == TC_RATE_LIMIT && is_brief(problem))
         return 1;
@@ -425,16 +425,16 @@ static double find_wait(const struct tc_problem *problem, const struct tc_answer
     if (wait < 0 && kind == TC_RATE_LIMIT)
         wait = tc_wait_until(problem->words, time(NULL));
     if (wait < 0 && kind == TC_RATE_LIMIT)
-        wait = answer->reset;
+        wait = response->reset;
     return wait <= ABSURD ? wait : -1;
 }
 
 /* ---- sentences ---- */
 
-static bool is_markup(const struct tc_answer *answer)
+static bool is_markup(const struct tc_response *response)
 {
-    const char *text = answer->head + strspn(answer->head, " \t\r\n");
-    return strstr(answer->content_type, "html") || *text == '<';
+    const char *text = response->head + strspn(response->head, " \t\r\n");
+    return strstr(response->content_type, "html") || *text == '<';
 }
 
 /* The text between <tag> and the next one. */
@@ -453,35 +453,35 @@ static bool text_in(const char *page, const char *tag, char *text, size_t size)
 }
 
 /* What there is without JSON: the title of a proxy's page, an XML document's message, or words. */
-static void take_head(struct tc_problem *problem, const struct tc_answer *answer)
+static void take_head(struct tc_problem *problem, const struct tc_response *response)
 {
     static const char *const tags[] = {"title", "message", "faultstring", "h1"};
     char text[512];
-    if (is_markup(answer)) {
+    if (is_markup(response)) {
         for (size_t i = 0; i < COUNT(tags); i++)
-            if (text_in(answer->head, tags[i], text, sizeof(text))) {
+            if (text_in(response->head, tags[i], text, sizeof(text))) {
                 tc_problem_take(problem, text);
                 return;
             }
-    } else if (!strchr("{[", answer->head[strspn(answer->head, " \t\r\n")])) {
-        tc_problem_take(problem, answer->head);
+    } else if (!strchr("{[", response->head[strspn(response->head, " \t\r\n")])) {
+        tc_problem_take(problem, response->head);
     }
 }
 
 /* The sentence for an answer that says nothing. */
 static void no_words(char *message, size_t size, const struct tc_problem *problem,
-                     const struct tc_answer *answer)
+                     const struct tc_response *response)
 {
     const char *code = *problem->code   ? problem->code
                        : *problem->type ? problem->type
                                         : problem->state;
-    if (answer->status >= 300 && answer->status < 400)
+    if (response->status >= 300 && response->status < 400)
         snprintf(message, size, "the server points elsewhere (%s)",
-                 *answer->redirect ? answer->redirect : "it does not say where");
+                 *response->redirect ? response->redirect : "it does not say where");
     else if (problem->held_back)
         snprintf(message, size, "moderation holds the picture back");
     else if (*code)
-        tc_redact(message, size, code, answer->key);
+        tc_redact(message, size, code, response->key);
     else if (problem->has_picture || problem->has_address)
         snprintf(message, size, "a picture came, but with the status of an error");
     else
@@ -491,7 +491,7 @@ static void no_words(char *message, size_t size, const struct tc_problem *proble
 /* ---- advice ---- */
 
 /* Where the status tells more than the kind what can be done. */
-static const char *advice_for(const struct tc_failure *failure, const struct tc_answer *answer)
+static const char *advice_for(const struct tc_failure *failure, const struct tc_response *response)
 {
     long status = failure->status;
     if (failure->repeat == TC_REPEAT_RISKY && failure->kind == TC_RATE_LIMIT)
@@ -503,7 +503,7 @@ static const char *advice_for(const struct tc_failure *failure, const struct tc_
     if (failure->kind == TC_SERVER_ERROR && status >= 400 && status < 500)
         return "tell those who run the gateway";
     if (failure->kind == TC_SERVER_ERROR && status == 500 &&
-        strstr(answer->content_type, "text/plain"))
+        strstr(response->content_type, "text/plain"))
         return "try again later; if that does not help, ask whether the key may use this route";
     return failure->kind == TC_CONNECTION ? "check the proxy" : NULL;
 }
@@ -511,27 +511,27 @@ static const char *advice_for(const struct tc_failure *failure, const struct tc_
 /* ---- the whole ---- */
 
 static void judge(struct tc_failure *failure, const struct tc_problem *problem,
-                  const struct tc_answer *answer)
+                  const struct tc_response *response)
 {
     char text[512];
-    long status = answer->status < 300 && problem->status ? problem->status : answer->status;
+    long status = response->status < 300 && problem->status ? problem->status : response->status;
     const struct sign *sign = problem->held_back ? NULL : sign_of(problem, status);
     enum tc_kind kind = problem->held_back ? TC_CONTENT_POLICY
                         : sign             ? sign->kind
                                            : by_status(status);
-    tc_redact(text, sizeof(text), problem->message, answer->key);
+    tc_redact(text, sizeof(text), problem->message, response->key);
     if (!*text || (status >= 300 && status < 400))
-        no_words(text, sizeof(text), problem, answer);
+        no_words(text, sizeof(text), problem, response);
     tc_failure_set(failure, kind, "%s", text);
     failure->status = status;
     failure->repeat = repeat_of(problem, kind, status);
     failure->maybe_billed = may_be_billed(problem, kind, failure->repeat, status);
-    failure->retry_after = find_wait(problem, answer, kind, status);
+    failure->retry_after = find_wait(problem, response, kind, status);
     failure->brief = kind == TC_RATE_LIMIT && is_brief(problem);
-    failure->advice = sign && sign->advice ? sign->advice : advice_for(failure, answer);
-    tc_redact(failure->type, sizeof(failure->type), problem->type, answer->key);
-    tc_redact(failure->param, sizeof(failure->param), problem->param, answer->key);
-    tc_redact(failure->code, sizeof(failure->code), problem->code, answer->key);
+    failure->advice = sign && sign->advice ? sign->advice : advice_for(failure, response);
+    tc_redact(failure->type, sizeof(failure->type), problem->type, response->key);
+    tc_redact(failure->param, sizeof(failure->param), problem->param, response->key);
+    tc_redact(failure->code, sizeof(failure->code), problem->code, response->key);
 }
 
 /* False when memory is short, which is then the failure: what was not read may cost money. */
@@ -545,40 +545,40 @@ static bool read_problem(struct tc_problem *problem, struct tc_failure *failure,
 }
 
 /* Is the body a picture itself? */
-static bool is_picture(const struct tc_answer *answer)
+static bool is_picture(const struct tc_response *response)
 {
     struct tc_signature signature = {0};
-    tc_signature_feed(&signature, (const unsigned char *)answer->head, answer->head_size);
+    tc_signature_feed(&signature, (const unsigned char *)response->head, response->head_size);
     return signature.mime != NULL;
 }
 
-void tc_failure_from_answer(struct tc_failure *failure, const struct tc_answer *answer)
+void tc_failure_from_response(struct tc_failure *failure, const struct tc_response *response)
 {
     struct tc_problem problem;
-    const struct tc_buffer *document = answer->document;
+    const struct tc_buffer *document = response->document;
     if (!read_problem(&problem, failure, document->data, document->size))
         return;
-    bool address = problem.has_address, picture = problem.has_picture || is_picture(answer);
+    bool address = problem.has_address, picture = problem.has_picture || is_picture(response);
     if (!*problem.message && /* very long texts were dropped on their way into the document */
-        !read_problem(&problem, failure, answer->head, strlen(answer->head)))
+        !read_problem(&problem, failure, response->head, strlen(response->head)))
         return;
     problem.has_address = problem.has_address || address;
     problem.has_picture = problem.has_picture || picture;
-    if (!*problem.message && !is_picture(answer))
-        take_head(&problem, answer);
-    judge(failure, &problem, answer);
+    if (!*problem.message && !is_picture(response))
+        take_head(&problem, response);
+    judge(failure, &problem, response);
 }
 
-bool tc_failure_in_success(struct tc_failure *failure, const struct tc_answer *answer,
+bool tc_failure_in_success(struct tc_failure *failure, const struct tc_response *response,
                            bool pictures)
 {
     struct tc_problem problem;
-    if (!read_problem(&problem, failure, answer->document->data, answer->document->size))
+    if (!read_problem(&problem, failure, response->document->data, response->document->size))
         return true;
     bool error = pictures ? !problem.has_address &&
                                 (problem.says_error || problem.tells_failure || problem.held_back)
                           : problem.is_error;
     if (error)
-        judge(failure, &problem, answer);
+        judge(failure, &problem, response);
     return error;
 }

@@ -9,7 +9,7 @@
 #include "problem.h"
 
 /* What is known of an answer that is no success. */
-struct tc_answer {
+struct tc_response {
     long status;
     double retry_after;       /* from the headers, below 0 where they do not say */
     double reset;             /* the same of headers that tell of a limit at any time */
@@ -22,14 +22,14 @@ struct tc_answer {
 };
 
 /* Makes the failure for an answer that is a refusal by its status. */
-void tc_failure_from_answer(struct tc_failure *failure, const struct tc_answer *answer);
+void tc_failure_from_response(struct tc_failure *failure, const struct tc_response *response);
 
 /*
  * Does an answer without a picture tell of an error, though its status is a success's? Then makes
  * the failure. Where pictures were asked for (`pictures`), more is taken for an error: there is
  * nothing else that an answer without one could be.
  */
-bool tc_failure_in_success(struct tc_failure *failure, const struct tc_answer *answer,
+bool tc_failure_in_success(struct tc_failure *failure, const struct tc_response *response,
                            bool pictures);
 
 #endif

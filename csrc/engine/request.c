@@ -83,7 +83,7 @@ const char *tc_request_gateway_id(const struct tc_request *request)
     return request->exchange ? request->exchange->notes.request_id : "";
 }
 
-void tc_request_free_answer(struct tc_request *request)
+void tc_request_free_response(struct tc_request *request)
 {
     if (request->exchange)
         tc_envelope_free(&request->exchange->envelope);
@@ -123,7 +123,7 @@ void tc_request_release(struct tc_request *request)
 {
     if (!request || --request->references)
         return;
-    tc_request_free_answer(request);
+    tc_request_free_response(request);
     if (request->exchange)
         tc_free(request->exchange->notes.location);
     tc_free(request->exchange);

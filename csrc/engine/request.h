@@ -63,10 +63,10 @@ struct tc_request_options {
 
 /* Moments of a request, tc_clock_now's seconds; 0 for what did not happen (yet). */
 struct tc_timing {
-    double submitted; /* came into the queue */
-    double started;   /* the last attempt left the queue */
-    double sent;      /* it had a connection and began to send */
-    double answered;  /* the answer's first byte */
+    double submitted;  /* came into the queue */
+    double started;    /* the last attempt left the queue */
+    double sent;       /* it had a connection and began to send */
+    double first_byte; /* the answer's first byte */
     double ended;
 };
 
@@ -132,7 +132,7 @@ struct tc_attempt {
     bool at_private_address; /* the server that it was sent to */
     bool blocked_private;    /* the name resolved to a private address */
     bool free_retry;         /* do not count it: nothing was sent, or it was a redirect */
-    bool paused;             /* libcurl holds bytes back until tc_request_resume */
+    bool paused;             /* libcurl holds bytes back until tc_receive_resume */
     double paused_at;        /* since when */
     double paused_for;       /* seconds that it was, before that */
     double notified_at;      /* when received bytes were last reported */
@@ -176,7 +176,7 @@ struct tc_request {
     struct tc_pending pending;          /* in the session's list */
     struct tc_request *next, *previous; /* in the client's list for its state */
     bool awaited; /* by a function of the user's that is being called: see tc_client_poll_awaited */
-    bool held;    /* see tc_request_hold */
+    bool held;    /* see tc_receive_hold */
     struct tc_attempt attempt;
     struct tc_retries retries;
     struct tc_exchange *exchange; /* from the first attempt on; before there is none, and `failure`
@@ -201,7 +201,7 @@ const char *tc_request_head(const struct tc_request *request);
 const char *tc_request_gateway_id(const struct tc_request *request);
 
 /* Frees the answer, pictures too, once it was read. */
-void tc_request_free_answer(struct tc_request *request);
+void tc_request_free_response(struct tc_request *request);
 
 /* Nothing more will be read of it that the key has to be kept out of. */
 void tc_request_forget_key(struct tc_request *request);
