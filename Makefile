@@ -128,6 +128,11 @@ $(OUT)/c/torture: spec/torture/torture.c $(OBJECTS) | deps-test
 
 # ---- install ------------------------------------------------------------------------------------
 
+BASH_COMPLETION := bash-completion/completions/thucchien
+ZSH_COMPLETION := zsh/site-functions/_thucchien
+FISH_COMPLETION := fish/vendor_completions.d/thucchien.fish
+SHARED := man/man1/thucchien.1 $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION)
+
 # The installed command names its interpreter, and looks under this prefix before anywhere else, so
 # that it runs from a directory that Lua does not search by itself.
 install: build ## put module, Lua files and command under $(DESTDIR)$(PREFIX)
@@ -142,10 +147,16 @@ install: build ## put module, Lua files and command under $(DESTDIR)$(PREFIX)
 	   echo 'package.cpath = [[$(LIBDIR)/?.so;]] .. package.cpath'; \
 	   sed 1d bin/thucchien; } >$(OUT)/thucchien
 	$(INSTALL) -m 755 $(OUT)/thucchien $(DESTDIR)$(BINDIR)/thucchien
+	$(INSTALL) -d $(dir $(SHARED:%=$(DESTDIR)$(PREFIX)/share/%))
+	$(INSTALL) -m 644 doc/thucchien.1 $(DESTDIR)$(PREFIX)/share/man/man1/thucchien.1
+	@if $(LUA) -e 'require "argparse"' 2>/dev/null; then \
+	  complete() { $(LUA) bin/thucchien completion $$1 >"$(DESTDIR)$(PREFIX)/share/$$2"; } && \
+	  complete bash $(BASH_COMPLETION) && complete zsh $(ZSH_COMPLETION) && complete fish $(FISH_COMPLETION); \
+	else echo "install: no argparse for $(LUA), which the command needs (Debian: lua-argparse)" >&2; fi
 
 uninstall: ## take them away again
 	$(RM) -r $(DESTDIR)$(LUADIR)/thucchien
-	$(RM) $(DESTDIR)$(LIBDIR)/thucchien.so $(DESTDIR)$(BINDIR)/thucchien
+	$(RM) $(DESTDIR)$(LIBDIR)/thucchien.so $(DESTDIR)$(BINDIR)/thucchien $(SHARED:%=$(DESTDIR)$(PREFIX)/share/%)
 
 # ---- what has to be there -----------------------------------------------------------------------
 

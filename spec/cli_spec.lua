@@ -129,7 +129,7 @@ describe("thucchien", function()
             local status, out, err = run "generate x --size 1536x1024 -o wide"
             assert.are.equal(0, status, err)
             assert.is_truthy(out:find "^wide%.png  1024x1024  ")
-            local before = "thucchien: size 1536x1024 comes out square from 'imagen-4': aspect_ratio '4:3' does not\n"
+            local before = "thucchien: size 1536x1024 comes out square from 'imagen-4': --aspect-ratio 4:3 does not\n"
             assert.are.equal(before .. "thucchien: image 1 is 1024x1024 pixels, 1536x1024 was asked for\n", err)
             local late, _, said = run("generate x --size 1536x1024 --timeout 0.2 --base-url " .. quote(slow.url))
             assert.are.equal(1, late)
@@ -170,12 +170,12 @@ describe("thucchien", function()
             lfs.mkdir(directory .. "/a.b")
             local status, out = run "generate x -n 3 -o a.b/../fog.png"
             assert.are.equal(0, status)
-            assert.are.same({ "a.b", "fog-1.png", "fog-2.png", "fog-3.png" }, files())
+            assert.are.same({ "a.b", "fog-2.png", "fog-3.png", "fog.png" }, files())
             local _, lines = out:gsub("\n", "")
             assert.are.equal(3, lines)
-            assert.is_false(picture "fog-1.png" == picture "fog-2.png")
+            assert.is_false(picture "fog.png" == picture "fog-2.png")
             run "generate x -n 2 -o plain"
-            assert.is_truthy(picture "plain-1.png" and picture "plain-2.png")
+            assert.is_truthy(picture "plain.png" and picture "plain-2.png")
         end)
 
         it("reads the prompt from standard input, less one newline", function()
@@ -234,7 +234,7 @@ describe("thucchien", function()
                 assert.are.equal(expected, out:match "^%S+")
             end
             local _, out = run(small .. "-n 3")
-            assert.are.same({ "fog-1.png", "fog-5.png", "fog-6.png" },
+            assert.are.same({ "fog-5.png", "fog-6.png", "fog-7.png" },
                 { out:match "^(%S+)[^\n]+\n(%S+)[^\n]+\n(%S+)[^\n]+\n$" })
             assert.are.equal("mine", picture "fog-2.png")
             run(small .. "--force")
@@ -394,7 +394,7 @@ describe("thucchien", function()
             end)
 
             it("leaves nothing behind", function()
-                assert.are.equal(1, (run "generate x -o probe -n 9"))
+                assert.are.equal(2, (run "generate x -o probe -n 9"))
                 for name in lfs.dir(directory) do
                     assert.is_falsy(name:find "thucchien")
                 end
@@ -437,7 +437,7 @@ describe("thucchien", function()
         it("has saved every picture before it prints a line", function()
             local three = "generate x -n 3 -o fog --model emulate/drip/100000"
             run(three, { around = "%s | true" })
-            assert.are.same({ "fog-1.png", "fog-2.png", "fog-3.png" }, files())
+            assert.are.same({ "fog-2.png", "fog-3.png", "fog.png" }, files())
         end)
 
         it("fails when standard output does, and has the picture", function()
@@ -456,10 +456,10 @@ describe("thucchien", function()
         it("keeps the pictures that were whole when the answer breaks off", function()
             local status, out, err = run "generate x -n 4 -o fog --model emulate/truncated"
             assert.are.equal(1, status)
-            assert_one_line(err, "bad_response: .*; 2 of 4 pictures saved: fog%-1%.png, fog%-2%.png; "
+            assert_one_line(err, "bad_response: .*; 2 of 4 pictures saved: fog%.png, fog%-2%.png; "
                 .. "what came of a picture that is not whole is in fog%.png%.part\n$")
-            assert.is_truthy(out:find "^fog%-1%.png  64x64  [^\n]+\nfog%-2%.png  64x64  [^\n]+\n$")
-            assert.are.same({ "fog-1.png", "fog-2.png", "fog.png.part" }, files())
+            assert.is_truthy(out:find "^fog%.png  64x64  [^\n]+\nfog%-2%.png  64x64  [^\n]+\n$")
+            assert.are.same({ "fog-2.png", "fog.png", "fog.png.part" }, files())
             assert.are.equal("\137PNG\r\n\26\n", picture("fog.png.part"):sub(1, 8))
         end)
 
@@ -514,10 +514,10 @@ describe("thucchien", function()
             it("as often as it takes for -n, and saves each picture as it comes", function()
                 local status, out = run "generate x -n 6 --model gemini-2.5-flash-image --aspect-ratio 4:3 -o fox"
                 assert.are.equal(0, status)
-                assert.are.same({ "fox-1.png", "fox-2.png", "fox-3.png", "fox-4.png", "fox-5.png", "fox-6.png" },
+                assert.are.same({ "fox-2.png", "fox-3.png", "fox-4.png", "fox-5.png", "fox-6.png", "fox.png" },
                     files())
-                for number = 1, 6 do
-                    local width, height = out:match(("fox%%-%d%%.png  (%%d+)x(%%d+)  "):format(number))
+                for _, name in ipairs { "fox", "fox%-2", "fox%-3", "fox%-4", "fox%-5", "fox%-6" } do
+                    local width, height = out:match(name .. "%.png  (%d+)x(%d+)  ")
                     assert.is_true(math.abs(width / height - 4 / 3) < 0.05)
                 end
             end)
@@ -562,8 +562,8 @@ describe("thucchien", function()
                     assert_one_line(err, "invalid_request: .*" .. problem)
                 end
                 local status, _, err = run("generate x --image words.png", nowhere)
-                assert.are.equal(1, status)
-                assert_one_line(err, "'images': model 'imagen%-4' is asked via 'images', which does not take it")
+                assert.are.equal(2, status)
+                assert_one_line(err, "^thucchien: %-%-image: model 'imagen%-4' is asked via 'images', which does not take it")
             end)
         end)
 
@@ -575,7 +575,7 @@ describe("thucchien", function()
                 local status, out, err = run(failing)
                 assert.are.equal(1, status)
                 assert.are.equal(1, #files())
-                local _, lines = out:gsub("fox%-%d%.png  1024x1024  [^\n]+\n", "")
+                local _, lines = out:gsub("fox%-?%d?%.png  1024x1024  [^\n]+\n", "")
                 assert.are.equal(1, lines)
                 assert.is_truthy(err:find "thucchien: server_error: [^\n]+\n", err)
                 assert.is_truthy(err:find("thucchien: 2 images were asked for, 1 came\n", 1, true), err)
@@ -699,7 +699,7 @@ describe("thucchien", function()
                 status, _, err = run "generate 'a lake' -o y -n 2 --model emulate/cut"
                 assert.are.equal(1, status)
                 assert.is_truthy(err:find("thucchien: bad_response: image 1 is cut short", 1, true), err)
-                assert.are.same({ "x-1.png", "x-2.png", "y-2.png", "y.png.part" }, files())
+                assert.are.same({ "x-2.png", "x.png", "y-2.png", "y.png.part" }, files())
                 assert.is_true(is_whole(picture "y-2.png"))
             end)
         end)
@@ -719,6 +719,7 @@ describe("thucchien", function()
             it("keeps the pictures that were whole, and ends a loop of the shell", function()
                 local status, out, err = interrupt(four, "[ -e fog-2.png ]")
                 local names = files()
+                table.insert(names, 1, table.remove(names)) -- "fog.png" is sorted behind its numbers
                 local said = ("thucchien: interrupted; %d of 4 pictures saved: %s; the request may be billed\n")
                     :format(#names, table.concat(names, ", "))
                 assert.is_truthy(err:find(said, 1, true), err)
@@ -737,7 +738,7 @@ describe("thucchien", function()
                 assert.are.equal("cancelled", report.error.kind)
                 assert.are.equal("interrupted", report.error.message)
                 assert.is_true(report.error.maybe_billed)
-                assert.are.equal("fog-1.png", report.images[1].path)
+                assert.are.equal("fog.png", report.images[1].path)
             end)
 
             it("says that the request may be billed", function()
@@ -758,8 +759,8 @@ describe("thucchien", function()
                 local report = cjson.decode(out)
                 assert.are.equal(2, #report.images)
                 for index, image in ipairs(report.images) do
-                    assert.are.equal("./cat-" .. index .. ".png", image.path)
-                    local bytes = picture("cat-" .. index .. ".png")
+                    assert.are.equal(index == 1 and "./cat.png" or "./cat-2.png", image.path)
+                    local bytes = picture(image.path)
                     assert.are.equal(#bytes, image.size)
                     assert.are.same({ pictures.png_dimensions(bytes) }, { image.width, image.height })
                     assert.are.equal("image/png", image.mime)
@@ -792,9 +793,81 @@ describe("thucchien", function()
         end)
 
         it("shows a value that the model does not know, and sends nothing", function()
-            local status, _, err = run("generate x -n 9 --base-url " .. NOWHERE)
+            for arguments, said in pairs {
+                ["-n 9"] = "%-n: a number from 1 to 4 expected, got 9",
+                ["--size 3x4"] = "%-%-size: '1024x1024', [^\n]+ expected, got '3x4'",
+                ["--image x.png"] = "%-%-image: [^\n]+, or %-%-via chat%)",
+                ["--param guidance_scale=much"] = "%-%-param guidance_scale: a number expected, got 'much'",
+                ["--param guidancescale=1"] = "%-%-param: unknown field 'guidancescale' %(did you mean 'guidance_scale'%?%)",
+            } do
+                local status, out, err = run(("generate x %s --base-url %s"):format(arguments, NOWHERE))
+                assert.are.equal(2, status, err)
+                assert.are.equal("", out)
+                assert_one_line(err, "^thucchien: " .. said)
+            end
+            local status, _, err = run "generate x --base-url http://gateway.example"
+            assert.are.equal(2, status)
+            assert_one_line(err, "^thucchien: %-%-base%-url: plain http shows the key to the network; use https, got 'http://")
+        end)
+
+        it("sends what its options and --param say, as the module's fields", function()
+            local path = directory .. "/.sent"
+            local address = mirrors.answering(mirror, { id = "options", body = PICTURE, keep = path })
+            local status, _, err = run("generate a red fox -o fox --quality hd --style vivid --background opaque "
+                .. "--output-format png --seed 7 --negative-prompt 'fog and rain' --param guidance_scale=7.5 "
+                .. "--param add_watermark=false --param user=me "
+                .. "--extra-body '{\"other\": {\"x\": [1, 2]}}' --base-url " .. quote(address))
+            assert.are.equal(0, status, err)
+            local sent = cjson.decode(read(path .. ".1"))
+            assert.are.same({
+                model = "imagen-4", prompt = "a red fox", n = 1, quality = "hd", style = "vivid", background = "opaque",
+                output_format = "png", seed = 7, negative_prompt = "fog and rain", guidance_scale = 7.5,
+                add_watermark = false, user = "me", other = { x = { 1, 2 } },
+            }, sent)
+        end)
+
+        it("retries as --retry and --max-retries say", function()
+            for options, attempts in pairs {
+                ["--model emulate/503 --max-retries 0"] = 1,
+                ["--model emulate/503 --retry none"] = 1,
+                ["--model emulate/500 --retry all --max-retries 1"] = 2,
+            } do
+                local status, out = run("generate x --json " .. options)
+                assert.are.equal(1, status)
+                assert.are.equal(attempts, cjson.decode(out).error.attempts, options)
+            end
+        end)
+
+        it("goes through --proxy", function()
+            local status, _, err = run("generate x --proxy http://127.0.0.1:1", { env = { NO_PROXY = "", no_proxy = "" } })
             assert.are.equal(1, status)
-            assert_one_line(err, "n.*9")
+            assert_one_line(err, "connection: [^\n]*port 1[ :]")
+        end)
+
+        it("sends nothing with --dry-run, and says which files it would write", function()
+            local nowhere = { env = { THUCCHIEN_BASE_URL = NOWHERE } }
+            write(directory .. "/a-red-fox.png", "mine")
+            local status, out, err = run("generate a red fox -n 2 --dry-run", nowhere)
+            assert.are.equal(0, status, err)
+            assert.are.equal("a-red-fox-2.png  not drawn: --dry-run\na-red-fox-3.png  not drawn: --dry-run\n", out)
+            assert.are.equal(1, (run("generate x -o a-red-fox --dry-run", nowhere)))
+            assert.are.equal(2, (run("generate x -n 9 --dry-run", nowhere)))
+            status, out = run("generate a hare --size 1024x1024 --seed 7 -o hare.png --dry-run --json", nowhere)
+            assert.are.equal(0, status)
+            assert.are.same({
+                files = { "hare.png" },
+                params = { prompt = "a hare", size = "1024x1024", seed = 7 },
+            }, cjson.decode(out))
+            assert.are.same({ "a-red-fox.png" }, files())
+        end)
+
+        it("prints nothing but errors with --quiet", function()
+            local status, out, err = run "generate x -q --size 1536x1024 -o wide"
+            assert.are.same({ 0, "", "" }, { status, out, err })
+            assert.are.same({ "wide.png" }, files())
+            status, out, err = run "generate x --quiet --model emulate/403"
+            assert.are.same({ 1, "" }, { status, out })
+            assert_one_line(err, "permission_denied: ")
         end)
 
         it("needs the key in the environment", function()
@@ -959,7 +1032,17 @@ describe("thucchien", function()
             { "", "a command is required" },
             { "paint", "unknown command 'paint'" },
             { "generate", "missing argument 'prompt'" },
-            { "generate x y", "too many arguments" },
+            { "generate x --param size", "--param takes NAME=VALUE, got 'size'" },
+            { "generate x --param =1", "--param takes NAME=VALUE, got '=1'" },
+            { "generate x --param size=null", "--param takes NAME=VALUE, got 'size=null'" },
+            { "generate x --param save=x", "--param has no 'save': -o says where pictures go" },
+            { "generate x --extra-body [1", "--extra-body takes a JSON object, got '[1'" },
+            { "generate x --seed -1", "unknown option '-1'" },
+            { "generate x --seed 1.5", "--seed takes a whole number, got '1.5'" },
+            { "generate x --retry often", "argument for option '--retry' must be one of 'safe', 'all', 'none'" },
+            { "generate x --max-retries many", "--max-retries takes a whole number" },
+            { "help paint", "unknown command 'paint'" },
+            { "completion cmd", "argument 'shell' must be one of" },
             { "generate x --colour red", "unknown option '--colour'" },
             { "generate x --key sk-1", "unknown option '--key'" },
             { "generate x -n 0", "-n takes a whole number from 1, got '0'" },
@@ -1002,7 +1085,11 @@ describe("thucchien", function()
         local expected = {
             ["--help"] = { "generate", "key", "models", "emulator", "THUCCHIEN_API_KEY" },
             ["generate --help"] = { "-o FILE", "-n N", "--size", "--aspect-ratio", "--model",
-                "--base-url", "--timeout", "--json", "--force", "--via", "--image FILE" },
+                "--base-url", "--timeout", "--json", "--force", "--via", "--image FILE", "--quality", "--seed N",
+                "--negative-prompt", "--param NAME=VALUE", "--extra-body JSON", "--proxy", "--retry", "--max-retries",
+                "--dry-run", "--quiet", "Examples:", "Exit status: 0 success, 1 a failure, 2 wrong usage, 130" },
+            ["help"] = { "generate", "completion", "Exit status:" },
+            ["help generate"] = { "-o FILE", "--dry-run" },
             ["key --help"] = { "budget", "--json", "--base-url" },
             ["models --help"] = { "--json", "--base-url" },
             ["emulator --help"] = { "--port", "--host", "--images", "--delay", "--stop-on-eof",
@@ -1017,6 +1104,33 @@ describe("thucchien", function()
             end
             assert.is_falsy(out:find("--key", 1, true))
         end
+    end)
+
+    it("has a manual page with every option", function()
+        local page = read(root .. "/doc/thucchien.1"):gsub("\\%-", "-")
+        for _, name in ipairs { "generate", "key", "models" } do
+            local _, help = run("help " .. name)
+            for option in help:gmatch "\n   (%-[%w-]+)" do
+                assert.is_truthy(page:find(option, 1, true), option .. " is not in it")
+            end
+            for option in help:gmatch "%-%-[%w-]+" do
+                assert.is_truthy(page:find(option, 1, true), option .. " is not in it")
+            end
+        end
+    end)
+
+    it("completes in bash, zsh and fish", function()
+        for _, shell in ipairs { "bash", "zsh", "fish" } do
+            local status, out, err = run("completion " .. shell)
+            assert.are.same({ 0, "" }, { status, err })
+            for _, word in ipairs { "generate", "emulator", "aspect-ratio", "dry-run" } do
+                assert.is_truthy(out:find(word, 1, true), word)
+            end
+        end
+        -- What bash makes of it, as it asks at the Tab key.
+        local _, out = run("completion bash", { around = "%s >.completion; bash -c '. ./.completion; "
+            .. "COMP_WORDS=(thucchien generate x --asp); COMP_CWORD=3; _thucchien; echo \"${COMPREPLY[@]}\"'" })
+        assert.are.equal("--aspect-ratio\n", out)
     end)
 
     it("shows help without the C module, and says in one line that it is not there", function()

@@ -68,8 +68,8 @@ local function give_up(request, raised)
 end
 
 --- Waits until the request has ended, with a sign of life four times a second.
-local function wait_for(request, keeper)
-    local tick = new_ticker()
+local function wait_for(request, keeper, quiet)
+    local tick = quiet and function() end or new_ticker()
     local ok, response, err = pcall(function()
         local response, err
         repeat
@@ -111,7 +111,7 @@ local function connect(options)
     if not thucchien then
         return nil, report.failure("error", missing)
     end
-    return thucchien.new({ base_url = options.base_url, timeout = options.timeout })
+    return thucchien.new({ base_url = options.base_url, timeout = options.timeout, proxy = options.proxy })
 end
 
 --- A prompt that somebody types. Ctrl-C ends cat, and with it a read that some Luas would take up again.
@@ -123,9 +123,10 @@ local function ask_for_prompt()
     return text
 end
 
-local function read_prompt(argument)
-    if argument ~= "-" then
-        return argument
+--- The prompt that the words are, or standard input for "-".
+local function read_prompt(words)
+    if #words > 1 or words[1] ~= "-" then
+        return table.concat(words, " ")
     end
     local text = names.test("-t", "0") and ask_for_prompt() or io.read("*a") or ""
     return (text:gsub("\r?\n$", ""))
@@ -155,27 +156,24 @@ function commands.generate(options)
         return report.fail(refusal, options.json)
     end
     local keeper = saving.new_keeper(target, options)
+    local params = arguments.params(options)
+    params.prompt, params.images, params.on_image = prompt, find_references(options.references), keeper.take
     local request
-    request, refusal = client:submit({
-        prompt = prompt,
-        n = options.n,
-        size = options.size,
-        aspect_ratio = options.aspect_ratio,
-        model = options.model,
-        via = options.via,
-        images = find_references(options.references),
-        on_image = keeper.take,
-    })
+    request, refusal = client:submit(params) -- nothing is sent before somebody waits
     if not request then
         return report.fail(refusal, options.json)
     end
-    local warned = report.warn_before(request)
-    local response, err = wait_for(request, keeper)
+    local warned = report.warn_before(request, options.quiet)
+    if options.dry_run then
+        client:close()
+        return report.show_plan(params, target, options.json)
+    end
+    local response, err = wait_for(request, keeper, options.quiet)
     client:close()
     if not response and not err.data then
         return report.fail(err, options.json)
     end
-    return report.show(response, err, keeper, options.json, warned)
+    return report.show(response, err, keeper, options, warned)
 end
 
 --- Asks the gateway by `method`, and prints what `describe_answer` or cjson makes of the answer.

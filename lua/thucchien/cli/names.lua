@@ -30,9 +30,9 @@ function names.has_extension(path)
     return select(3, names.split(path)) ~= ""
 end
 
---- Path of picture `index` when `asked` were asked for: "a.png" -> "a-2.png".
-function names.numbered(path, index, asked)
-    if asked == 1 and index == 1 then
+--- Path of picture `index`: "a.png", "a-2.png", ..., as `save` of the module numbers them.
+function names.numbered(path, index)
+    if index == 1 then
         return path
     end
     local directory, stem, extension = names.split(path)

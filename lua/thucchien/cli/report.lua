@@ -1,7 +1,9 @@
 --- What the command says of a request when it has ended.
 
+local arguments = require "thucchien.cli.arguments"
 local names = require "thucchien.cli.names"
 local output = require "thucchien.cli.output"
+local targets = require "thucchien.cli.targets"
 
 local report = {}
 
@@ -47,13 +49,19 @@ local function error_record(err)
     return record
 end
 
+--- A value that the module refused is wrong usage, like one that the command line refuses.
 local function exit_status(err)
-    return err.interrupted and report.INTERRUPTED or 1
+    if err.interrupted then
+        return report.INTERRUPTED
+    end
+    local refused = err.kind == "invalid_request" and not err.status
+        and (arguments.option_of(err.param) or err.message:find("^unknown field"))
+    return refused and 2 or 1
 end
 
 --- The line for a request that failed, with what is saved of it. `paths` are its whole pictures.
 local function complaint(err, paths, asked)
-    local parts = { tostring(err) }
+    local parts = { arguments.reword(tostring(err)) }
     if err.url then -- the message has it cut
         parts[#parts + 1] = "the picture's address is " .. output.harmless(err.url)
     end
@@ -157,8 +165,9 @@ local function result_record(response, images, keeper, problem)
     }
 end
 
---- Writes to standard error what went wrong, and the warnings but for the first `warned`.
-local function show_problems(response, images, keeper, err, warned)
+--- Writes to standard error what went wrong, and the warnings behind the first `warned`; `quiet`
+--- leaves warnings out.
+local function show_problems(response, images, keeper, err, warned, quiet)
     local paths = {}
     for _, image in ipairs(images) do
         local path = keeper.paths[image]
@@ -174,18 +183,18 @@ local function show_problems(response, images, keeper, err, warned)
         output.warn(complaint(failed, {}))
     end
     for index, warning in ipairs(warnings_of(response, images, keeper.paths)) do
-        if index > warned then
-            output.warn(warning)
+        if index > warned and not quiet then
+            output.warn(arguments.reword(warning))
         end
     end
 end
 
 --- Warns of what is known before anything is paid. Returns how many warnings those are: the warnings
 --- of the response begin with the same ones.
-function report.warn_before(request)
+function report.warn_before(request, quiet)
     local warnings = request:warnings()
-    for _, warning in ipairs(warnings) do
-        output.warn(warning)
+    for _, warning in ipairs(quiet and {} or warnings) do
+        output.warn(arguments.reword(warning))
     end
     return #warnings
 end
@@ -213,17 +222,17 @@ end
 
 --- Says what came and where it is, and returns the exit status. A response that broke off may have
 --- brought whole pictures before: they are paid for, and saved like others.
-function report.show(response, err, keeper, as_json, warned)
+function report.show(response, err, keeper, options, warned)
     local images = keeper.take_all(response or err)
     response = response or {}
     for _, failed in ipairs(response.errors or {}) do
         keeper.take_all(failed)
     end
-    if not as_json then
+    if not options.json and not options.quiet then
         show_text(response)
     end
-    show_problems(response, images, keeper, err, warned)
-    local text = result_text(response, images, keeper, err, as_json)
+    show_problems(response, images, keeper, err, warned, options.quiet)
+    local text = (options.json or not options.quiet) and result_text(response, images, keeper, err, options.json) or ""
     -- Where the picture went to standard output, nothing else may go there.
     local path = keeper.target.path
     local stream = (path == "/dev/stdout" or path == "/dev/fd/1") and io.stderr or io.stdout
@@ -232,6 +241,20 @@ function report.show(response, err, keeper, as_json, warned)
         return exit_status(err)
     end
     return written and #keeper.problems == 0 and not response.errors and 0 or 1
+end
+
+--- Says what would be asked for and which files would be written, and returns the exit status.
+function report.show_plan(params, target, as_json)
+    local files = targets.plan(target, params.n or 1)
+    if not as_json then
+        local lines = {}
+        for index, path in ipairs(files) do
+            lines[index] = path .. "  not drawn: --dry-run"
+        end
+        return output.put(table.concat(lines, "\n")) and 0 or 1
+    end
+    params.on_image = nil
+    return output.put(output.encode_json({ params = params, files = files })) and 0 or 1
 end
 
 return report

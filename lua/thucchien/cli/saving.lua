@@ -63,14 +63,14 @@ function saving.new_keeper(target, options)
     --- Somebody may take the name that was chosen; where it is ours to choose, there are others.
     local function save(image, index)
         local name
-        local other = begun[image] or targets.choose_name(target, image, index, asked, force)
+        local other = begun[image] or targets.choose_name(target, image, index, force)
         repeat
             name = other
             local path, err = write(image, name)
             if path or err.code ~= "exists" or not target.derived then
                 return path, err, name
             end
-            other = targets.choose_name(target, image, index, asked, force)
+            other = targets.choose_name(target, image, index, force)
         until other == name
         return nil, { message = "too many files of that name" }, name
     end

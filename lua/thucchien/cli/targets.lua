@@ -33,8 +33,8 @@ function targets.find(output, prompt)
 end
 
 --- The names that picture `index` may get, as far as it can be known.
-local function candidates(path, index, asked)
-    local name = names.numbered(path, index, asked)
+local function candidates(path, index)
+    local name = names.numbered(path, index)
     if names.has_extension(path) then
         return { name }
     end
@@ -56,23 +56,37 @@ function targets.obstacle(target, asked, force)
     end
     local problem = names.directory_obstacle(directory)
     for index = 1, (problem or target.derived) and 0 or asked do
-        for _, name in ipairs(candidates(target.path, index, asked)) do
+        for _, name in ipairs(candidates(target.path, index)) do
             problem = problem or names.obstacle(name, force)
         end
     end
     return problem
 end
 
---- The name that picture `index` of `asked` gets.
-function targets.choose_name(target, image, index, asked, force)
+--- The name that picture `index` gets.
+function targets.choose_name(target, image, index, force)
     if target.device then
         return target.path
     end
-    local name = names.full(image, names.numbered(target.path, index, asked))
+    local name = names.full(image, names.numbered(target.path, index))
     if target.derived and not force and names.obstacle(name) then
         return names.free(names.full(image, target.path), index + 1) or name
     end
     return name
+end
+
+--- The names that `asked` pictures would get if they came now, as PNG files for want of knowledge.
+function targets.plan(target, asked)
+    local image, paths, taken = { ext = EXTENSIONS[1] }, {}, {}
+    for index = 1, asked do
+        local path, number = targets.choose_name(target, image, index), index
+        while taken[path] and target.derived do
+            number = number + 1
+            path = targets.choose_name(target, image, number)
+        end
+        paths[index], taken[path] = path, true
+    end
+    return paths
 end
 
 return targets
