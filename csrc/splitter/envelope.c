@@ -572,7 +572,8 @@ static bool string_point(struct tc_envelope *e, uint32_t point)
         return false;
     if (e->role == ROLE_SKIPPED)
         return true;
-    bool plain = point >= 0x20 && point < 0x80 && point != '"' && point != '\\';
+    bool quoted = point == '"' && e->key.size == 1 && e->key.text[0] == 'b'; /* Python's b"..." */
+    bool plain = point >= 0x20 && point < 0x80 && (point != '"' || quoted) && point != '\\';
     if (is_undecided(e->role) && (plain || is_passed_over(e, character)))
         return undecided_char(e, character);
     if (is_undecided(e->role) && !decide(e))
