@@ -1,5 +1,6 @@
 /*
- * Coroutines that wait: request:await(), and how those in it are resumed or woken.
+ * request:await(): see lua_await.h. A waiter is a coroutine in await, or the function with which a
+ * scheduler wakes one. The uservalue of a job has the list of them.
  */
 #include "lua_await.h"
 
@@ -16,8 +17,6 @@
 
 #define AWAIT "=thucchien.await" /* the name of await's code, whichever copy has loaded it */
 
-/* ---- who waits ---- */
-
 /* Is the waiter at `index` in the list at `list` already? */
 static bool is_attached(lua_State *L, int list, int index)
 {
@@ -31,7 +30,7 @@ static bool is_attached(lua_State *L, int list, int index)
     return found;
 }
 
-/* Pushes the list of those who wait, made now if there is none. */
+/* Pushes the list of waiters, a new one if there is none. */
 static void need_waiters(lua_State *L, int uservalue)
 {
     lua_getfield(L, uservalue, "waiters");
@@ -46,15 +45,13 @@ static void need_waiters(lua_State *L, int uservalue)
     lua_setfield(L, uservalue, "waiters");
 }
 
-/* Is its result there, or can it be made? While what came is being given or read it is not. */
+/* Is there a result, or can it be made now? Not while something is being delivered. */
 static bool has_ended(lua_State *L, const struct tc_job *job, int uservalue)
 {
     return tc_job_is_settled(L, uservalue) || (tc_job_is_over(job) && !job->busy);
 }
 
-/* Says once for the client of the request, whose uservalue is at `uservalue`, that a core is kept
- * busy.
- */
+/* Warns once per client that the coroutine keeps a core busy. */
 static void warn_of_haste(lua_State *L, int uservalue)
 {
     lua_getfield(L, uservalue, "client");
@@ -72,13 +69,12 @@ static void warn_of_haste(lua_State *L, int uservalue)
     lua_pop(L, 2);
 }
 
-/* A coroutine in await was resumed too early. It waits on; but a scheduler that resumes whatever
- * has yielded makes a busy loop of that, with nobody to tell but whoever runs the program. */
-static void note_early(lua_State *L, struct tc_job *job, int uservalue)
+/* Counts that a coroutine in await was resumed too early. It goes on waiting; but a scheduler that
+ * resumes whatever has yielded makes a busy loop of that, which no function's result can say. */
+static void count_early(lua_State *L, struct tc_job *job, int uservalue)
 {
     enum { MANY = 1000 };
-    const double haste =
-        0.1; /* seconds for so many: no loop that waits for something is that fast */
+    const double haste = 0.1; /* seconds for so many: a loop that waits for something is slower */
     if (job->early.count++ % MANY)
         return;
     double now = tc_clock_now();
@@ -87,18 +83,18 @@ static void note_early(lua_State *L, struct tc_job *job, int uservalue)
     job->early.since = now;
 }
 
-/* attach(request, waiter) -> has it ended? If not, the waiter, a coroutine or a function that wakes
- * one, is resumed or called when it has. */
+/* attach(request, waiter) -> has it ended? If not, the waiter is resumed, or called, when it has.
+ */
 static int request_attach(lua_State *L)
 {
     struct tc_job *job = tc_job_check(L, 1);
     lua_settop(L, 2);
     tc_getuservalue(L, 1);
     need_waiters(L, 3);
-    int list = lua_gettop(L); /* from here on no finalizer runs, which might end it */
+    int list = lua_gettop(L); /* from here on no finalizer runs: one might end the request */
     bool ended = has_ended(L, job, 3);
-    if (!ended && is_attached(L, list, 2)) { /* resumed by somebody else, and here again */
-        note_early(L, job, 3);
+    if (!ended && is_attached(L, list, 2)) { /* it was resumed by somebody else */
+        count_early(L, job, 3);
     } else if (!ended) {
         lua_pushvalue(L, 2);
         lua_rawseti(L, list, (int)tc_rawlen(L, list) + 1);
@@ -107,7 +103,7 @@ static int request_attach(lua_State *L)
     return 1;
 }
 
-/* Is await among the first so many functions that the coroutine is in? */
+/* Is await among the innermost so many functions of the coroutine? */
 static bool has_await(lua_State *thread, int frames)
 {
     lua_Debug frame;
@@ -119,15 +115,17 @@ static bool has_await(lua_State *thread, int frames)
     return false;
 }
 
-/* Is the coroutine suspended by await, and not by a yield of its own? It may have called await
- * where it could not yield, inside table.sort say, and have gone on with the error. */
+/* Is the coroutine suspended by await? It may be suspended by a yield of its own: where await
+ * cannot yield, inside table.sort say, it raises, and the coroutine may go on. */
 static bool is_in_await(lua_State *thread)
 {
-    enum { FRAMES = 4 }; /* await's is right under those of yield, which may be a scheduler's own */
+    enum {
+        FRAMES = 4
+    }; /* await's, below those of yield, which may be a scheduler's own function */
     return lua_status(thread) == LUA_YIELD && has_await(thread, FRAMES);
 }
 
-/* Is it about to be? It runs, a hook between two steps of await has brought us here. */
+/* Is it about to be suspended? Then it runs still, and a hook inside await has called us. */
 static bool is_entering_await(lua_State *thread)
 {
     return lua_status(thread) == 0 && has_await(thread, INT_MAX);
@@ -142,7 +140,7 @@ int tc_await_count(lua_State *L, int index)
     return count;
 }
 
-/* Pushes the first value of the list at `list`, and takes it away. */
+/* Removes the first value of the list at `list` and pushes it. */
 static void take_first(lua_State *L, int list)
 {
     int count = (int)tc_rawlen(L, list);
@@ -153,7 +151,7 @@ static void take_first(lua_State *L, int list)
     }
 }
 
-/* Puts the value at `index` back to where it was. */
+/* Puts the value at `index` before the first one of the list. */
 static void put_first(lua_State *L, int list, int index)
 {
     for (int i = (int)tc_rawlen(L, list); i >= 1; i--) {
@@ -164,17 +162,18 @@ static void put_first(lua_State *L, int list, int index)
     lua_rawseti(L, list, 1);
 }
 
-/* What came of an attempt to have somebody go on. */
+/* Whether a waiter goes on. */
 enum outcome {
     WENT_ON,
-    NOT_YET, /* it has to be tried again */
-    FAILED   /* the same, and the error on top says why */
+    NOT_YET, /* try again the next time */
+    FAILED   /* the same; the error on top says why */
 };
 
+/* Resumes a coroutine; raises its error, if it ends with one. */
 static enum outcome resume(lua_State *L, lua_State *thread)
 {
     int results;
-    if (!is_in_await(thread)) /* else somebody has resumed it meanwhile */
+    if (!is_in_await(thread)) /* somebody else has resumed it */
         return is_entering_await(thread) ? NOT_YET : WENT_ON;
     int status = tc_resume(thread, L, 0, &results);
     if (status == LUA_YIELD || status == 0) {
@@ -184,11 +183,11 @@ static enum outcome resume(lua_State *L, lua_State *thread)
     lua_xmove(thread, L, 1);
     if (lua_status(thread) == LUA_YIELD) /* it did not begin: Lua's stack is full */
         return FAILED;
-    lua_error(L);   /* its own */
+    lua_error(L);   /* the coroutine's own */
     return WENT_ON; /* which it never does */
 }
 
-/* Calls the function at `index`, which has a scheduler wake its coroutine. */
+/* Calls the function at `index`, with which a scheduler wakes its coroutine. */
 static enum outcome wake(lua_State *L, int index)
 {
     bool called;
@@ -199,9 +198,9 @@ static enum outcome wake(lua_State *L, int index)
     return called ? WENT_ON : FAILED;
 }
 
-/* Resumes the first coroutine that waits, or has it woken up: once, though an error may come
- * between. */
-static int request_resume(lua_State *L)
+/* TC_RESUME, for the request (1): resumes or wakes the first waiter. It stays in the list if that
+ * could not begin. */
+static int resume_first(lua_State *L)
 {
     tc_checkstack(L, 20);
     lua_settop(L, 1);
@@ -216,15 +215,15 @@ static int request_resume(lua_State *L)
     return outcome == FAILED ? lua_error(L) : 0;
 }
 
-/* waiter(request) -> what the client's driver says of the running coroutine: functions that suspend
- * it and wake it up again, or nothing for a coroutine like any other. */
+/* waiter(request) -> suspend, wake: the functions that the client's driver has for the running
+ * coroutine, or nothing for one that yields and is resumed. */
 static int request_waiter(lua_State *L)
 {
     tc_job_check(L, 1);
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
     lua_getfield(L, 2, "client");
-    if (!tc_client_push_driver(L, 3, "waiter"))
+    if (!tc_driver_push_function(L, 3, "waiter"))
         return 0;
     lua_call(L, 0, 2);
     if (!lua_isnil(L, -2) && !(lua_isfunction(L, -2) && lua_isfunction(L, -1)))
@@ -240,8 +239,8 @@ static int request_result(lua_State *L)
 }
 
 /*
- * request:await(), in Lua, for a C function cannot yield and go on in every Lua. A coroutine that
- * is resumed before its time, by somebody else, is suspended again.
+ * request:await() is in Lua, as not in every Lua a C function can yield and go on. A coroutine that
+ * is resumed too early is suspended again.
  */
 static const char await_code[] = "local running, yield, waiter, attach, result, wait = ...\n"
                                  "return function(request)\n"
@@ -274,5 +273,5 @@ void tc_register_await(lua_State *L)
     lua_call(L, 6, 1);
     lua_setfield(L, methods, "await");
     lua_pop(L, 3);
-    tc_own_function(L, TC_RESUME, request_resume);
+    tc_own_function(L, TC_RESUME, resume_first);
 }

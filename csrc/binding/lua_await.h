@@ -6,14 +6,13 @@
 
 #include "lua_compat.h"
 
-/* Called protected for a request, by this name of tc_own_push, with its userdata: resumes a
- * coroutine that is in await. */
+/* Name of a function for tc_job_call: resumes, or wakes, one coroutine that is in await. */
 #define TC_RESUME "resume"
 
-/* After the request's methods were registered: it is one more of them. */
+/* Adds await to the request's methods, which were registered before. */
 void tc_register_await(lua_State *L);
 
-/* How many coroutines are in await? */
+/* How many coroutines are in await for the request at `index`. */
 int tc_await_count(lua_State *L, int index);
 
 #endif

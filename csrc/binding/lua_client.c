@@ -1,10 +1,15 @@
 /*
- * The client userdata: its options, and how its requests are driven and their news handed out.
+ * The client userdata: its methods. Its uservalue has
  *
- * Its uservalue has `model`; `api_key` where that is a function; `driver`; `raised`, the first
- * error that a function of the user's raised and nobody has seen; `interrupt`, the first that a
- * hook raised meanwhile; and by their ids the userdata of the requests under way: who holds a
- * client holds its requests, until they have ended.
+ *     model      the default one
+ *     api_key    where that is a function
+ *     driver     see lua_driver.c
+ *     raised     the first error of the user's functions that was not raised yet
+ *     interrupt  the first error of a hook that was not raised yet
+ *     warned_of_haste
+ *
+ * and, by the ids of the engine's requests, the userdata of the jobs that they are for: a client
+ * holds its requests until they have ended.
  */
 #include "lua_client.h"
 
@@ -19,8 +24,8 @@
 #include "lua_options.h"
 #include "lua_own.h"
 #include "lua_params.h"
+#include "lua_reserve.h"
 #include "lua_result.h"
-#include "lua_room.h"
 
 #include <math.h>
 #include <string.h>
@@ -31,7 +36,7 @@
 
 /* ---- life ---- */
 
-/* nil and the error on top. */
+/* Returns nil and the error on top to Lua. */
 static int refuse(lua_State *L)
 {
     lua_pushnil(L);
@@ -43,10 +48,10 @@ static struct tc_client_box *push_client(lua_State *L)
 {
     struct tc_client_box *box = lua_newuserdata(L, sizeof(*box));
     memset(box, 0, sizeof(*box));
-    box->timer = -1;
+    box->deadline = -1;
     tc_set_class(L, TC_CLIENT);
     lua_newtable(L);
-    tc_push_nothing(L); /* what is there can be set without memory */
+    tc_push_nothing(L); /* a field that is there can be set when memory is short */
     lua_setfield(L, -2, TC_RAISED);
     tc_push_nothing(L);
     lua_setfield(L, -2, TC_INTERRUPT);
@@ -54,7 +59,7 @@ static struct tc_client_box *push_client(lua_State *L)
     return box;
 }
 
-/* Reads the options at `index` into the userdata at the stack's top, which stays there if true. */
+/* Opens the client userdata on top with the options at `index`. False: an error table is on top. */
 static bool open_client(lua_State *L, int index, struct tc_client_box *box)
 {
     int userdata = lua_gettop(L);
@@ -103,58 +108,58 @@ typedef bool reader(lua_State *L, int index, int uservalue, const struct tc_defa
                     struct tc_job *job);
 
 /*
- * Has `read` make a job of what is at `index`, and puts it into the queue of the client at
- * `client`; the function at `done` (nil for none) will be called with its result. Pushes the
- * request userdata, or an error table when false.
+ * Reads what is at `index` into a job, and puts that into the queue of the client at `client`. The
+ * function at `done` (or nil) is called with its result. Pushes the request userdata; when false an
+ * error table.
  */
 static bool submit(lua_State *L, int client, int index, int done, reader *read)
 {
     struct tc_client_box *box = lua_touserdata(L, client);
     tc_checkstack(L, 40);
-    if (!tc_client_is_open(box))
+    if (!tc_client_box_is_open(box))
         return closed(L);
     struct tc_job *job = tc_job_push(L, client, done);
     int uservalue = lua_gettop(L), request = uservalue - 1;
     if (!read(L, index, uservalue, &box->defaults, job))
         return false;
-    if (!tc_client_is_open(box)) /* closed by a metamethod of the params */
+    if (!tc_client_box_is_open(box)) /* closed by a metamethod of the params */
         return closed(L);
     tc_getuservalue(L, client);
     if (!tc_key_find(L, lua_gettop(L), box->api_key, &job->options.api_key))
         return false;
-    if (!tc_client_is_open(box)) /* closed by the function for the key */
+    if (!tc_client_box_is_open(box)) /* closed by the function for the key */
         return closed(L);
     tc_job_submit(L, request, client);
     lua_settop(L, request);
     return true;
 }
 
-/* Tells the driver of the client (1) what has changed. */
+/* tc_driver_sync_client, for the client (1). */
 static int sync_client(lua_State *L)
 {
-    tc_client_sync(L, 1);
+    tc_driver_sync_client(L, 1);
     return 0;
 }
 
-/* submit's userdata is on top: what follows when the caller does not wait. Where the driver raises,
- * nothing is sent: whoever called takes it for lost. */
-static int go_on(lua_State *L)
+/* Returns the request on top, which was submitted, to Lua. If the driver raises an error, so does
+ * this, and the request is abandoned: the caller would never get hold of it. */
+static int return_request(lua_State *L)
 {
     int request = lua_gettop(L);
     tc_own_push(L, SYNC);
     lua_pushvalue(L, 1);
-    if (lua_pcall(L, 1, 0, 0)) { /* a driver's timer begins it all */
+    if (lua_pcall(L, 1, 0, 0)) { /* without the driver's timer nothing begins */
         tc_job_abandon(L, request);
         return lua_error(L);
     }
     return 1;
 }
 
-/* submit's userdata is on top: waits for it. Returns how much it pushed. */
-static int wait_for_result(lua_State *L, int client)
+/* Waits for the request on top, and returns its result to Lua. */
+static int return_result(lua_State *L, int client)
 {
     int request = lua_gettop(L);
-    if (tc_drive_wait(L, client, request, HUGE_VAL)) { /* interrupted: nobody asks any more */
+    if (tc_drive_wait(L, client, request, HUGE_VAL)) { /* interrupted */
         tc_job_abandon(L, request);
         lua_error(L);
     }
@@ -169,16 +174,16 @@ static int client_submit(lua_State *L)
     lua_settop(L, 3);
     if (!lua_isnil(L, 3))
         luaL_checktype(L, 3, LUA_TFUNCTION);
-    return submit(L, 1, 2, 3, tc_params_read) ? go_on(L) : refuse(L);
+    return submit(L, 1, 2, 3, tc_params_read) ? return_request(L) : refuse(L);
 }
 
-/* Submits the params at `index` to the client at `client` and waits. Returns how much it pushed. */
+/* Submits the params at `index` to the client at `client`, and returns the result to Lua. */
 static int generate(lua_State *L, int client, int index)
 {
     tc_drive_check_depth(L, tc_check_client(L, client)); /* before anything is sent */
-    lua_pushnil(L);                                      /* nobody is told */
+    lua_pushnil(L);                                      /* no function is called */
     bool ok = submit(L, client, index, lua_gettop(L), tc_params_read);
-    return ok ? wait_for_result(L, client) : refuse(L);
+    return ok ? return_result(L, client) : refuse(L);
 }
 
 static int client_generate(lua_State *L)
@@ -189,17 +194,17 @@ static int client_generate(lua_State *L)
     return generate(L, 1, 2);
 }
 
-/* Sends what is at 2, with the function at 3 to be told, or waits where that is nil. */
+/* client:call with its arguments at 2 and 3. */
 static int call(lua_State *L)
 {
-    bool tells = !lua_isnil(L, 3);
-    if (tells)
+    bool has_done = !lua_isnil(L, 3);
+    if (has_done)
         luaL_checktype(L, 3, LUA_TFUNCTION);
     else
         tc_drive_check_depth(L, tc_check_client(L, 1));
     if (!submit(L, 1, 2, 3, tc_call_read))
         return refuse(L);
-    return tells ? go_on(L) : wait_for_result(L, 1);
+    return has_done ? return_request(L) : return_result(L, 1);
 }
 
 /* client:call(request [, done]) -> table | nil, err; with done: request | nil, err */
@@ -211,7 +216,7 @@ static int client_call(lua_State *L)
     return call(L);
 }
 
-/* Calls a route by its path; `field` of its answer is the result. */
+/* Calls the route at `path`; `field` of its response is the result. */
 static int call_path(lua_State *L, const char *path, const char *field)
 {
     tc_check_client(L, 1);
@@ -238,23 +243,23 @@ static int client_models(lua_State *L)
 }
 
 /*
- * client:close(): ends what is in flight; the next poll tells those who asked. __close is the same,
- * and __gc frees what is left without telling anyone.
+ * client:close(): cancels all requests; the next poll calls their functions. __close does the same.
+ * __gc frees everything, and calls nothing.
  */
 static int client_close(lua_State *L)
 {
     struct tc_client_box *box = tc_check_client(L, 1);
     lua_settop(L, 1);
     tc_key_wipe(&box->api_key);
-    if (!tc_client_is_open(box))
+    if (!tc_client_box_is_open(box))
         return 0;
     tc_client_close(box->client);
-    tc_room_give_back(L, &box->room);
-    tc_client_sync(L, 1);
+    tc_reserve_give_back(L, &box->reserve);
+    tc_driver_sync_client(L, 1);
     return 0;
 }
 
-/* Lets go of the requests: nobody will hear of them. The client's uservalue is at `uservalue`. */
+/* Lets go of the requests in the uservalue. */
 static void forget_requests(lua_State *L, int uservalue)
 {
     for (lua_pushnil(L); lua_next(L, uservalue); lua_pop(L, 1)) {
@@ -262,11 +267,11 @@ static void forget_requests(lua_State *L, int uservalue)
             continue;
         lua_pushvalue(L, -2);
         lua_pushnil(L);
-        lua_rawset(L, uservalue); /* a field that is there: lua_next can bear that */
+        lua_rawset(L, uservalue); /* lua_next allows that for a field that is there */
     }
 }
 
-/* May be called by hand, as anything may: whoever does so has a client that is closed. */
+/* A user may call it by hand, and has a closed client then. */
 static int client_gc(lua_State *L)
 {
     struct tc_client_box *box = tc_check_client(L, 1);
@@ -274,7 +279,7 @@ static int client_gc(lua_State *L)
     lua_settop(L, 1);
     box->client = NULL;
     tc_client_free(client);
-    tc_room_give_back(L, &box->room);
+    tc_reserve_give_back(L, &box->reserve);
     tc_key_wipe(&box->api_key);
     if (client) { /* else there may be no uservalue yet */
         tc_getuservalue(L, 1);
@@ -286,7 +291,8 @@ static int client_gc(lua_State *L)
 static int client_tostring(lua_State *L)
 {
     struct tc_client_box *box = tc_check_client(L, 1);
-    lua_pushfstring(L, TC_CLIENT ": %p%s", (void *)box, tc_client_is_open(box) ? "" : " (closed)");
+    lua_pushfstring(L, TC_CLIENT ": %p%s", (void *)box,
+                    tc_client_box_is_open(box) ? "" : " (closed)");
     return 1;
 }
 

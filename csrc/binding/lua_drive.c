@@ -13,8 +13,8 @@
 #include "lua_hooks.h"
 #include "lua_job.h"
 #include "lua_own.h"
+#include "lua_reserve.h"
 #include "lua_result.h"
-#include "lua_room.h"
 #include "lua_take.h"
 
 #include <math.h>
@@ -142,7 +142,7 @@ static bool has_budget(lua_State *L, struct tc_client_box *box, bool awaited)
 {
     if (!box->client->session->budget.bytes)
         return false;
-    bool ready = tc_room_make(L, &box->room, tc_client_next_size(box->client, awaited));
+    bool ready = tc_reserve_make(L, &box->reserve, tc_client_next_size(box->client, awaited));
     if (!ready)
         tc_session_spend(box->client->session, TC_BUDGET_BYTES / 2);
     return ready;
@@ -175,7 +175,7 @@ static bool deliver(lua_State *L, struct tc_client_box *box, int uservalue, unsi
         tc_driver_sync_sockets(L, box, uservalue);
         if (!box->client)
             break;
-        tc_room_give_back(L, &box->room);
+        tc_reserve_give_back(L, &box->reserve);
         struct tc_request *pending = tc_client_take_pending(box->client, flags & AWAITED_ONLY);
         if (!pending)
             break;
@@ -333,7 +333,7 @@ int tc_drive_lua_action(lua_State *L)
     tc_getuservalue(L, 1);
     tc_drive_check_depth(L, box);
     if (timer)
-        box->timer = NAN; /* it has gone off: the driver is told the next deadline in any case */
+        box->deadline = NAN; /* it is over: whichever comes next is given to the driver */
     if (timer && box->client && !box->client->loop.lent) {
         poll_frame(L, box, 2, 0); /* the driver watches no sockets: look at all of them */
     } else {

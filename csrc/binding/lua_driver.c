@@ -1,6 +1,8 @@
 /*
- * The client userdata, and the driver: a host's own event loop, which watches the client's sockets
- * and its timer.
+ * The driver: see lua_driver.h. It is a table with the functions watch(fd, "r" | "w" | "rw" | nil),
+ * timer(milliseconds | nil) and waiter(), which the host's loop has written; the client's uservalue
+ * has it as `driver`. The names that are passed to it were made before: a driver can be called when
+ * memory is short.
  */
 #include "lua_driver.h"
 
@@ -18,21 +20,14 @@ struct tc_client_box *tc_check_client(lua_State *L, int index)
     return tc_check_class(L, index, TC_CLIENT);
 }
 
-struct tc_client *tc_client_of(lua_State *L, int index)
+struct tc_client_box *tc_client_box(lua_State *L, int index)
 {
-    const struct tc_client_box *box = lua_touserdata(L, index);
-    return box->client;
+    return lua_touserdata(L, index);
 }
 
-bool tc_client_is_open(const struct tc_client_box *box)
+bool tc_client_box_is_open(const struct tc_client_box *box)
 {
     return box->client && box->client->multi;
-}
-
-unsigned *tc_client_calls(lua_State *L, int index)
-{
-    struct tc_client_box *box = lua_touserdata(L, index);
-    return &box->calls;
 }
 
 static const char *const event_names[] = {NULL, "r", "w", "rw"};
@@ -46,7 +41,7 @@ static void push_events(lua_State *L, int events)
         lua_pushnil(L);
 }
 
-/* Calls the function of a driver (1) whose name is 2 with the values behind them. */
+/* Calls function 2, a name, of the driver (1) with the arguments above. */
 static int call_driver(lua_State *L)
 {
     lua_pushvalue(L, 2);
@@ -56,9 +51,9 @@ static int call_driver(lua_State *L)
     return 0;
 }
 
-/* Calls the function `name` of a driver, which is under its `count` values on top, and pops all of
- * them. False: the error that it raised is on top. */
-static bool tell(lua_State *L, struct tc_client_box *box, const char *name, int count)
+/* Calls the function `name` of the driver that is on the stack below `count` arguments, and pops
+ * all of them. False: the error that it raised is on top. */
+static bool call(lua_State *L, struct tc_client_box *box, const char *name, int count)
 {
     int driver = lua_gettop(L) - count;
     tc_own_push(L, CALL_DRIVER);
@@ -71,53 +66,53 @@ static bool tell(lua_State *L, struct tc_client_box *box, const char *name, int 
     return ok;
 }
 
-/* Seconds until the driver should call `action` without a socket; below 0: never. A driver that
- * watches no sockets calls it at every tick while one is open. */
-static double timer_left(const struct tc_client *client)
+/* Seconds until the driver has to call client:action(); below 0: never. A driver that watches no
+ * sockets calls it at every tick while one is open. */
+static double seconds_left(const struct tc_client *client)
 {
-    const double tick = 0.009; /* told as 10 ms; shorter than a frame */
+    const double tick = 0.009; /* 10 ms to the driver: less than a frame */
     double left = tc_client_timer(client);
     bool ticks = !client->loop.lent && client->loop.count > 0;
     return ticks && (left < 0 || left > tick) ? tick : left;
 }
 
-/* Is the driver's timer right for `moment`? A tick that is set already is not moved to a later one:
- * a host that submits all the time would never be called back. */
-static bool is_timer_right(const struct tc_client_box *box, double moment)
+/* Has the driver the right deadline? A tick that it waits for is not put off: a host that submits
+ * all the time would never be called back. */
+static bool has_deadline(const struct tc_client_box *box, double deadline)
 {
     const double same = 0.0005;
-    double change = moment - box->timer;
-    if (!box->client->loop.lent && box->timer >= 0 && moment >= 0 && change > 0)
+    double change = deadline - box->deadline;
+    if (!box->client->loop.lent && box->deadline >= 0 && deadline >= 0 && change > 0)
         return true;
     return change < same && change > -same;
 }
 
-/* Tells the driver at `driver` when to call back without a socket, if that has changed. Raises what
- * it raises: it will be told again. */
+/* Gives the driver at `driver` the deadline, if it has changed. Raises what the driver raises; the
+ * deadline is given again the next time. */
 static void sync_timer(lua_State *L, struct tc_client_box *box, int driver)
 {
-    double left = timer_left(box->client);
-    double moment = left < 0 ? -1 : tc_clock_now() + left;
-    if ((left != 0 && is_timer_right(box, moment)) || !box->has_timer)
+    double left = seconds_left(box->client);
+    double deadline = left < 0 ? -1 : tc_clock_now() + left;
+    if ((left != 0 && has_deadline(box, deadline)) || !box->has_timer)
         return;
-    box->timer = moment;
+    box->deadline = deadline;
     lua_pushvalue(L, driver);
     if (left < 0)
         lua_pushnil(L);
     else
         tc_pushwhole(L, (int64_t)(left * 1000) + (left > 0 ? 1 : 0));
-    if (tell(L, box, "timer", 1))
+    if (call(L, box, "timer", 1))
         return;
-    box->timer = NAN;
+    box->deadline = NAN;
     lua_error(L);
 }
 
-/* Tells the driver on top of one change of a socket, and pops it. False: as tell. */
-static bool tell_change(lua_State *L, struct tc_client_box *box, intptr_t socket, int events)
+/* Pops the driver on top and calls its `watch`. False: the error that it raised is on top. */
+static bool watch(lua_State *L, struct tc_client_box *box, intptr_t socket, int events)
 {
     tc_pushwhole(L, socket);
     push_events(L, events);
-    return tell(L, box, "watch", 2);
+    return call(L, box, "watch", 2);
 }
 
 void tc_driver_sync_sockets(lua_State *L, struct tc_client_box *box, int uservalue)
@@ -129,7 +124,7 @@ void tc_driver_sync_sockets(lua_State *L, struct tc_client_box *box, int userval
         if (!lua_istable(L, -1) || !box->client ||
             !tc_loop_next_change(&box->client->loop, &socket, &events))
             break;
-        if (tell_change(L, box, socket, events))
+        if (watch(L, box, socket, events))
             continue;
         if (box->client)
             tc_loop_report_again(&box->client->loop, socket);
@@ -148,7 +143,7 @@ void tc_driver_sync(lua_State *L, struct tc_client_box *box, int uservalue)
     lua_pop(L, 1);
 }
 
-void tc_client_sync(lua_State *L, int client)
+void tc_driver_sync_client(lua_State *L, int client)
 {
     struct tc_client_box *box = tc_check_client(L, client);
     tc_getuservalue(L, client);
@@ -156,7 +151,7 @@ void tc_client_sync(lua_State *L, int client)
     lua_pop(L, 1);
 }
 
-bool tc_client_push_driver(lua_State *L, int client, const char *name)
+bool tc_driver_push_function(lua_State *L, int client, const char *name)
 {
     int top = lua_gettop(L);
     tc_getuservalue(L, client);
@@ -170,7 +165,7 @@ bool tc_client_push_driver(lua_State *L, int client, const char *name)
     return is_there;
 }
 
-/* Keeps the error on top at `error`, unless there is one, and pops it. */
+/* Pops the error on top, and keeps it at `error` if that is nil. */
 static void keep_first(lua_State *L, int error)
 {
     if (lua_isnil(L, -1)) {
@@ -184,8 +179,8 @@ static void keep_first(lua_State *L, int error)
 }
 
 /*
- * Takes the client away from its driver and gives all sockets back that it watches. From here on
- * there is none, whatever its functions do: what they raise is left on top, else nil.
+ * Takes the driver from the client, after it was called to watch nothing and to wait for nothing.
+ * Pushes the first error that it raised, or nil. It is gone whatever its functions do meanwhile.
  */
 static void detach(lua_State *L, struct tc_client_box *box, int uservalue)
 {
@@ -193,29 +188,29 @@ static void detach(lua_State *L, struct tc_client_box *box, int uservalue)
     int events;
     lua_getfield(L, uservalue, "driver");
     int driver = lua_gettop(L), error = driver + 1;
-    bool has_timer = box->timer >= 0;
+    bool has_timer = box->deadline >= 0;
     lua_pushnil(L);
     lua_pushnil(L);
     lua_setfield(L, uservalue, "driver");
-    box->timer = -1;
+    box->deadline = -1;
     if (box->client)
         tc_loop_lend(&box->client->loop, false);
     while (lua_istable(L, driver) && box->client && !box->client->loop.lent &&
            tc_loop_next_change(&box->client->loop, &socket, &events)) {
         lua_pushvalue(L, driver);
-        if (!tell_change(L, box, socket, events))
+        if (!watch(L, box, socket, events))
             keep_first(L, error);
     }
     if (lua_istable(L, driver) && has_timer) {
         lua_pushvalue(L, driver);
         lua_pushnil(L);
-        if (!tell(L, box, "timer", 1))
+        if (!call(L, box, "timer", 1))
             keep_first(L, error);
     }
     lua_remove(L, driver);
 }
 
-/* Which functions a driver has. Looked at once, in set_driver: a metamethod may answer. */
+/* Which functions a driver has. They are looked up once, as a metamethod may answer. */
 struct abilities {
     bool watch, timer, waiter;
 };
@@ -255,7 +250,7 @@ int tc_driver_lua_set(lua_State *L)
     tc_getuservalue(L, 1);
     detach(L, box, 3);
     lua_getfield(L, 3, "driver");
-    if (lua_isnil(L, -1) && !lua_isnil(L, 2)) { /* else the old one has set another */
+    if (lua_isnil(L, -1) && !lua_isnil(L, 2)) { /* else the old driver has set another one */
         lua_pushvalue(L, 2);
         lua_setfield(L, 3, "driver");
         box->has_timer = has.timer;
@@ -267,7 +262,7 @@ int tc_driver_lua_set(lua_State *L)
     return lua_isnil(L, 4) ? 0 : lua_error(L);
 }
 
-/* Keeps a name under itself: it can be pushed without memory. */
+/* Keeps a name under itself, so that it can be pushed when memory is short. */
 static void keep_name(lua_State *L, const char *name)
 {
     lua_pushstring(L, name);

@@ -234,7 +234,7 @@ bool tc_job_is_over(const struct tc_job *job)
  */
 static void hold(lua_State *L, int index, int client, unsigned count)
 {
-    unsigned last_id = tc_client_of(L, client)->last_id;
+    unsigned last_id = tc_client_box(L, client)->client->last_id;
     tc_getuservalue(L, client);
     for (unsigned i = 1; i <= count; i++) {
         lua_pushvalue(L, index);
@@ -273,7 +273,7 @@ void tc_job_submit(lua_State *L, int index, int client)
     bool added = add_subrequests(job);
     job->last_number = job->count;
     hold(L, index, client, added ? job->last_subrequest->position : 0);
-    if (!added || !submit_all(job, tc_client_of(L, client))) {
+    if (!added || !submit_all(job, tc_client_box(L, client)->client)) {
         tc_job_abandon(L, index);
         free_subrequests(job);
         luaL_error(L, "not enough memory");
@@ -490,7 +490,7 @@ int tc_job_call(lua_State *L, int index, const char *name, struct tc_subrequest 
     struct tc_job *job = tc_job_of(L, index);
     tc_getuservalue(L, index);
     lua_getfield(L, -1, "client");
-    unsigned *calls = tc_client_calls(L, -1); /* the request holds it */
+    unsigned *calls = &tc_client_box(L, -1)->calls; /* the request holds it */
     lua_pop(L, 2);
     tc_own_push(L, name);
     lua_pushvalue(L, index);

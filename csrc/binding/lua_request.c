@@ -42,12 +42,12 @@ static int request_cancel(lua_State *L)
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
     lua_getfield(L, 2, "client");
-    tc_client_sync(L, 3);
+    tc_driver_sync_client(L, 3);
     lua_pushboolean(L, ended);
     return 1;
 }
 
-/* How far the subrequest is that is furthest on and not over yet. */
+/* The state of the most advanced unfinished subrequest. */
 static enum tc_state state_of(const struct tc_job *job)
 {
     static const enum tc_state order[] = {TC_RECEIVING, TC_SENDING, TC_RETRYING, TC_QUEUED};
@@ -56,7 +56,7 @@ static enum tc_state state_of(const struct tc_job *job)
         for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
             if (sub->request->state == order[i])
                 return order[i];
-    return over ? TC_DONE : TC_RECEIVING; /* its last answer is about to be read */
+    return over ? TC_DONE : TC_RECEIVING; /* its last response is about to be read */
 }
 
 /* request:status() -> "queued" | "sending" | "receiving" | "retrying" | "done" */
@@ -82,8 +82,7 @@ static int request_progress(lua_State *L)
     return 3;
 }
 
-/* request:warnings() -> what is known, before anything has come, to come out otherwise than asked
- * for: a list */
+/* request:warnings() -> list of what is known beforehand to come out otherwise than asked for */
 static int request_warnings(lua_State *L)
 {
     tc_job_check(L, 1);
