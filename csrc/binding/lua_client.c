@@ -149,7 +149,7 @@ static int return_request(lua_State *L)
     tc_own_push(L, SYNC);
     lua_pushvalue(L, 1);
     if (lua_pcall(L, 1, 0, 0)) { /* without the driver's timer nothing begins */
-        tc_job_abandon(L, request);
+        tc_job_abandon(tc_job_of(L, request));
         return lua_error(L);
     }
     return 1;
@@ -160,7 +160,7 @@ static int return_result(lua_State *L, int client)
 {
     int request = lua_gettop(L);
     if (tc_drive_wait(L, client, request, HUGE_VAL)) { /* interrupted */
-        tc_job_abandon(L, request);
+        tc_job_abandon(tc_job_of(L, request));
         lua_error(L);
     }
     return tc_result_push(L, request);

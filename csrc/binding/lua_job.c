@@ -274,7 +274,7 @@ void tc_job_submit(lua_State *L, int index, int client)
     job->last_number = job->count;
     hold(L, index, client, added ? job->last_subrequest->position : 0);
     if (!added || !submit_all(job, tc_client_box(L, client)->client)) {
-        tc_job_abandon(L, index);
+        tc_job_abandon(job);
         free_subrequests(job);
         luaL_error(L, "not enough memory");
     }
@@ -437,18 +437,13 @@ bool tc_job_cancel(struct tc_job *job)
     return any;
 }
 
-static void abandon(struct tc_job *job)
+void tc_job_abandon(struct tc_job *job)
 {
     for (struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
         if (sub->request)
             tc_client_cancel(sub->request);
         tc_writer_abort(&sub->writer);
     }
-}
-
-void tc_job_abandon(lua_State *L, int index)
-{
-    abandon(tc_job_of(L, index));
 }
 
 /* ---- calling the user's functions ---- */
@@ -556,7 +551,8 @@ static int box_gc(lua_State *L)
     struct tc_job *job = tc_check_class(L, 1, BOX);
     if (job->busy) /* somebody calls this by hand */
         return 0;
-    abandon(job); /* nobody would take what they bring, and each would keep its place for ever */
+    tc_job_abandon(
+        job); /* nobody would take what its requests bring, and each would keep its slot */
     free_subrequests(job);
     return 0;
 }

@@ -160,8 +160,8 @@ void tc_job_stop_by_error(lua_State *L, struct tc_job *job, struct tc_subrequest
 /* Cancels the whole job: the error will have what has come. Returns false if it had ended. */
 bool tc_job_cancel(struct tc_job *job);
 
-/* Cancels the job of the request at `index` without an error: nobody asks for it any more. */
-void tc_job_abandon(lua_State *L, int index);
+/* Cancels all of it without an error: nobody asks for it any more. */
+void tc_job_abandon(struct tc_job *job);
 
 /* ---- who waits ---- */
 

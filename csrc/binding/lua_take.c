@@ -8,7 +8,6 @@
 #include "../base/writer.h"
 #include "../splitter/envelope.h"
 #include "../splitter/images.h"
-#include "../splitter/signature.h"
 #include "../engine/failure.h"
 #include "../engine/receive.h"
 #include "../engine/redact.h"
