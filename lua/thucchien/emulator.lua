@@ -7,13 +7,13 @@
 
 local emulator = {}
 
-local LONGEST_WAIT = 86400 -- seconds before an answer
+local LONGEST_WAIT = 86400 -- seconds before a response
 
 ---@class thucchien.emulator.options
 ---@field host? string         # address to listen on, 127.0.0.1 if not given
 ---@field port? integer        # 0, or not given: a free one
 ---@field images? string       # a directory whose pictures are served instead of drawn ones
----@field delay? number        # seconds before each answer
+---@field delay? number        # seconds before each response
 ---@field key? string          # the only key that is accepted; any `sk-…` if not given
 ---@field budget? number       # US dollars that each key may spend; no end if not given
 ---@field rpm? integer         # requests that each key may make a minute; no end if not given
@@ -103,8 +103,8 @@ end
 
 -- What LiteLLM says of itself to anybody who asks.
 local function readiness()
-    local answers, headers = require "thucchien.emulator.answers", require "thucchien.emulator.headers"
-    return answers.new(200, ('{"status":"connected","db":"connected","cache":null,"litellm_version":"%s",'
+    local responses, headers = require "thucchien.emulator.responses", require "thucchien.emulator.headers"
+    return responses.new(200, ('{"status":"connected","db":"connected","cache":null,"litellm_version":"%s",'
         .. '"success_callbacks":[]}'):format(headers.LITELLM))
 end
 
@@ -136,17 +136,17 @@ local function find_methods(path)
     end
 end
 
--- The route of a request, or the answer that there is none.
+-- The route of a request, or the response that there is none.
 local function find_route(request)
-    local answers = require "thucchien.emulator.answers"
+    local responses = require "thucchien.emulator.responses"
     local methods, rest = find_methods(request.path)
-    if not methods then return nil, answers.detail(404, '"Not Found"') end
+    if not methods then return nil, responses.detail(404, '"Not Found"') end
     local found = methods[request.method]
     if found then return found, nil, rest end
     local allowed = {}
     for method in pairs(methods) do allowed[#allowed + 1] = method end
     table.sort(allowed)
-    local refusal = answers.detail(405, '"Method Not Allowed"')
+    local refusal = responses.detail(405, '"Method Not Allowed"')
     table.insert(refusal.headers, { "allow", table.concat(allowed, ", ") })
     return nil, refusal
 end
@@ -164,39 +164,39 @@ end
 
 -- What a web server says to a request that is none.
 local function refuse(status)
-    local answers = require "thucchien.emulator.answers"
-    if status == 413 then return answers.html(413, "Request Entity Too Large", "nginx/1.26.2") end
+    local responses = require "thucchien.emulator.responses"
+    if status == 413 then return responses.html(413, "Request Entity Too Large", "nginx/1.26.2") end
     local said = status == 400 and "Invalid HTTP request received."
         or ("This request cannot be served (HTTP status %d)."):format(status)
-    return answers.new(status, said, "text/plain; charset=utf-8")
+    return responses.new(status, said, "text/plain; charset=utf-8")
 end
 
 -- The body in pieces, with a pause after each; other connections have their turn in between.
-local function write_pieces(connection, answer, chunked)
-    local body, piece = answer.body, answer.piece or #answer.body
+local function write_pieces(connection, response, chunked)
+    local body, piece = response.body, response.piece or #response.body
     for from = 1, #body, piece do
         local bytes = body:sub(from, from + piece - 1)
         if chunked then bytes = ("%x\r\n%s\r\n"):format(#bytes, bytes) end
-        if not connection:write(bytes) or not connection:sleep(answer.pause or 0) then return nil end
+        if not connection:write(bytes) or not connection:sleep(response.pause or 0) then return nil end
     end
     return not chunked or connection:write("0\r\n\r\n")
 end
 
--- Sends an answer; nil if the client has gone.
-local function write_answer(connection, request, answer)
-    if answer.hang_up then
+-- Sends a response; nil if the client has gone.
+local function write_response(connection, request, response)
+    if response.hang_up then
         connection.stays = false
         return true
     end
-    local headers, chunked = {}, answer.chunked and request.minor == 1
-    for i, header in ipairs(answer.headers) do headers[i] = header end
-    if answer.close or answer.sent or (answer.chunked and not chunked) then connection.stays = false end
+    local headers, chunked = {}, response.chunked and request.minor == 1
+    for i, header in ipairs(response.headers) do headers[i] = header end
+    if response.close or response.sent or (response.chunked and not chunked) then connection.stays = false end
     headers[#headers + 1] = chunked and { "transfer-encoding", "chunked" }
-        or not answer.chunked and { "content-length", ("%d"):format(#answer.body) } or nil
-    if not connection:write(connection:head_of(answer.status, headers)) then return nil end
+        or not response.chunked and { "content-length", ("%d"):format(#response.body) } or nil
+    if not connection:write(connection:head_of(response.status, headers)) then return nil end
     if request.method == "HEAD" then return true end
-    if answer.piece or chunked then return write_pieces(connection, answer, chunked) end
-    return connection:write(answer.sent and answer.body:sub(1, answer.sent) or answer.body)
+    if response.piece or chunked then return write_pieces(connection, response, chunked) end
+    return connection:write(response.sent and response.body:sub(1, response.sent) or response.body)
 end
 
 local function unescape(text)
@@ -223,28 +223,28 @@ local function complete(request, connection, state)
     return request
 end
 
--- The answer to a request. Errors of our own become a 500, as they would with the gateway.
-local function answer_to(request, options)
-    local answers, http = require "thucchien.emulator.answers", require "thucchien.emulator.http"
+-- The response to a request. Errors of our own become a 500, as they would with the gateway.
+local function response_to(request, options)
+    local responses, http = require "thucchien.emulator.responses", require "thucchien.emulator.http"
     if request.problem then return refuse(request.problem) end
-    local ok, answer = http.pcall(handle, request, options)
-    if ok then return answer end
-    io.stderr:write("emulator: ", loggable(answer, request.key, 400), "\n")
-    return answers.new(500, "Internal Server Error", "text/plain; charset=utf-8")
+    local ok, response = http.pcall(handle, request, options)
+    if ok then return response end
+    io.stderr:write("emulator: ", loggable(response, request.key, 400), "\n")
+    return responses.new(500, "Internal Server Error", "text/plain; charset=utf-8")
 end
 
--- One request and its answer. Returns whether the connection may go on.
+-- One request and its response. Returns whether the connection may go on.
 local function serve(connection, request, state, options)
     complete(request, connection, state)
     if request.problem == "left" then
         log(request, "client left", 0)
         return false
     end
-    local answer = answer_to(request, options)
+    local response = response_to(request, options)
     connection:forget_body()
-    local wait = math.min((answer.wait or 0) + (options.delay or 0), LONGEST_WAIT)
-    if connection:sleep(wait) and write_answer(connection, request, answer) then
-        log(request, answer.hang_up and "closed" or answer.status, answer.sent or #answer.body)
+    local wait = math.min((response.wait or 0) + (options.delay or 0), LONGEST_WAIT)
+    if connection:sleep(wait) and write_response(connection, request, response) then
+        log(request, response.hang_up and "closed" or response.status, response.sent or #response.body)
         return true
     end
     log(request, "client left", 0)

@@ -1,7 +1,7 @@
 -- What keys have spent and how often they have asked, the limits that make them stop, and GET /key/info,
 -- which tells. Every key has the same limits; without options of the user's none ever runs out.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 local authentication = require "thucchien.emulator.authentication"
 local recent = require "thucchien.emulator.recent"
 
@@ -61,38 +61,38 @@ function methods:requests(key)
     return limit, math.max(limit - entry_of(self, key).count, 0)
 end
 
----The answer to too many requests.
+---The response to too many requests.
 ---@param via thucchien.emulator.via
 ---@param hash string     # the key's
 ---@param limit integer
 ---@param resets integer  # Unix time
 ---@param kind? string    # "requests" if not given
----@return thucchien.emulator.answer
+---@return thucchien.emulator.response
 function account.rate_limit(via, hash, limit, resets, kind)
     kind = kind or "requests"
     local reset_at = os.date("!%Y-%m-%d %H:%M:%S UTC", resets)
-    local answer = answers.exception(via, 429, ("Rate limit exceeded for api_key: %s. Limit type: %s. "
+    local response = responses.exception(via, 429, ("Rate limit exceeded for api_key: %s. Limit type: %s. "
         .. "Current limit: %d, Remaining: 0. Limit resets at: %s"):format(hash, kind, limit, reset_at))
     if via == "chat" then
-        local function add(name, value) answer.headers[#answer.headers + 1] = { name, value } end
+        local function add(name, value) response.headers[#response.headers + 1] = { name, value } end
         -- The gateway names its whole window, however wrong the time is that it tells.
         add("retry-after", ("%d"):format(math.max(math.min(resets - os.time(), WINDOW), 0)))
         add("rate_limit_type", kind)
         add("reset_at", reset_at)
     end
-    return answer
+    return response
 end
 
----Counts a request that is about to be answered, or gives the answer that refuses it.
+---Counts a request that is about to be answered, or gives the response that refuses it.
 ---@param key string
 ---@param via thucchien.emulator.via
----@return thucchien.emulator.answer?
+---@return thucchien.emulator.response?
 function methods:refusal(key, via)
     local entry = entry_of(self, key)
     local spent = entry.spent
     if self.budget and spent >= self.budget then
-        return answers.error(400, ("Budget has been exceeded! Current cost: %s, Max budget: %s"):format(
-            answers.python_float(spent), answers.python_float(self.budget)), "budget_exceeded")
+        return responses.error(400, ("Budget has been exceeded! Current cost: %s, Max budget: %s"):format(
+            responses.python_float(spent), responses.python_float(self.budget)), "budget_exceeded")
     end
     if self.rpm and entry.count >= self.rpm then
         return account.rate_limit(via, authentication.hash(key), self.rpm, entry.resets)
@@ -121,25 +121,25 @@ local IMAGEN_PER_MINUTE = 20
 -- `name` is what the caller called the key: its hash where he named none.
 local function info(self, key, name)
     local budget = self.budget
-    return answers.new(200, INFO:format(answers.quote(name), answers.quote("sk-..." .. key:sub(-4)),
-        answers.python_float(self:spent(key)), PARALLEL_REQUESTS, self.rpm or IMAGEN_PER_MINUTE,
-        self.rpm or REQUESTS_PER_MINUTE, budget and answers.python_float(budget) or "null",
+    return responses.new(200, INFO:format(responses.quote(name), responses.quote("sk-..." .. key:sub(-4)),
+        responses.python_float(self:spent(key)), PARALLEL_REQUESTS, self.rpm or IMAGEN_PER_MINUTE,
+        self.rpm or REQUESTS_PER_MINUTE, budget and responses.python_float(budget) or "null",
         budget and '"30d"' or "null", budget and iso_date(self.born + MONTH) or "null",
         iso_date(self.born), iso_date(os.time())))
 end
 
 ---GET /key/info: the caller's own key, by `?key=` or without.
 ---@param request thucchien.emulator.request
----@return thucchien.emulator.answer
+---@return thucchien.emulator.response
 function account.info(request)
     local self, key = request.state.account, request.key
     local hash, asked = authentication.hash(key), request.query.key
     if not asked or asked == hash or asked == key then return info(self, key, asked or hash) end
     if self.keys[asked] or self.keys[authentication.hash(asked)] then
-        return answers.error(403, "You are not allowed to access this key's info. Your role=None",
+        return responses.error(403, "You are not allowed to access this key's info. Your role=None",
             "internal_server_error", "None")
     end
-    return answers.error(404, "Key not found in database", "not_found_error", "key")
+    return responses.error(404, "Key not found in database", "not_found_error", "key")
 end
 
 return account

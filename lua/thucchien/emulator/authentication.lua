@@ -1,6 +1,6 @@
 -- Who is asking: finds the key among a request's headers, and says what the gateway says to a wrong one.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 
 local authentication = {}
 
@@ -30,7 +30,7 @@ function authentication.hash(key)
     return (digest:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
--- The key if it is good, or the answer that refuses it.
+-- The key if it is good, or the response that refuses it.
 local function judge(key, malformed, accepted)
     local kind, param = "auth_error", "None"
     local message
@@ -49,14 +49,14 @@ local function judge(key, malformed, accepted)
     else
         return key
     end
-    return nil, answers.error(401, "Authentication Error, " .. message, kind, param)
+    return nil, responses.error(401, "Authentication Error, " .. message, kind, param)
 end
 
----The caller's key, or the answer that refuses it.
+---The caller's key, or the response that refuses it.
 ---@param request thucchien.emulator.request
 ---@param accepted? string  # the only good key; any that looks like one if nil
 ---@return string? key
----@return thucchien.emulator.answer? refusal
+---@return thucchien.emulator.response? refusal
 function authentication.check(request, accepted)
     local key, malformed = received(request.headers)
     return judge(key, malformed, accepted)
@@ -66,7 +66,7 @@ end
 ---@param request thucchien.emulator.request
 ---@param accepted? string
 ---@return string? key
----@return thucchien.emulator.answer? refusal
+---@return thucchien.emulator.response? refusal
 function authentication.check_google(request, accepted)
     return judge(request.query.key or request.headers:get("x-goog-api-key") or "None", false, accepted)
 end

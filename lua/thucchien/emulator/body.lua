@@ -1,7 +1,7 @@
 -- A request's body as the gateway reads it: JSON by hand, without a schema. What it cannot read it refuses
 -- in Python's words.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 
 local body = {}
 
@@ -39,22 +39,22 @@ end
 
 ---A refusal from where the gateway looks for the key.
 ---@param message string
----@return thucchien.emulator.answer
+---@return thucchien.emulator.response
 function body.unauthorized(message)
-    return answers.error(401, "Authentication Error, " .. message, "auth_error", "None")
+    return responses.error(401, "Authentication Error, " .. message, "auth_error", "None")
 end
 
 ---What is left of a Python error in the gateway.
 ---@param message string
----@return thucchien.emulator.answer
+---@return thucchien.emulator.response
 function body.crash(message)
-    return answers.error(500, message, "None", "None")
+    return responses.error(500, message, "None", "None")
 end
 
----The body as a table without nulls (those inside are left), or the answer that refuses it.
+---The body as a table without nulls (those inside are left), or the response that refuses it.
 ---@param text string
 ---@return table? fields
----@return thucchien.emulator.answer? refusal
+---@return thucchien.emulator.response? refusal
 function body.read(text)
     if text == "" then
         return nil, body.crash("Input is a zero-length, empty document: line 1 column 1 (char 0)")
@@ -70,7 +70,7 @@ function body.read(text)
         if tostring(problem):find("unicode escape") then
             return nil, body.crash("lone leading surrogate in hex escape: " .. position(text, at))
         end
-        return nil, answers.error(400, "Invalid JSON payload: unexpected character: "
+        return nil, responses.error(400, "Invalid JSON payload: unexpected character: "
             .. position(text, at), "invalid_request_error", "request_body")
     end
     if not text:find("^%s*{") then

@@ -1,8 +1,8 @@
--- A request that asks for pictures, once its route has read it: what the answers to it, good and bad, are
+-- A request that asks for pictures, once its route has read it: what the responses to it, good and bad, are
 -- made from.
 
 local headers = require "thucchien.emulator.headers"
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 local recent = require "thucchien.emulator.recent"
 local urls = require "thucchien.emulator.urls"
 
@@ -32,8 +32,8 @@ local STAMP = 64 -- pixels a side, where the size is no matter
 ---@field stamps fun(): thucchien.emulator.picture[]    # the same, small
 ---@field draw fun(index: integer, width: integer, height: integer, suffix?: string): thucchien.emulator.picture
 ---@field publish fun(picture: thucchien.emulator.picture, way?: string, argument?: number): string  # its address
----@field respond fun(body: string, count: integer): thucchien.emulator.answer  # 200, for so many pictures
----@field success fun(pictures: table[]): thucchien.emulator.answer             # in the shape of the route
+---@field respond fun(body: string, count: integer): thucchien.emulator.response  # 200, for so many pictures
+---@field success fun(pictures: table[]): thucchien.emulator.response             # in the shape of the route
 
 local function stamp_size(self)
     if self.via == "images" then return STAMP, STAMP end
@@ -75,7 +75,7 @@ function call.new(self, request, shape)
         return "http://" .. request.host .. urls.publish(request.state.urls, picture, way, argument)
     end
     function self.respond(body, count)
-        return headers.add(answers.new(200, body), request, self, self.kind.price * count)
+        return headers.add(responses.new(200, body), request, self, self.kind.price * count)
     end
     function self.success(pictures) return self.respond(shape(self, pictures), #pictures) end
     return self

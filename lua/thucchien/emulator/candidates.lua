@@ -1,12 +1,12 @@
 -- What Google's generateContent answers with: indented JSON, which the gateway passes on as it is.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 
 local candidates = {}
 
 local TOKENS = 1290 -- that a picture counts for
 
-local quote = answers.quote
+local quote = responses.quote
 
 -- A picture's two fields, in the order of `names`.
 local BLOB = '{\n            "%s": {\n              %s,\n              %s\n            }\n          }'
@@ -63,7 +63,7 @@ local USAGE = [[
 }
 ]]
 
----The whole answer.
+---The whole response.
 ---@param call thucchien.emulator.call
 ---@param members string  # JSON: what comes before the usage
 ---@param count integer   # pictures in it
@@ -74,7 +74,7 @@ function candidates.body(call, members, count)
         prompt, TOKENS * count, prompt + TOKENS * count, prompt, quote(call.model), call.now)
 end
 
----The answer with one candidate.
+---The response with one candidate.
 ---@param call thucchien.emulator.call
 ---@param parts string[]
 ---@param count integer
@@ -85,7 +85,7 @@ function candidates.one(call, parts, count, finish_reason)
         '  "candidates": [\n' .. candidates.candidate(parts, finish_reason) .. "\n  ]", count)
 end
 
----The answer that holds some pictures, and what the model says beside them.
+---The response that holds some pictures, and what the model says beside them.
 ---@param call thucchien.emulator.call
 ---@param pictures table[]
 ---@return string

@@ -1,7 +1,7 @@
 -- POST /chat/completions: the models that one talks to. Reads messages as LiteLLM does for Gemini and answers
 -- with a picture and, where text is not ruled out, a word beside it.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 local body = require "thucchien.emulator.body"
 local calls = require "thucchien.emulator.call"
 local completion = require "thucchien.emulator.completion"
@@ -50,7 +50,7 @@ local function read_message(given)
             if not add_part(message, part) then return nil end
         end
     end
-    if type(given.images) == "table" then -- an answer of the gateway's own, sent back
+    if type(given.images) == "table" then -- a response of the gateway's own, sent back
         for _, part in ipairs(given.images) do add_part(message, part) end
     end
     return message
@@ -68,7 +68,7 @@ local function read_messages(given)
     return messages
 end
 
--- The model and what it is asked to make go wrong, or nil and the answer that refuses it.
+-- The model and what it is asked to make go wrong, or nil and the response that refuses it.
 local function find_model(name)
     if name ~= nil and type(name) ~= "string" then
         return nil, body.unauthorized("'int' object has no attribute 'split'")
@@ -76,14 +76,14 @@ local function find_model(name)
     local failure, argument = failures.find(name or "", "chat")
     local kind = failure and models.emulated("chat") or models.find(name or "")
     if not kind then
-        return nil, answers.exception("chat", 400, models.unknown("/chat/completions", name))
+        return nil, responses.exception("chat", 400, models.unknown("/chat/completions", name))
     end
     return { via = "chat", model = name, kind = kind, failure = failure, argument = argument, n = 1 }
 end
 
--- Completes the call with what to draw; or nil and the answer that refuses it.
+-- Completes the call with what to draw; or nil and the response that refuses it.
 local function check(call, fields, pause)
-    local function refuse(message) return nil, answers.invalid_argument("chat", message, call.model) end
+    local function refuse(message) return nil, responses.invalid_argument("chat", message, call.model) end
     if fields.messages == nil then
         return nil, body.crash("Router.acompletion() missing 1 required positional argument: 'messages'")
     elseif type(fields.messages) ~= "table" then
@@ -106,25 +106,25 @@ local function check(call, fields, pause)
     return call
 end
 
-local function answer(asked, fields, request)
+local function respond(asked, fields, request)
     local note = request.note
     note.n, note.size = asked.n, asked.width .. "x" .. asked.height
     local call = calls.new(asked, request, completion.success)
     if type(fields.mock_response) == "string" then
-        local message = '{"content":' .. answers.quote(fields.mock_response) .. ',"role":"assistant"}'
+        local message = '{"content":' .. responses.quote(fields.mock_response) .. ',"role":"assistant"}'
         return call.respond(completion.body(call, completion.choice(message), 0), 0)
     end
     call.text = not call.draws and WORDS_ONLY or call.speaks and REMARK or nil
     if fields.stream == true then
-        function call.success(pictures) return events.answer(call, completion.chunks(call, pictures), #pictures) end
+        function call.success(pictures) return events.response(call, completion.chunks(call, pictures), #pictures) end
     end
-    if call.failure then return failures.answer(call) end
+    if call.failure then return failures.respond(call) end
     return call.success(call.draws and call.pictures() or {})
 end
 
 ---Answers one request.
 ---@param request thucchien.emulator.request
----@return thucchien.emulator.answer
+---@return thucchien.emulator.response
 function chat.complete(request)
     local fields, refusal = {}, nil
     if request.body ~= "" then fields, refusal = body.read(request.body) end
@@ -136,9 +136,9 @@ function chat.complete(request)
     if not call then return headers.add_to_error(refusal, request, { via = "chat" }) end
     local asked
     asked, refusal = check(call, fields, request.state.pause)
-    local answered = asked and answer(asked, fields, request) or refusal
-    if call.failure and call.failure.early then return answered end
-    return headers.add_to_error(answered, request, call)
+    local response = asked and respond(asked, fields, request) or refusal
+    if call.failure and call.failure.early then return response end
+    return headers.add_to_error(response, request, call)
 end
 
 return chat

@@ -1,12 +1,12 @@
 -- What a chat completion looks like: compact JSON, and what is null is not there.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 
 local completion = {}
 
 local TOKENS = 1290 -- that a picture counts for
 
-local quote = answers.quote
+local quote = responses.quote
 
 ---A picture as a data URL, or the address that stands for it.
 ---@param picture { b64_json?: string, mime?: string, url?: string }

@@ -1,7 +1,7 @@
 -- Pictures that are not whole, drafts of pictures, and base64 as it is written elsewhere: what a client that looks
 -- at nothing takes for a picture, or for none.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 local base64 = require "thucchien.emulator.base64"
 local candidates = require "thucchien.emulator.candidates"
 local completion = require "thucchien.emulator.completion"
@@ -23,7 +23,7 @@ end
 
 -- Text as it stands inside a JSON string.
 local function escape(text)
-    return answers.quote(text):sub(2, -2)
+    return responses.quote(text):sub(2, -2)
 end
 
 -- A picture whose base64 is another text.
@@ -35,7 +35,7 @@ end
 local function written(name, about, change, via)
     return {
         name = name, about = about, via = via,
-        answer = function(call)
+        respond = function(call)
             local list = {}
             for i, picture in ipairs(call.stamps()) do list[i] = with(picture, change(picture.b64_json, call)) end
             return call.success(list)
@@ -46,9 +46,9 @@ end
 -- The same inside a data URL, which the images route has in a field of its own.
 local function written_url(name, about, change)
     local item = written(name, about, change, BY_URL)
-    local answer = item.answer
-    function item.answer(call)
-        if call.via == "chat" then return answer(call) end
+    local respond = item.respond
+    function item.respond(call)
+        if call.via == "chat" then return respond(call) end
         local list = {}
         for i, picture in ipairs(call.stamps()) do
             list[i] = { url = ("data:%s;base64,%s"):format(picture.mime, change(picture.b64_json)) }
@@ -62,7 +62,7 @@ end
 local function first(name, about, change, via)
     return {
         name = name, about = about, via = via,
-        answer = function(call)
+        respond = function(call)
             local list = call.stamps()
             list[1] = with(list[1], change(list[1].b64_json, call))
             return call.success(list)
@@ -82,7 +82,7 @@ end
 local function made_of(name, about, change)
     return {
         name = name, about = about,
-        answer = function(call)
+        respond = function(call)
             local list = {}
             for i, picture in ipairs(call.stamps()) do
                 local bytes, mime = change(picture)
@@ -115,7 +115,7 @@ local function out_of_tokens(call)
         return call.respond(candidates.one(call, { candidates.picture(with(picture, text)) }, 1, "MAX_TOKENS"), 1)
     end
     local content = ("Here it is:\n\n![a landscape](data:%s;base64,%s"):format(picture.mime, text)
-    local message = '{"content":' .. answers.quote(content) .. ',"role":"assistant"}'
+    local message = '{"content":' .. responses.quote(content) .. ',"role":"assistant"}'
     return call.respond(completion.body(call, completion.choice(message, "length"), 1), 1)
 end
 
@@ -136,7 +136,7 @@ end
 local function drafted(name, about, list)
     return {
         name = name, about = about, via = GEMINI,
-        answer = function(call)
+        respond = function(call)
             local musing = thought(candidates.text("First I sketch the horizon."))
             local draft, picture = candidates.picture(draft_of(call)), candidates.picture(call.stamps()[1])
             return call.respond(candidates.one(call, list(musing, draft, picture), 1), 1)
@@ -153,7 +153,7 @@ local function partial_images(call)
     end
     for i = 0, 1 do add("partial_image", draft_of(call), ',"partial_image_index":' .. i) end
     add("completed", call.stamps()[1], ',"usage":{"input_tokens":8,"output_tokens":1056,"total_tokens":1064}')
-    return events.answer(call, list, 1, { names = true })
+    return events.response(call, list, 1, { names = true })
 end
 
 local PERCENT = { ["+"] = "%2B", ["/"] = "%2F", ["="] = "%3D" }
@@ -166,7 +166,7 @@ damage.models = {
     end),
     {
         name = "length", about = "no room for the picture's end: 600 characters, /N", via = TALKING,
-        answer = out_of_tokens,
+        respond = out_of_tokens,
     },
     first("damaged", "a wrong character in the first picture's base64", function(text)
         return text:sub(1, 400) .. "*" .. text:sub(402)
@@ -176,7 +176,7 @@ damage.models = {
     written("base64url", "base64 in the alphabet for URLs, no padding", function(text)
         return (text:gsub("[+/=]", { ["+"] = "-", ["/"] = "_", ["="] = "" }))
     end),
-    { name = "no-padding", about = "base64 without the = at its end", answer = unpadded },
+    { name = "no-padding", about = "base64 without the = at its end", respond = unpadded },
     written_url("percent", "a data URL that is percent-encoded", function(text)
         return (text:gsub("[+/=]", PERCENT))
     end),
@@ -203,7 +203,7 @@ damage.models = {
     end),
     {
         name = "partial-images", about = "a stream of two drafts and the picture", via = IMAGES,
-        answer = partial_images,
+        respond = partial_images,
     },
 }
 

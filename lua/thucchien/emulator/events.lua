@@ -2,13 +2,13 @@
 
 local events = {}
 
----Has an answer say that it is a stream, or another type.
----@param answer thucchien.emulator.answer
+---Has a response say that it is a stream, or another type.
+---@param response thucchien.emulator.response
 ---@param content_type? string
----@return thucchien.emulator.answer
-function events.typed(answer, content_type)
-    answer.headers[1] = { "content-type", content_type or "text/event-stream; charset=utf-8" }
-    return answer
+---@return thucchien.emulator.response
+function events.typed(response, content_type)
+    response.headers[1] = { "content-type", content_type or "text/event-stream; charset=utf-8" }
+    return response
 end
 
 -- JSON on one line: the line ends of a document are between its tokens.
@@ -21,8 +21,8 @@ end
 ---@param documents string[]  # JSON
 ---@param count integer
 ---@param options? { names?: boolean, comments?: boolean, unfinished?: boolean }
----@return thucchien.emulator.answer
-function events.answer(call, documents, count, options)
+---@return thucchien.emulator.response
+function events.response(call, documents, count, options)
     options = options or {}
     local parts = {}
     local function add(...)
@@ -41,7 +41,7 @@ end
 ---@param call thucchien.emulator.call
 ---@param documents string[]  # JSON
 ---@param count integer
----@return thucchien.emulator.answer
+---@return thucchien.emulator.response
 function events.lines(call, documents, count)
     local parts = {}
     for i, document in ipairs(documents) do parts[i] = one_line(document) .. "\n" end

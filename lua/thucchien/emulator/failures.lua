@@ -1,9 +1,9 @@
 -- What can be made to go wrong, by the name of the model: `emulate/429`, `emulate/slow/2.5` … One entry
--- a failure; `about` is its line in the help. An answer is a function of the call, because many hold its
+-- a failure; `about` is its line in the help. A response is a function of the call, because many hold its
 -- key, its time, or its pictures.
 
 local account = require "thucchien.emulator.account"
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 local damage = require "thucchien.emulator.damage"
 local limits = require "thucchien.emulator.limits"
 local misplaced = require "thucchien.emulator.misplaced"
@@ -21,7 +21,7 @@ local failures = {}
 ---@field counted? boolean  # `emulate/NAME/2` fails twice and then draws
 ---@field early? boolean    # refused with the key, before the route is reached
 ---@field via? table<thucchien.emulator.via, boolean>  # the routes that know it; all if nil
----@field answer fun(call: thucchien.emulator.call): thucchien.emulator.answer
+---@field respond fun(call: thucchien.emulator.call): thucchien.emulator.response
 
 local COUNTED = 1000 -- models and prompts whose failures are counted
 
@@ -103,36 +103,36 @@ end
 -- The errors that are the same for every call, as functions of none.
 
 local function says(status, message, kind, param)
-    return function() return answers.error(status, message, kind, param) end
+    return function() return responses.error(status, message, kind, param) end
 end
 
 local function exception(status, message)
-    return function(call) return answers.exception(call.via, status, message) end
+    return function(call) return responses.exception(call.via, status, message) end
 end
 
 local function upstream(status, message, kind)
-    return function(call) return answers.upstream_error(status, message, kind, call.kind.name) end
+    return function(call) return responses.upstream_error(status, message, kind, call.kind.name) end
 end
 
 -- The Gemini route adds nothing to what Google says, and puts all of it into the message.
 local function passed_on(mapped, status, message, name)
-    local said = answers.google_error(status, message, name)
+    local said = responses.google_error(status, message, name)
     return function(call)
-        return call.via == "gemini" and answers.error(status, said, "None", "None") or mapped(call)
+        return call.via == "gemini" and responses.error(status, said, "None", "None") or mapped(call)
     end
 end
 
 local function google(status, prefix, message, name, kind)
-    local said = answers.google_error(status, message, name)
+    local said = responses.google_error(status, message, name)
     return passed_on(upstream(status, prefix .. " - " .. said, kind), status, message, name)
 end
 
 local function page(status, title, server)
-    return function() return answers.html(status, title, server or "nginx/1.26.2") end
+    return function() return responses.html(status, title, server or "nginx/1.26.2") end
 end
 
 local function detail(status, json)
-    return function() return answers.detail(status, json) end
+    return function() return responses.detail(status, json) end
 end
 
 local BAD_REQUEST = "litellm.BadRequestError: Vertex_aiException BadRequestError"
@@ -153,12 +153,12 @@ local LIST = {
     -- statuses
     {
         name = "400", counted = true, about = "the request has an invalid argument",
-        answer = google(400, BAD_REQUEST, "Request contains an invalid argument.", "INVALID_ARGUMENT"),
+        respond = google(400, BAD_REQUEST, "Request contains an invalid argument.", "INVALID_ARGUMENT"),
     },
     {
         name = "401", early = true, counted = true, about = "the key is unknown",
-        answer = function(call)
-            return answers.error(401, ("Authentication Error, Invalid proxy server token passed. "
+        respond = function(call)
+            return responses.error(401, ("Authentication Error, Invalid proxy server token passed. "
                 .. "Received API Key = sk-...%s, Key Hash (Token) =%s. Unable to find token in cache "
                 .. "or `LiteLLM_VerificationTokenTable`"):format(call.key:sub(-4), KEY_HASH),
                 "token_not_found_in_db", "key")
@@ -166,119 +166,119 @@ local LIST = {
     },
     {
         name = "403", counted = true, about = "the key may not do this",
-        answer = exception(403, "{'error': 'Not allowed to call this route with this key'}"),
+        respond = exception(403, "{'error': 'Not allowed to call this route with this key'}"),
     },
     {
         name = "404", counted = true, about = "the model is not there any more",
-        answer = google(404, "litellm.NotFoundError: Vertex_aiException",
+        respond = google(404, "litellm.NotFoundError: Vertex_aiException",
             "Publisher Model `imagen-4` was not found.", "NOT_FOUND"),
     },
     {
         name = "408", counted = true, about = "the service behind the gateway took too long",
-        answer = upstream(408, "litellm.Timeout: Connection timed out. Timeout passed=600.0, "
+        respond = upstream(408, "litellm.Timeout: Connection timed out. Timeout passed=600.0, "
             .. "time taken=600.013 seconds"),
     },
     {
         name = "413", counted = true, about = "the body is too large (a web server's HTML page)",
-        answer = page(413, "Request Entity Too Large"),
+        respond = page(413, "Request Entity Too Large"),
     },
     {
         name = "422", counted = true, about = "a field is missing, as FastAPI says it",
-        answer = detail(422, '[{"type":"missing","loc":["body","prompt"],"msg":"Field required",'
+        respond = detail(422, '[{"type":"missing","loc":["body","prompt"],"msg":"Field required",'
             .. '"input":{"n":1}}]'),
     },
     {
         name = "429", counted = true, about = "too many requests; no word on how long to wait",
-        answer = passed_on(
+        respond = passed_on(
             upstream(429, RATE_LIMIT .. " - Too Many Requests", "throttling_error"),
             429, "Resource has been exhausted (e.g. check quota).", "RESOURCE_EXHAUSTED"),
     },
     {
         name = "500", counted = true, about = "a fault of the service behind the gateway",
-        answer = google(500, "litellm.InternalServerError: Vertex_aiException InternalServerError",
+        respond = google(500, "litellm.InternalServerError: Vertex_aiException InternalServerError",
             "Internal error encountered.", "INTERNAL"),
     },
     {
         name = "502", counted = true, about = "the gateway cannot be reached (HTML page)",
-        answer = page(502, "Bad Gateway"),
+        respond = page(502, "Bad Gateway"),
     },
     {
         name = "503", counted = true, about = "the service behind the gateway is overloaded",
-        answer = google(503, "litellm.ServiceUnavailableError: Vertex_aiException",
+        respond = google(503, "litellm.ServiceUnavailableError: Vertex_aiException",
             "The service is currently unavailable.", "UNAVAILABLE"),
     },
     {
         name = "504", counted = true, about = "the gateway took too long (HTML page)",
-        answer = page(504, "Gateway Time-out"),
+        respond = page(504, "Gateway Time-out"),
     },
     {
         name = "plain-500", counted = true, about = "500 and three words of plain text",
-        answer = function()
-            return answers.new(500, "Internal Server Error", "text/plain; charset=utf-8")
+        respond = function()
+            return responses.new(500, "Internal Server Error", "text/plain; charset=utf-8")
         end,
     },
     {
         name = "detail-list", about = "422 whose detail is a list of two",
-        answer = detail(422, '[{"type":"missing","loc":["body","model"],"msg":"Field required",'
+        respond = detail(422, '[{"type":"missing","loc":["body","model"],"msg":"Field required",'
             .. '"input":{}},{"type":"int_parsing","loc":["body","n"],'
             .. '"msg":"Input should be a valid integer","input":"x"}]'),
     },
     {
         name = "detail-object", about = "403 whose detail is an object",
-        answer = detail(403, '{"error":"This key may not call this route"}'),
+        respond = detail(403, '{"error":"This key may not call this route"}'),
     },
     {
         name = "traceback", about = "500 with a Python traceback for a message",
-        answer = upstream(500, TRACEBACK),
+        respond = upstream(500, TRACEBACK),
     },
     -- keys, limits, money
     {
         name = "budget", early = true, about = "400: the key's budget is spent",
-        answer = says(400, "Budget has been exceeded! Current cost: 50.01, Max budget: 50.0",
+        respond = says(400, "Budget has been exceeded! Current cost: 50.01, Max budget: 50.0",
             "budget_exceeded"),
     },
     {
         name = "budget-429", about = "429: the user's budget is spent; do not wait",
-        answer = exception(429, "Max budget limit reached."),
+        respond = exception(429, "Max budget limit reached."),
     },
     {
         name = "rate-limit", about = "429: 20 a minute; resets in 60 seconds, or /S",
-        answer = function(call)
+        respond = function(call)
             local resets = call.now + number_of(call, 60)
             return account.rate_limit(call.via, KEY_HASH, 20, resets)
         end,
     },
     {
         name = "cooldown", about = "429: try again in 5 seconds, or /S",
-        answer = function(call)
-            return answers.error(429, ("No deployments available for selected model, Try again in "
+        respond = function(call)
+            return responses.error(429, ("No deployments available for selected model, Try again in "
                 .. "%g seconds. Passed model=imagen-4. pre-call-checks=False, cooldown_list=['%s']")
                 :format(number_of(call, 5), KEY_HASH:sub(1, 32)), "None", "None")
         end,
     },
     {
         name = "quota", about = "429: the gateway's own quota is used up",
-        answer = google(429, RATE_LIMIT, "Quota exceeded for aiplatform.googleapis.com/online_"
+        respond = google(429, RATE_LIMIT, "Quota exceeded for aiplatform.googleapis.com/online_"
             .. "prediction_requests_per_base_model with base model: imagen-4.0-generate. "
             .. "Please submit a quota increase request.", "RESOURCE_EXHAUSTED", "throttling_error"),
     },
     {
         name = "expired-key", early = true, about = "400: the key has expired; repeats the whole key",
-        answer = function(call)
-            return answers.error(400, ("Authentication Error - Expired Key. Key Expiry time "
+        respond = function(call)
+            return responses.error(400, ("Authentication Error - Expired Key. Key Expiry time "
                 .. "%s+00:00 and current time %s+00:00"):format(utc(call.now - 86400), utc(call.now)),
                 "expired_key", call.key)
         end,
     },
     {
         name = "blocked-key", early = true, about = "401: the key is blocked",
-        answer = says(401, "Authentication Error, Key is blocked. Update via `/key/unblock` if "
+        respond = says(401, "Authentication Error, Key is blocked. Update via `/key/unblock` if "
             .. "you're admin.", "auth_error", "None"),
     },
     {
         name = "model-access", early = true, about = "401: the team may not use the model",
-        answer = function(call)
-            return answers.error(401, "team not allowed to access model. This team can only access "
+        respond = function(call)
+            return responses.error(401, "team not allowed to access model. This team can only access "
                 .. "models=['imagen-4']. Tried to access " .. call.model,
                 "team_model_access_denied", "model")
         end,
@@ -286,119 +286,119 @@ local LIST = {
     -- refused pictures
     {
         name = "filtered", about = "500: every picture was filtered out",
-        answer = upstream(500, "litellm.InternalServerError: image generation response does not "
+        respond = upstream(500, "litellm.InternalServerError: image generation response does not "
             .. "contain 'predictions', got {}"),
     },
     {
         name = "refused", about = "400: the prompt is against the rules",
-        answer = google(400, BAD_REQUEST, "Image generation failed with the following error: The "
+        respond = google(400, BAD_REQUEST, "Image generation failed with the following error: The "
             .. "prompt could not be submitted. This prompt contains sensitive words that violate "
             .. "Google's Responsible AI practices. Try rephrasing the prompt.", "INVALID_ARGUMENT"),
     },
     {
         name = "empty", about = "200 with no picture",
-        answer = function(call) return call.success({}) end,
+        respond = function(call) return call.success({}) end,
     },
     {
         name = "null-image", about = "200 with a picture that is null",
-        answer = function(call) return call.success({ {} }) end,
+        respond = function(call) return call.success({ {} }) end,
     },
     -- successes of another kind
     {
         name = "slow", about = "answers after 30 seconds, or /S",
-        answer = function(call)
-            local answer = success(call)
-            answer.wait = number_of(call, 30)
-            return answer
+        respond = function(call)
+            local response = success(call)
+            response.wait = number_of(call, 30)
+            return response
         end,
     },
     {
         name = "drip", about = "100 pieces in a second, or pieces of /N bytes",
-        answer = function(call)
-            local answer = call.success(call.stamps())
+        respond = function(call)
+            local response = call.success(call.stamps())
             local bytes = number_of(call, 0)
-            answer.piece = bytes >= 1 and math.floor(bytes) or math.ceil(#answer.body / 100)
-            answer.pause = bytes >= 1 and 0 or 0.01
-            return answer
+            response.piece = bytes >= 1 and math.floor(bytes) or math.ceil(#response.body / 100)
+            response.pause = bytes >= 1 and 0 or 0.01
+            return response
         end,
     },
     {
         name = "chunked", about = "chunked transfer coding, no content-length",
-        answer = function(call)
-            local answer = success(call)
-            answer.chunked, answer.piece, answer.pause = true, 30011, 0
-            return answer
+        respond = function(call)
+            local response = success(call)
+            response.chunked, response.piece, response.pause = true, 30011, 0
+            return response
         end,
     },
     {
         name = "gzip", about = "a body in gzip, whether asked for or not",
-        answer = function(call)
-            local answer = success(call)
-            answer.body = gzip(answer.body)
-            table.insert(answer.headers, { "content-encoding", "gzip" })
-            return answer
+        respond = function(call)
+            local response = success(call)
+            response.body = gzip(response.body)
+            table.insert(response.headers, { "content-encoding", "gzip" })
+            return response
         end,
     },
     {
         name = "pretty", about = "indented, reordered, escaped, with decoys",
-        answer = function(call)
-            local answer = success(call)
-            answer.body = call.via == "images" and pretty(call) or spread(answer.body)
-            return answer
+        respond = function(call)
+            local response = success(call)
+            response.body = call.via == "images" and pretty(call) or spread(response.body)
+            return response
         end,
     },
-    -- broken answers
+    -- broken responses
     {
         name = "html", about = "200 and an HTML page",
-        answer = function() return answers.html(200, "OK", "a captive portal") end,
+        respond = function() return responses.html(200, "OK", "a captive portal") end,
     },
     {
         name = "garbage", about = "200 and bytes that are no JSON",
-        answer = function() return answers.new(200, "\0\1\2\255 this is not JSON {]") end,
+        respond = function() return responses.new(200, "\0\1\2\255 this is not JSON {]") end,
     },
     {
         name = "not-base64", about = "200 and a b64_json that is not base64",
-        answer = function(call)
+        respond = function(call)
             return call.success({ { b64_json = "iVBORw0KGgo*these are no base64 characters*" } })
         end,
     },
     {
-        name = "trailing", about = "a good answer and more text after it",
-        answer = function(call)
-            local answer = call.success(call.stamps())
-            answer.body = answer.body .. '{"error":"and there is more"}'
-            return answer
+        name = "trailing", about = "a good response and more text after it",
+        respond = function(call)
+            local response = call.success(call.stamps())
+            response.body = response.body .. '{"error":"and there is more"}'
+            return response
         end,
     },
     {
         name = "truncated", about = "the connection closes in the middle of the body",
-        answer = function(call)
-            local answer = call.success(call.stamps())
-            answer.sent = math.floor(#answer.body / 2)
-            return answer
+        respond = function(call)
+            local response = call.success(call.stamps())
+            response.sent = math.floor(#response.body / 2)
+            return response
         end,
     },
     {
-        name = "truncated-json", about = "a whole answer whose JSON stops in the middle",
-        answer = function(call)
-            local answer = call.success(call.stamps())
-            answer.body = answer.body:sub(1, math.floor(#answer.body / 2))
-            return answer
+        name = "truncated-json", about = "a whole response whose JSON stops in the middle",
+        respond = function(call)
+            local response = call.success(call.stamps())
+            response.body = response.body:sub(1, math.floor(#response.body / 2))
+            return response
         end,
     },
     {
-        name = "reset", counted = true, about = "the connection closes without an answer",
-        answer = function()
+        name = "reset", counted = true, about = "the connection closes without a response",
+        respond = function()
             return { status = 0, headers = {}, body = "", hang_up = true }
         end,
     },
     {
         name = "redirect", about = "307 to another host",
-        answer = function()
-            local answer = answers.new(307, "")
+        respond = function()
+            local response = responses.new(307, "")
             local target = "https://thucchien.invalid/images/generations"
-            table.insert(answer.headers, { "location", target })
-            return answer
+            table.insert(response.headers, { "location", target })
+            return response
         end,
     },
 }
@@ -433,8 +433,8 @@ function failures.find(model, via)
 end
 
 ---@param call thucchien.emulator.call
----@return thucchien.emulator.answer
-function failures.answer(call)
+---@return thucchien.emulator.response
+function failures.respond(call)
     local failure, times = call.failure, tonumber(call.argument)
     if failure.counted and times then
         -- By prompt too: tests that run side by side do not count each other's requests.
@@ -447,7 +447,7 @@ function failures.answer(call)
         end
         recent.set(counts, COUNTED, key, failed + 1)
     end
-    return failure.answer(call)
+    return failure.respond(call)
 end
 
 local function lines_of(list)

@@ -1,7 +1,7 @@
--- POST /gemini/v1beta/models/{model}:generateContent: the gateway passes it on to Google, and Google's answer
+-- POST /gemini/v1beta/models/{model}:generateContent: the gateway passes it on to Google, and Google's response
 -- back as it is, errors as text inside its own.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 local body = require "thucchien.emulator.body"
 local calls = require "thucchien.emulator.call"
 local candidates = require "thucchien.emulator.candidates"
@@ -23,12 +23,12 @@ local FIELDS = { -- of a request, in both spellings that Google reads
 }
 
 local function refuse(message)
-    return answers.invalid_argument("gemini", message)
+    return responses.invalid_argument("gemini", message)
 end
 
--- Google's answer where a path leads to no model.
+-- Google's response where a path leads to no model.
 local function not_found(message)
-    return answers.error(404, answers.google_error(404, message, "NOT_FOUND"), "None", "None")
+    return responses.error(404, responses.google_error(404, message, "NOT_FOUND"), "None", "None")
 end
 
 local function read_part(message, part)
@@ -97,18 +97,18 @@ local function check(call, fields, pause)
     return call
 end
 
-local function answer(call, fields, request)
+local function respond(call, fields, request)
     local asked, problem = check(call, fields, request.state.pause)
     if not asked then return refuse(problem) end
     local note = request.note
     note.n, note.size = asked.n, asked.width .. "x" .. asked.height
     calls.new(asked, request, candidates.success)
     call.text = not call.draws and WORDS_ONLY or call.speaks and REMARK or nil
-    if call.failure then return failures.answer(call) end
+    if call.failure then return failures.respond(call) end
     return call.success(call.draws and call.pictures() or {})
 end
 
--- The call that a path asks for, or nil and the answer that there is none.
+-- The call that a path asks for, or nil and the response that there is none.
 local function find_model(path)
     local name = path:match("^v1beta/models/(.+):generateContent$")
     if not name then return nil, not_found("Requested entity was not found.") end
@@ -125,7 +125,7 @@ end
 ---Answers one request.
 ---@param request thucchien.emulator.request
 ---@param path string  # what follows /gemini/
----@return thucchien.emulator.answer
+---@return thucchien.emulator.response
 function gemini.generate(request, path)
     local call, refusal = find_model(path)
     if not call then return headers.add_to_error(refusal, request, { via = "gemini" }) end
@@ -134,9 +134,9 @@ function gemini.generate(request, path)
     fields, refusal = body.read(request.body)
     if not fields then return refusal end
     request.body = ""
-    local answered = answer(call, fields, request)
-    if call.failure and call.failure.early then return answered end
-    return headers.add_to_error(answered, request, call)
+    local response = respond(call, fields, request)
+    if call.failure and call.failure.early then return response end
+    return headers.add_to_error(response, request, call)
 end
 
 return gemini

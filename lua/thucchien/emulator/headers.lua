@@ -1,6 +1,6 @@
--- The headers that the gateway adds to its answers. The chat route tells more than the others.
+-- The headers that the gateway adds to its responses. The chat route tells more than the others.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 
 local headers = { LITELLM = "1.79.1" }
 
@@ -20,14 +20,14 @@ local function call_id(request, via)
     return chosen or headers.uuid()
 end
 
-local function add_chat(add, answer, request, call)
+local function add_chat(add, response, request, call)
     if call.model then add("x-litellm-model-group", (call.model:gsub("[^\32-\126]", "?"))) end
     add("x-litellm-attempted-retries", "0")
     add("x-litellm-attempted-fallbacks", "0")
     local limit, remaining = request.state.account:requests(request.key)
     add("x-ratelimit-api_key-limit-requests", ("%d"):format(limit))
     add("x-ratelimit-api_key-remaining-requests", ("%d"):format(remaining))
-    if answer.status == 200 then
+    if response.status == 200 then
         add("llm_provider-content-type", "application/json; charset=UTF-8")
         add("llm_provider-server", "scaffolding on HTTPServer2")
     end
@@ -41,40 +41,40 @@ local function add_model(add, call, cost)
     add("x-litellm-model-id", MODEL_ID)
     add("x-litellm-model-region", "us-central1")
     if cost <= 0 then return end
-    add("x-litellm-response-cost", answers.python_float(cost))
-    if call.via == "chat" then add("x-litellm-response-cost-original", answers.python_float(cost)) end
+    add("x-litellm-response-cost", responses.python_float(cost))
+    if call.via == "chat" then add("x-litellm-response-cost-original", responses.python_float(cost)) end
 end
 
----Adds them to an answer.
----@param answer thucchien.emulator.answer
+---Adds them to a response.
+---@param response thucchien.emulator.response
 ---@param request thucchien.emulator.request
 ---@param call { via: thucchien.emulator.via, model?: string }
 ---@param cost number   # of this call in US dollars; it is added to what the key has spent
----@return thucchien.emulator.answer
-function headers.add(answer, request, call, cost)
-    local account, list = request.state.account, answer.headers
+---@return thucchien.emulator.response
+function headers.add(response, request, call, cost)
+    local account, list = request.state.account, response.headers
     local function add(name, value) list[#list + 1] = { name, value } end
     local before = account:charge(request.key, cost)
     add("x-litellm-call-id", call_id(request, call.via))
     add("x-litellm-version", headers.LITELLM)
     add_model(add, call, cost)
     add("x-litellm-key-rpm-limit", ("%d"):format((account:requests(request.key))))
-    if account.budget then add("x-litellm-key-max-budget", answers.python_float(account.budget)) end
-    add("x-litellm-key-spend", answers.python_float(before)) -- as it was when the call came
+    if account.budget then add("x-litellm-key-max-budget", responses.python_float(account.budget)) end
+    add("x-litellm-key-spend", responses.python_float(before)) -- as it was when the call came
     local microseconds = math.floor(request.elapsed() * 1e6)
-    add("x-litellm-response-duration-ms", answers.python_float(microseconds / 1000))
-    if call.via == "chat" then add_chat(add, answer, request, call) end
-    return answer
+    add("x-litellm-response-duration-ms", responses.python_float(microseconds / 1000))
+    if call.via == "chat" then add_chat(add, response, request, call) end
+    return response
 end
 
 ---The same for an error of the gateway's. The images route sends errors bare.
----@param answer thucchien.emulator.answer
+---@param response thucchien.emulator.response
 ---@param request thucchien.emulator.request
 ---@param call { via: thucchien.emulator.via, model?: string }
----@return thucchien.emulator.answer
-function headers.add_to_error(answer, request, call)
-    if call.via == "images" or answer.status < 400 or not answer.body:find('^{"error"') then return answer end
-    return headers.add(answer, request, call, 0)
+---@return thucchien.emulator.response
+function headers.add_to_error(response, request, call)
+    if call.via == "images" or response.status < 400 or not response.body:find('^{"error"') then return response end
+    return headers.add(response, request, call, 0)
 end
 
 return headers

@@ -6,9 +6,9 @@ local http = {}
 local CONNECTIONS = 512             -- at once; of more, the one that has waited longest for a request is ended
 local IDLE_SECONDS = 120            -- that a connection is kept for its next request
 local READ_SECONDS = 30             -- for the head of a request; for its body as well, and …
-local WRITE_SECONDS = 60            -- … for an answer, both and as long as this many …
+local WRITE_SECONDS = 60            -- … for a response, both and as long as this many …
 local SLOWEST = 10000               -- … bytes a second take
-local LINGER_SECONDS = 1            -- for a client to read the answer to what was not read to its end
+local LINGER_SECONDS = 1            -- for a client to read the response to what was not read to its end
 local HEAD_BYTES = 64 * 1024        -- request line, headers and trailers
 local HEADERS = 100
 local BODY_BYTES = 64 * 1024 * 1024
@@ -329,7 +329,7 @@ function methods:sleep(seconds)
     return true
 end
 
----The head of an answer, as text.
+---The head of a response, as text.
 ---@param status integer
 ---@param headers { [1]: string, [2]: string }[]
 ---@return string
@@ -341,7 +341,7 @@ function methods:head_of(status, headers)
     return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
--- Closing over bytes that were not read would take the answer away from the client: they are read, for a moment.
+-- Closing over bytes that were not read would take the response away from the client: they are read, for a moment.
 local function linger(self)
     self.socket:shutdown("w")
     local deadline = monotime() + LINGER_SECONDS

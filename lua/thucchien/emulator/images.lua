@@ -1,7 +1,7 @@
 -- POST /images/generations: reads the body as the gateway does (by hand, no schema), and answers with
 -- pictures, with the gateway's own refusals, or with what the model's name asks to go wrong.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 local body = require "thucchien.emulator.body"
 local calls = require "thucchien.emulator.call"
 local failures = require "thucchien.emulator.failures"
@@ -37,7 +37,7 @@ local function python_int(value)
 end
 
 local function bad_request(message)
-    return answers.invalid_argument("images", message)
+    return responses.invalid_argument("images", message)
 end
 
 -- Width and height in pixels. An unknown ratio is an error. An unknown size gives a square without a word; any
@@ -61,7 +61,7 @@ local function dimensions(fields)
     return RATIOS["1:1"]
 end
 
--- The model and what it is asked to make go wrong, or nil and the answer that refuses it.
+-- The model and what it is asked to make go wrong, or nil and the response that refuses it.
 local function find_model(fields)
     local name = fields.model
     if name ~= nil and type(name) ~= "string" then
@@ -70,7 +70,7 @@ local function find_model(fields)
     local failure, argument = failures.find(name or "", "images")
     local kind = failure and models.emulated("images") or models.find(name or "")
     if not kind or not kind.via.images then
-        return nil, answers.exception("images", 400, models.unknown("/image/generations", name))
+        return nil, responses.exception("images", 400, models.unknown("/image/generations", name))
     end
     return { via = "images", model = name, kind = kind, failure = failure, argument = argument }
 end
@@ -79,7 +79,7 @@ local function unsupported(fields)
     if fields.drop_params == true then return nil end
     for _, name in ipairs(UNSUPPORTED) do
         if fields[name] ~= nil then
-            return answers.error(400, ("litellm.UnsupportedParamsError: Setting `%s` is not "
+            return responses.error(400, ("litellm.UnsupportedParamsError: Setting `%s` is not "
                 .. "supported by vertex_ai, imagen-4.0-generate-001. To drop it from the call, set "
                 .. "`litellm.drop_params = True`. Received Model Group=imagen-4\nAvailable Model "
                 .. "Group Fallbacks=None"):format(name), "None")
@@ -87,7 +87,7 @@ local function unsupported(fields)
     end
 end
 
--- How many pictures, or nil and the answer that refuses the number. A model may make fewer than asked for.
+-- How many pictures, or nil and the response that refuses the number. A model may make fewer than asked for.
 local function count(fields, kind)
     local n = MOST
     if fields.n ~= nil then
@@ -99,7 +99,7 @@ local function count(fields, kind)
     return math.min(n, kind.most)
 end
 
--- The call that the fields make: what to draw, and how many. Or nil and the answer that refuses them.
+-- The call that the fields make: what to draw, and how many. Or nil and the response that refuses them.
 local function check(fields)
     if fields.api_base or fields.base_url then
         return nil, body.unauthorized(("Rejected Request: %s is not allowed in request body. Enable with "
@@ -125,12 +125,12 @@ local function check(fields)
 end
 
 local function shape(call, pictures)
-    return answers.images(call.now, pictures)
+    return responses.images(call.now, pictures)
 end
 
 ---Answers one request.
 ---@param request thucchien.emulator.request
----@return thucchien.emulator.answer
+---@return thucchien.emulator.response
 function images.generate(request)
     local fields, refusal = body.read(request.body)
     if not fields then return refusal end
@@ -143,7 +143,7 @@ function images.generate(request)
     note.n, note.size = asked.n, asked.width .. "x" .. asked.height
     local call = calls.new(asked, request, shape)
     if call.mock_response then return call.success({ { url = call.mock_response } }) end
-    if call.failure then return failures.answer(call) end
+    if call.failure then return failures.respond(call) end
     return call.success(call.pictures())
 end
 

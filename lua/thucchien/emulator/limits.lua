@@ -2,7 +2,7 @@
 -- like limits were billed.
 
 local account = require "thucchien.emulator.account"
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 local base64 = require "thucchien.emulator.base64"
 
 local limits = {}
@@ -15,9 +15,9 @@ local VIETNAM = 7 * 3600 -- the service's local clock, which its gateway calls U
 local function says(name, about, status, message, code, kind)
     return {
         name = name, about = about, counted = true,
-        answer = function()
-            return answers.new(status, ('{"error":{"message":%s,"type":%s,"param":null,"code":%s}}'):format(
-                answers.quote(message), answers.quote(kind), code))
+        respond = function()
+            return responses.new(status, ('{"error":{"message":%s,"type":%s,"param":null,"code":%s}}'):format(
+                responses.quote(message), responses.quote(kind), code))
         end,
     }
 end
@@ -26,7 +26,7 @@ end
 local function gateway(name, about, status, message, kind)
     return {
         name = name, about = about, counted = true,
-        answer = function() return answers.error(status, message, kind or "None", kind and nil or "None") end,
+        respond = function() return responses.error(status, message, kind or "None", kind and nil or "None") end,
     }
 end
 
@@ -34,8 +34,8 @@ end
 local function wrapped(name, about, status, message, kind)
     return {
         name = name, about = about, counted = true, via = LITELLM,
-        answer = function(call)
-            return answers.upstream_error(status, type(message) == "function" and message(call) or message, kind,
+        respond = function(call)
+            return responses.upstream_error(status, type(message) == "function" and message(call) or message, kind,
                 call.kind.name)
         end,
     }
@@ -43,12 +43,12 @@ end
 
 -- Google's words: as they are on the Gemini route, inside LiteLLM's elsewhere.
 local function google(name, about, status, via_litellm, message, code, state)
-    local said = answers.google_error(code, message, state)
+    local said = responses.google_error(code, message, state)
     return {
         name = name, about = about, counted = true,
-        answer = function(call)
-            if call.via == "gemini" then return answers.error(code, said, "None", "None") end
-            return answers.upstream_error(status, via_litellm .. " - " .. said, nil, call.kind.name)
+        respond = function(call)
+            if call.via == "gemini" then return responses.error(code, said, "None", "None") end
+            return responses.upstream_error(status, via_litellm .. " - " .. said, nil, call.kind.name)
         end,
     }
 end
@@ -62,15 +62,15 @@ local QUOTA = '{\n  "error": {\n    "code": 429,\n    "message": %s,\n    "statu
 -- Google's limit of a minute, which speaks of quota and plan, and says how long to wait in two places.
 local function retry_delay(call)
     local seconds = math.min(tonumber(call.argument) or 37, 86400)
-    local said = QUOTA:format(answers.quote(("You exceeded your current quota, please check your plan and billing "
+    local said = QUOTA:format(responses.quote(("You exceeded your current quota, please check your plan and billing "
         .. "details. Quota exceeded for metric: generate_content_requests, limit: 10\nPlease retry in %.8fs."):format(
         seconds + 0.08)), math.floor(seconds))
-    if call.via == "gemini" then return answers.error(429, said, "None", "None") end
-    return answers.upstream_error(429, "litellm.RateLimitError: litellm.RateLimitError: vertex_aiException - " .. said,
-        "throttling_error", call.kind.name)
+    if call.via == "gemini" then return responses.error(429, said, "None", "None") end
+    return responses.upstream_error(429, "litellm.RateLimitError: litellm.RateLimitError: vertex_aiException - "
+        .. said, "throttling_error", call.kind.name)
 end
 
--- An answer that LiteLLM could not read: the picture was made, and its base64, which holds "429" somewhere, is in
+-- A response that LiteLLM could not read: the picture was made, and its base64, which holds "429" somewhere, is in
 -- the message.
 local function unreadable(call)
     local bytes = ("\227\221\189\66\153\17\8\254\31"):rep(40000) -- 4290 in base64, among others
@@ -84,10 +84,10 @@ end
 
 -- The picture, with the status of a refusal and an error beside it.
 local function made_all_the_same(call)
-    local answer = call.success(call.stamps())
-    answer.status = 429
-    answer.body = answer.body:gsub("{", '{"error":{"message":"Rate limit exceeded","code":"429"},', 1)
-    return answer
+    local response = call.success(call.stamps())
+    response.status = 429
+    response.body = response.body:gsub("{", '{"error":{"message":"Rate limit exceeded","code":"429"},', 1)
+    return response
 end
 
 local function parallel(call)
@@ -110,21 +110,21 @@ limits.models = {
     gateway("budget-user", "400: the user's budget is spent", 400,
         "ExceededBudget: User=default_user_id over budget. Spend=20.04, Budget=20.0", "budget_exceeded"),
     -- limits that cost nothing
-    { name = "retry-delay", about = "429: Google's quota of a minute, 37 seconds, /S", answer = retry_delay },
+    { name = "retry-delay", about = "429: Google's quota of a minute, 37 seconds, /S", respond = retry_delay },
     {
         name = "try-again", about = '429: "Please try again in 12s", or /1m30s …',
-        answer = function(call)
+        respond = function(call)
             local wait = (call.argument or "") ~= "" and call.argument or "12s"
-            return answers.new(429, ('{"error":{"message":%s,"type":"requests","param":null,"code":'
-                .. '"rate_limit_exceeded"}}'):format(answers.quote("Rate limit reached for images per minute in "
+            return responses.new(429, ('{"error":{"message":%s,"type":"requests","param":null,"code":'
+                .. '"rate_limit_exceeded"}}'):format(responses.quote("Rate limit reached for images per minute in "
                 .. "organization org-0123. Limit: 5 / 1min. Please try again in " .. wait .. ".")))
         end,
     },
     {
         name = "resets-7h", about = "429: a reset time that is seven hours off",
-        answer = function(call) return account.rate_limit(call.via, KEY_HASH, 20, call.now + 60 + VIETNAM) end,
+        respond = function(call) return account.rate_limit(call.via, KEY_HASH, 20, call.now + 60 + VIETNAM) end,
     },
-    { name = "parallel", counted = true, about = "429: too many requests at once", answer = parallel },
+    { name = "parallel", counted = true, about = "429: too many requests at once", respond = parallel },
     gateway("crossed", "429: a limiter's older words", 429, "LiteLLM Rate Limit Handler for rate limit type = key. "
         .. "Crossed TPM / RPM / Max Parallel Request Limit. current rpm: 20, rpm limit: 20, current tpm: 0, tpm limit: "
         .. "9223372036854775807"),
@@ -133,17 +133,17 @@ limits.models = {
         "The model is overloaded. Please try again later.", 503, "UNAVAILABLE"),
     {
         name = "upstream-401", about = "401: Google refuses the gateway's own key", via = GEMINI,
-        answer = function()
-            return answers.new(401, answers.google_error(401, "Request had invalid authentication credentials.",
+        respond = function()
+            return responses.new(401, responses.google_error(401, "Request had invalid authentication credentials.",
                 "UNAUTHENTICATED"))
         end,
     },
     -- 429s that may have been billed
-    wrapped("billed-answer", "429: an answer that the gateway could not read", 429, unreadable),
+    wrapped("billed-answer", "429: a response that the gateway could not read", 429, unreadable),
     wrapped("billed-500", '429: an error whose request ID holds "429"', 429, "litellm.RateLimitError: RateLimitError: "
         .. "OpenAIException - The server had an error while processing your request. Sorry about that! You can retry "
         .. "your request, or contact us if the error persists (request ID a429f0)."),
-    { name = "billed-picture", about = "429: and the picture all the same", answer = made_all_the_same },
+    { name = "billed-picture", about = "429: and the picture all the same", respond = made_all_the_same },
     google("billed-quota", "429: Google's 500 that speaks of a quota", 429,
         "litellm.RateLimitError: litellm.RateLimitError: vertex_aiException",
         "Internal error encountered. Quota exceeded for a dependency.", 500, "INTERNAL"),

@@ -1,7 +1,7 @@
 -- The models that draw, as data: the routes that each is asked by, what a picture costs, and the most
 -- pictures that one request gets.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 
 local models = {}
 
@@ -61,13 +61,13 @@ function models.unknown(path, name)
 end
 
 ---GET /v1/models: the list as OpenAI shapes it.
----@return thucchien.emulator.answer
+---@return thucchien.emulator.response
 function models.list()
     local items = {}
     for i, model in ipairs(LIST) do
         items[i] = ('{"id":"%s","object":"model","created":1677610602,"owned_by":"openai"}'):format(model.name)
     end
-    return answers.new(200, '{"data":[' .. table.concat(items, ",") .. '],"object":"list"}')
+    return responses.new(200, '{"data":[' .. table.concat(items, ",") .. '],"object":"list"}')
 end
 
 return models

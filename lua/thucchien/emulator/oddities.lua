@@ -1,7 +1,7 @@
 -- What models of the chat and Gemini routes answer instead of one picture: refusals that look like
 -- successes, text alone, and the shapes of older gateways.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 local candidates = require "thucchien.emulator.candidates"
 local completion = require "thucchien.emulator.completion"
 
@@ -15,7 +15,7 @@ local SORRY = "I'm sorry, I can't draw that. Shall I describe it instead?"
 local function ended(name, about, google_reason, chat_reason)
     return {
         name = name, about = about, via = BOTH,
-        answer = function(call)
+        respond = function(call)
             if call.via == "gemini" then return call.respond(candidates.one(call, {}, 0, google_reason), 0) end
             local choice = completion.choice('{"role":"assistant"}', chat_reason)
             return call.respond(completion.body(call, choice, 0), 0)
@@ -27,7 +27,7 @@ end
 local function message(name, about, shape)
     return {
         name = name, about = about, via = CHAT,
-        answer = function(call)
+        respond = function(call)
             local json = shape(completion.url(call.stamps()[1]))
             return call.respond(completion.body(call, completion.choice(json), 1), 1)
         end,
@@ -38,7 +38,7 @@ end
 local function spelt(name, about, spelling)
     return {
         name = name, about = about, via = GEMINI,
-        answer = function(call)
+        respond = function(call)
             return call.respond(candidates.one(call, { candidates.picture(call.stamps()[1], spelling) }, 1), 1)
         end,
     }
@@ -62,19 +62,19 @@ end
 oddities.models = {
     {
         name = "stamp", about = "a small picture, at once (images as well)",
-        answer = function(call) return call.success(call.stamps()) end,
+        respond = function(call) return call.success(call.stamps()) end,
     },
     {
         name = "text", about = "200 with text and no picture", via = BOTH,
-        answer = function(call)
+        respond = function(call)
             call.text = SORRY
             return call.success({})
         end,
     },
-    { name = "several", about = "two pictures with text around them", via = BOTH, answer = several },
+    { name = "several", about = "two pictures with text around them", via = BOTH, respond = several },
     {
         name = "blocked", about = "200, the prompt was blocked", via = BOTH,
-        answer = function(call)
+        respond = function(call)
             if call.via == "chat" then
                 local choice = completion.choice('{"role":"assistant"}', "content_filter")
                 return call.respond(completion.body(call, choice, 0), 0)
@@ -88,15 +88,15 @@ oddities.models = {
     ended("no-image", "200, ended with nothing", "NO_IMAGE", "stop"),
     {
         name = "no-choices", about = "200 and no candidate at all", via = BOTH,
-        answer = function(call)
+        respond = function(call)
             if call.via == "chat" then return call.respond(completion.body(call, "", 0), 0) end
             return call.respond(candidates.body(call, '  "candidates": []', 0), 0)
         end,
     },
     {
         name = "no-images", about = "text, and `images` is missing", via = CHAT,
-        answer = function(call)
-            local json = '{"content":' .. answers.quote(SORRY) .. ',"role":"assistant"}'
+        respond = function(call)
+            local json = '{"content":' .. responses.quote(SORRY) .. ',"role":"assistant"}'
             return call.respond(completion.body(call, completion.choice(json), 0), 0)
         end,
     },

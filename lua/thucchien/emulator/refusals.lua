@@ -1,6 +1,6 @@
 -- Refusals to draw, in the many ways that services say them: in a code, in a sentence, in a field of a success.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 local candidates = require "thucchien.emulator.candidates"
 local completion = require "thucchien.emulator.completion"
 
@@ -11,7 +11,7 @@ local CHAT, IMAGES, TALKING = { chat = true }, { images = true }, { chat = true,
 local SORRY = "I'm sorry, I can't help with that picture."
 
 local function says(name, about, status, json)
-    return { name = name, about = about, answer = function() return answers.new(status, json) end }
+    return { name = name, about = about, respond = function() return responses.new(status, json) end }
 end
 
 local function reason_of(call)
@@ -42,20 +42,20 @@ refusals.models = {
         .. 'policy.","type":"forbidden","param":null,"code":403}}'),
     {
         name = "unmoderated", about = "200, empty strings and respect_moderation false", via = IMAGES,
-        answer = function(call)
+        respond = function(call)
             return call.respond('{"data":[{"url":"","b64_json":"","respect_moderation":false}]}', 0)
         end,
     },
     {
         name = "refusal", about = "200, message.refusal is a sentence", via = CHAT,
-        answer = function(call)
-            local message = '{"content":null,"refusal":' .. answers.quote(SORRY) .. ',"role":"assistant"}'
+        respond = function(call)
+            local message = '{"content":null,"refusal":' .. responses.quote(SORRY) .. ',"role":"assistant"}'
             return call.respond(completion.body(call, completion.choice(message), 0), 0)
         end,
     },
     {
         name = "finish", about = "200, stopped for SAFETY, or /REASON", via = TALKING,
-        answer = function(call)
+        respond = function(call)
             local reason = reason_of(call)
             if call.via == "gemini" then return call.respond(candidates.one(call, {}, 0, reason), 0) end
             local choice = completion.choice('{"content":null,"role":"assistant"}', reason)
@@ -64,7 +64,7 @@ refusals.models = {
     },
     {
         name = "feedback", about = "200, promptFeedback alone: SAFETY, or /REASON", via = TALKING,
-        answer = function(call)
+        respond = function(call)
             return call.respond(candidates.body(call,
                 '  "promptFeedback": {\n    "blockReason": "' .. reason_of(call) .. '"\n  }', 0), 0)
         end,

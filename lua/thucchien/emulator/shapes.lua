@@ -1,6 +1,6 @@
 -- Pictures in other shapes than the route's: what services behind a gateway send, and gateways pass on.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 local candidates = require "thucchien.emulator.candidates"
 local completion = require "thucchien.emulator.completion"
 local events = require "thucchien.emulator.events"
@@ -14,11 +14,11 @@ local NOT_IMAGES, NOT_CHAT, NOT_GEMINI = { chat = true, gemini = true }, { image
 local MOST_MEBIBYTES = 32
 local WORDS = 300 -- characters of a data URL in a chunk
 
--- An answer in a shape that `write` makes of the call and its pictures.
+-- A response in a shape that `write` makes of the call and its pictures.
 local function shaped(name, about, write, via)
     return {
         name = name, about = about, via = via,
-        answer = function(call)
+        respond = function(call)
             local pictures = call.stamps()
             return call.respond(write(call, pictures), #pictures)
         end,
@@ -39,13 +39,13 @@ local function as_responses(call, pictures)
             i, picture.b64_json)
     end
     return ('{"id":"resp_0123","object":"response","created_at":%d,"status":"completed","model":%s,"output":['):format(
-        call.now, answers.quote(call.model)) .. table.concat(items, ",") .. ']}'
+        call.now, responses.quote(call.model)) .. table.concat(items, ",") .. ']}'
 end
 
 -- The events of OpenAI's /v1/responses: a smaller draft, and all at the end.
 local function responses_events(call)
     local pictures, kind = call.stamps(), "response.image_generation_call.partial_image"
-    return events.answer(call, {
+    return events.response(call, {
         ('{"type":"response.created","response":{"id":"resp_0123","status":"in_progress","error":null,"output":[]}}'),
         ('{"type":"%s","item_id":"ig_1","partial_image_index":0,"partial_image_b64":"%s"}'):format(
             kind, call.draw(1, 48, 48, " (a draft)").b64_json),
@@ -58,9 +58,9 @@ local function as_url(picture)
     return { mime = picture.mime, b64_json = ("data:%s;base64,%s"):format(picture.mime, picture.b64_json) }
 end
 
--- What a route's answer is made of when it comes in pieces.
+-- What a route's response is made of when it comes in pieces.
 local function pieces(call, pictures)
-    if call.via == "images" then return { answers.images(call.now, pictures) } end
+    if call.via == "images" then return { responses.images(call.now, pictures) } end
     if call.via == "chat" then
         call.text = "Here is the picture."
         return completion.chunks(call, pictures)
@@ -77,21 +77,21 @@ end
 local function stream(name, about, options)
     return {
         name = name, about = about,
-        answer = function(call)
+        respond = function(call)
             local pictures = call.stamps()
-            return events.answer(call, pieces(call, pictures), #pictures, options)
+            return events.response(call, pieces(call, pictures), #pictures, options)
         end,
     }
 end
 
--- An answer in its usual shape, whose text `change` changes.
+-- A response in its usual shape, whose text `change` changes.
 local function changed(name, about, change, via)
     return {
         name = name, about = about, via = via,
-        answer = function(call)
-            local answer = call.success(call.stamps())
-            answer.body = change(answer.body, call)
-            return answer
+        respond = function(call)
+            local response = call.success(call.stamps())
+            response.body = change(response.body, call)
+            return response
         end,
     }
 end
@@ -107,14 +107,15 @@ end
 
 -- The cost of a call in its body and nowhere else.
 local function with_cost(call)
-    local answer = call.success(call.stamps())
+    local response = call.success(call.stamps())
     local kept = {}
-    for _, header in ipairs(answer.headers) do
+    for _, header in ipairs(response.headers) do
         if not header[1]:find("response-cost", 1, true) then kept[#kept + 1] = header end
     end
-    answer.headers = kept
-    answer.body = answer.body:gsub('("total_tokens":%d+)', '%1,"cost":' .. answers.python_float(call.kind.price), 1)
-    return answer
+    response.headers = kept
+    local cost = responses.python_float(call.kind.price)
+    response.body = response.body:gsub('("total_tokens":%d+)', '%1,"cost":' .. cost, 1)
+    return response
 end
 
 -- A stream whose words are a data URL, a few hundred characters a chunk.
@@ -122,45 +123,45 @@ local function words_in_pieces(call)
     local text = "Here it is:\n\n![a landscape](" .. completion.url(call.stamps()[1]) .. ")"
     local chunks = {}
     for from = 1, #text, WORDS do
-        local piece = answers.quote(text:sub(from, from + WORDS - 1))
+        local piece = responses.quote(text:sub(from, from + WORDS - 1))
         chunks[#chunks + 1] = completion.chunk(call, '{"content":' .. piece .. "}")
     end
     chunks[#chunks + 1] = completion.chunk(call, "{}", "stop")
-    return events.answer(call, chunks, 1)
+    return events.response(call, chunks, 1)
 end
 
 ---Models that answer with these.
 ---@type thucchien.emulator.failure[]
 shapes.models = {
     shaped("as-images", "in the shape of the images route", function(call, pictures)
-        return answers.images(call.now, pictures)
+        return responses.images(call.now, pictures)
     end, NOT_IMAGES),
     shaped("as-chat", "in the shape of the chat route", completion.success, NOT_CHAT),
     shaped("as-gemini", "in the shape of the Gemini route", candidates.success, NOT_GEMINI),
     shaped("as-responses", "in the shape of OpenAI's /v1/responses", as_responses),
     {
         name = "responses-sse", about = "the same as events: a draft, response.completed",
-        answer = responses_events,
+        respond = responses_events,
     },
     shaped("inside", "inside a response: {\"response\": …}", function(call, pictures)
         return '{"response":' .. candidates.success(call, pictures) .. ',"traceId":"0123"}'
     end, GEMINI),
     shaped("data-images", "a level deeper: {\"data\": {\"images\": …}}", function(call, pictures)
-        local list = answers.images(call.now, pictures):match '"data":(%b[])'
+        local list = responses.images(call.now, pictures):match '"data":(%b[])'
         return ('{"created":%d,"data":{"images":%s}}'):format(call.now, list)
     end, IMAGES),
     {
         name = "ndjson", about = "the chunks of a stream, one a line", via = NOT_IMAGES,
-        answer = function(call)
+        respond = function(call)
             local pictures = call.stamps()
             return events.lines(call, pieces(call, pictures), #pictures)
         end,
     },
-    { name = "raw", about = "the picture itself is the body", answer = raw },
+    { name = "raw", about = "the picture itself is the body", respond = raw },
     shaped("b64-data-url", "a data URL in b64_json", function(call, pictures)
         local list = {}
         for i, picture in ipairs(pictures) do list[i] = as_url(picture) end
-        return answers.images(call.now, list)
+        return responses.images(call.now, list)
     end, IMAGES),
     stream("sse", "a stream of events, though nobody asked"),
     stream("sse-comments", "the same, with comments between", { comments = true }),
@@ -180,25 +181,25 @@ shapes.models = {
     end),
     {
         name = "markdown-sse", about = "a data URL in the words of several chunks", via = CHAT,
-        answer = words_in_pieces,
+        respond = words_in_pieces,
     },
     message("markdown-url", "a Markdown image with an address to fetch", function(call, picture)
         local text = "Here it is:\n\n![a landscape](" .. call.publish(picture) .. ")\n\nShall I change it?"
-        return '{"content":' .. answers.quote(text) .. ',"role":"assistant"}'
+        return '{"content":' .. responses.quote(text) .. ',"role":"assistant"}'
     end),
     message("bare-url", "an address to fetch, and nothing else", function(call, picture)
-        return '{"content":' .. answers.quote(call.publish(picture)) .. ',"role":"assistant"}'
+        return '{"content":' .. responses.quote(call.publish(picture)) .. ',"role":"assistant"}'
     end),
     {
         name = "same", about = "the same picture n times, as from a cache",
-        answer = function(call)
+        respond = function(call)
             call.offset = 0
             local list, picture = {}, call.draw(1, 64, 64)
             for i = 1, call.n do list[i] = picture end
             return call.success(list)
         end,
     },
-    { name = "usage-cost", about = "the cost is in the body: usage.cost", via = NOT_GEMINI, answer = with_cost },
+    { name = "usage-cost", about = "the cost is in the body: usage.cost", via = NOT_GEMINI, respond = with_cost },
     changed("signature", "a thoughtSignature of 5 MiB, or /N", function(body, call)
         return (body:gsub('("inlineData": {)', function(found)
             return '"thoughtSignature": "' .. mebibytes(call) .. '",\n            ' .. found

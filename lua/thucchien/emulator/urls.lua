@@ -1,7 +1,7 @@
 -- Pictures at addresses, as some models answer: paths that nobody can guess and that need no key. A key that
 -- is sent all the same is refused, so that a client notices when it hands its key to a stranger.
 
-local answers = require "thucchien.emulator.answers"
+local responses = require "thucchien.emulator.responses"
 local authentication = require "thucchien.emulator.authentication"
 local recent = require "thucchien.emulator.recent"
 
@@ -33,13 +33,13 @@ function urls.publish(store, picture, way, argument)
 end
 
 local function whole(published)
-    return answers.new(200, published.picture.bytes, published.picture.mime)
+    return responses.new(200, published.picture.bytes, published.picture.mime)
 end
 
 local function redirect(target)
-    local answer = answers.new(302, "")
-    table.insert(answer.headers, { "location", target })
-    return answer
+    local response = responses.new(302, "")
+    table.insert(response.headers, { "location", target })
+    return response
 end
 
 -- The ways to serve a picture, by name.
@@ -57,36 +57,36 @@ WAYS["metadata"] = function() return redirect("http://169.254.169.254/latest/met
 
 WAYS["file"] = function() return redirect("file:///etc/passwd") end
 
-WAYS["html"] = function() return answers.html(200, "Sign in", "a login page") end
+WAYS["html"] = function() return responses.html(200, "Sign in", "a login page") end
 
 WAYS["slow"] = function(published)
-    local answer = whole(published)
-    answer.wait = published.argument
-    return answer
+    local response = whole(published)
+    response.wait = published.argument
+    return response
 end
 
 WAYS["broken"] = function(published)
-    local answer = whole(published)
-    answer.sent = math.floor(#answer.body / 2)
-    return answer
+    local response = whole(published)
+    response.sent = math.floor(#response.body / 2)
+    return response
 end
 
 ---Answers a request for a published picture.
 ---@param request thucchien.emulator.request
 ---@param name string
----@return thucchien.emulator.answer
+---@return thucchien.emulator.response
 function urls.serve(request, name)
     for _, header in ipairs(authentication.headers) do
         if request.headers:has(header) then
-            return answers.detail(400, '"A key was sent to an address that needs none"')
+            return responses.detail(400, '"A key was sent to an address that needs none"')
         end
     end
     local published = request.state.urls[name]
-    if not published then return answers.detail(404, '"Not Found"') end
+    if not published then return responses.detail(404, '"Not Found"') end
     return (WAYS[published.way] or whole)(published, request)
 end
 
--- An answer with addresses in place of pictures.
+-- A response with addresses in place of pictures.
 local function addresses(call, way, argument)
     local list = {}
     for i, picture in ipairs(call.pictures()) do list[i] = { url = call.publish(picture, way, argument) } end
@@ -102,7 +102,7 @@ local ROUTES = { images = true, chat = true }
 local function served(name, about, way, default)
     return {
         name = name, about = about, via = ROUTES,
-        answer = function(call) return addresses(call, way, number_of(call, default)) end,
+        respond = function(call) return addresses(call, way, number_of(call, default)) end,
     }
 end
 
@@ -112,7 +112,7 @@ urls.models = {
     served("url", "addresses to fetch instead of base64"),
     {
         name = "url-data", about = "data URLs where addresses are expected", via = ROUTES,
-        answer = function(call)
+        respond = function(call)
             local list = {}
             for i, picture in ipairs(call.pictures()) do
                 list[i] = { url = "data:" .. picture.mime .. ";base64," .. picture.b64_json }
@@ -122,7 +122,7 @@ urls.models = {
     },
     {
         name = "url-mixed", about = "base64 and addresses in turn", via = ROUTES,
-        answer = function(call)
+        respond = function(call)
             local list = {}
             for i, picture in ipairs(call.pictures()) do
                 list[i] = i % 2 == 1 and picture or { url = call.publish(picture) }
@@ -132,7 +132,7 @@ urls.models = {
     },
     {
         name = "url-404", about = "addresses where nothing is", via = ROUTES,
-        answer = function(call)
+        respond = function(call)
             local list = {}
             for i = 1, call.n do
                 list[i] = { url = ("http://%s%s%s.png"):format(call.host, FOLDER, unguessable()) }

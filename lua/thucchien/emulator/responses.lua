@@ -1,9 +1,9 @@
 -- The shapes that the gateway answers with, as text: a LiteLLM proxy's compact JSON, keys in its order
 -- and nulls kept. Written by hand, because the order is part of what a client has to cope with.
 
-local answers = {}
+local responses = {}
 
----@class thucchien.emulator.answer
+---@class thucchien.emulator.response
 ---@field status integer
 ---@field headers { [1]: string, [2]: string }[]
 ---@field body string
@@ -11,7 +11,7 @@ local answers = {}
 ---@field sent? integer     # bytes of the body to send before the connection is closed
 ---@field piece? integer    # bytes written at once …
 ---@field pause? number     # … and the seconds between two of them
----@field wait? number      # seconds before the answer
+---@field wait? number      # seconds before the response
 ---@field hang_up? boolean  # close the connection instead of answering
 
 local ESCAPES = {
@@ -22,7 +22,7 @@ local ESCAPES = {
 ---A JSON string, or `null` for nil.
 ---@param text string?
 ---@return string
-function answers.quote(text)
+function responses.quote(text)
     if text == nil then return "null" end
     return '"' .. text:gsub('[%z\1-\31"\\]', function(character)
         return ESCAPES[character] or ("\\u%04x"):format(character:byte())
@@ -32,7 +32,7 @@ end
 ---A number as Python's str() prints a float: the shortest text that reads back the same.
 ---@param number number
 ---@return string
-function answers.python_float(number)
+function responses.python_float(number)
     for digits = 15, 17 do
         local text = ("%." .. digits .. "g"):format(number)
         if tonumber(text) == number then
@@ -45,8 +45,8 @@ end
 ---@param status integer
 ---@param body string
 ---@param content_type? string
----@return thucchien.emulator.answer
-function answers.new(status, body, content_type)
+---@return thucchien.emulator.response
+function responses.new(status, body, content_type)
     local headers = { { "content-type", content_type or "application/json" } }
     return { status = status, headers = headers, body = body }
 end
@@ -56,20 +56,20 @@ end
 ---@param message string
 ---@param kind? string
 ---@param param? string
----@return thucchien.emulator.answer
-function answers.error(status, message, kind, param)
-    return answers.new(status, ('{"error":{"message":%s,"type":%s,"param":%s,"code":"%d"}}'):format(
-        answers.quote(message), answers.quote(kind), answers.quote(param), status))
+---@return thucchien.emulator.response
+function responses.error(status, message, kind, param)
+    return responses.new(status, ('{"error":{"message":%s,"type":%s,"param":%s,"code":"%d"}}'):format(
+        responses.quote(message), responses.quote(kind), responses.quote(param), status))
 end
 
 ---An exception of the proxy's own web framework. The images route repeats the status in the text.
 ---@param via thucchien.emulator.via
 ---@param status integer
 ---@param message string
----@return thucchien.emulator.answer
-function answers.exception(via, status, message)
+---@return thucchien.emulator.response
+function responses.exception(via, status, message)
     if via == "images" then message = ("%d: %s"):format(status, message) end
-    return answers.error(status, message, "None", "None")
+    return responses.error(status, message, "None", "None")
 end
 
 ---What the proxy makes of an error of the service behind it.
@@ -77,9 +77,9 @@ end
 ---@param message string
 ---@param kind? string
 ---@param model? string  # as the caller named it
----@return thucchien.emulator.answer
-function answers.upstream_error(status, message, kind, model)
-    return answers.error(status, ("%s. Received Model Group=%s\nAvailable Model Group Fallbacks=None")
+---@return thucchien.emulator.response
+function responses.upstream_error(status, message, kind, model)
+    return responses.error(status, ("%s. Received Model Group=%s\nAvailable Model Group Fallbacks=None")
         :format(message, model or "imagen-4"), kind)
 end
 
@@ -88,39 +88,39 @@ end
 ---@param message string
 ---@param status string
 ---@return string
-function answers.google_error(code, message, status)
+function responses.google_error(code, message, status)
     local shape = '{\n  "error": {\n    "code": %d,\n    "message": %s,\n    "status": "%s"\n  }\n}\n'
-    return shape:format(code, answers.quote(message), status)
+    return shape:format(code, responses.quote(message), status)
 end
 
 ---The refusal of a value by the service behind the proxy.
 ---@param via thucchien.emulator.via
 ---@param message string
 ---@param model? string  # as the caller named it
----@return thucchien.emulator.answer
-function answers.invalid_argument(via, message, model)
-    local said = answers.google_error(400, message, "INVALID_ARGUMENT")
-    if via == "gemini" then return answers.error(400, said, "None", "None") end
-    return answers.upstream_error(400,
+---@return thucchien.emulator.response
+function responses.invalid_argument(via, message, model)
+    local said = responses.google_error(400, message, "INVALID_ARGUMENT")
+    if via == "gemini" then return responses.error(400, said, "None", "None") end
+    return responses.upstream_error(400,
         "litellm.BadRequestError: Vertex_aiException BadRequestError - " .. said, nil, model)
 end
 
 ---FastAPI's own error, whose detail may be any JSON.
 ---@param status integer
 ---@param detail string  # JSON
----@return thucchien.emulator.answer
-function answers.detail(status, detail)
-    return answers.new(status, '{"detail":' .. detail .. "}")
+---@return thucchien.emulator.response
+function responses.detail(status, detail)
+    return responses.new(status, '{"detail":' .. detail .. "}")
 end
 
 ---The page of a web server in front of the proxy.
 ---@param status integer
 ---@param title string
 ---@param server string
----@return thucchien.emulator.answer
-function answers.html(status, title, server)
+---@return thucchien.emulator.response
+function responses.html(status, title, server)
     local heading = status .. " " .. title
-    return answers.new(status, ("<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<center><h1>%s"
+    return responses.new(status, ("<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<center><h1>%s"
         .. "</h1></center>\r\n<hr><center>%s</center>\r\n</body>\r\n</html>\r\n"):format(
         heading, heading, server), "text/html")
 end
@@ -131,10 +131,10 @@ local USAGE = '"usage":{"input_tokens":0,"input_tokens_details":{"image_tokens":
 ---One element of `data`.
 ---@param picture { b64_json?: string, url?: string }
 ---@return string
-function answers.image(picture)
+function responses.image(picture)
     -- Base64 needs no escapes, and looking for them in megabytes takes time.
     local encoded = picture.b64_json and '"' .. picture.b64_json .. '"' or "null"
-    local url = answers.quote(picture.url)
+    local url = responses.quote(picture.url)
     return '{"b64_json":' .. encoded .. ',"revised_prompt":null,"url":' .. url .. "}"
 end
 
@@ -142,11 +142,11 @@ end
 ---@param created integer
 ---@param pictures { b64_json?: string, url?: string }[]
 ---@return string
-function answers.images(created, pictures)
+function responses.images(created, pictures)
     local data = {}
-    for i, picture in ipairs(pictures) do data[i] = answers.image(picture) end
+    for i, picture in ipairs(pictures) do data[i] = responses.image(picture) end
     return ('{"created":%d,"background":null,"data":['):format(created) .. table.concat(data, ",")
         .. '],"output_format":null,"quality":null,"size":null,' .. USAGE .. "}"
 end
 
-return answers
+return responses
