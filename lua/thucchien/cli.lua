@@ -2,9 +2,9 @@
 --
 -- `main` returns the exit status and never leaves the process itself: 0 is success, 1 a failure
 -- (one line on standard error), 2 wrong usage, 130 an interrupt. A picture is paid for once the
--- request is out. Hence the order of things here: whatever could stop the file from being written is
--- looked for before anything is sent, a picture is saved as soon as it is whole, whatever happens,
--- and only then is anything printed.
+-- request is sent. Hence the order of things here: whatever could keep a file from being written is
+-- looked for before that, a picture is saved as soon as it is whole, whatever else happens, and only
+-- then is anything printed.
 --
 -- The C module, the emulator and cjson are loaded when a command needs them, so that
 -- `thucchien emulator` and `--help` work without a compiled module.
@@ -30,8 +30,8 @@ end
 
 -- ---- waiting -----------------------------------------------------------------------------------
 
---- A line on standard error for a person who waits there: the function shows a text in it, or
---- erases it for "".
+--- A line on standard error if that is a terminal. The function that is returned shows a text in it; ""
+--- erases it.
 local function new_ticker()
     if not names.test("-t", "2") then
         return function() end
@@ -54,7 +54,7 @@ local function progress_text(request)
     return ("receiving, %d s, %.1f MB "):format(seconds, received / 1e6)
 end
 
---- Gives a request up, for something was raised. The error that says so has what was whole by then.
+--- Cancels a request because an error was raised. The error that is returned has the pictures that were whole.
 local function give_up(request, raised)
     request:cancel()
     local response, err = request:wait() -- hands out what has come
@@ -67,7 +67,7 @@ local function give_up(request, raised)
     return result
 end
 
---- Waits until the request has ended, with a sign of life four times a second.
+--- Waits until the request has ended, and shows its progress four times a second.
 local function wait_for(request, keeper, quiet)
     local tick = quiet and function() end or new_ticker()
     local ok, response, err = pcall(function()
@@ -114,7 +114,7 @@ local function connect(options)
     return thucchien.new({ base_url = options.base_url, timeout = options.timeout, proxy = options.proxy })
 end
 
---- A prompt that somebody types. Ctrl-C ends cat, and with it a read that some Luas would take up again.
+--- A prompt that somebody types. `cat` reads it, because Ctrl-C ends cat; some Luas resume a read of their own.
 local function ask_for_prompt()
     output.warn("type the prompt, end with Ctrl-D")
     local typed = io.popen("cat")
@@ -176,18 +176,18 @@ function commands.generate(options)
     return report.show(response, err, keeper, options, warned)
 end
 
---- Asks the gateway by `method`, and prints what `describe_answer` or cjson makes of the answer.
-local function ask(options, method, describe_answer)
+--- Asks the gateway by `method`, and prints the response as JSON or as `describe` says it.
+local function ask(options, method, describe)
     local client, refusal = connect(options)
     if not client then
         return report.fail(refusal, options.json)
     end
-    local answer, err = client[method](client)
+    local response, err = client[method](client)
     client:close()
-    if not answer then
+    if not response then
         return report.fail(err, options.json)
     end
-    return output.put(options.json and output.encode_json(answer) or describe_answer(answer)) and 0 or 1
+    return output.put(options.json and output.encode_json(response) or describe(response)) and 0 or 1
 end
 
 function commands.key(options)

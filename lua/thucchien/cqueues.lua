@@ -34,17 +34,17 @@ function pollable.timeout()
 end
 
 ---Lets a controller drive the client from now on; the functions of its requests are called from the
----controller's loop. Returns a function that detaches; closing the client lets go of everything too.
+---controller's loop. Returns a function that detaches; closing the client detaches it too.
 ---@param client thucchien.client
 ---@param queue? table  # a controller; the running one if not given
 ---@return fun() detach
 function adapter.attach(client, queue)
     queue = queue or assert(cqueues.running())
     local watched = {} -- socket -> pollable
-    local moment, timer_runs
-    local moved = condition.new()
+    local due, timer_runs -- when the timer fires; whether its coroutine is there
+    local changed_due = condition.new()
 
-    -- An error of a function of the user's goes to who runs the controller. It must not end the coroutine that
+    -- An error of a function of the user's goes to whoever runs the controller. It must not end the coroutine that
     -- serves a socket, or the timer: other requests need them.
     local function act(...)
         local ok, err = pcall(client.action, client, ...)
@@ -80,8 +80,8 @@ function adapter.attach(client, queue)
             object.changed:signal()
             return
         end
-        -- A controller has to be told before a socket is closed, and libcurl closes its own without asking.
-        -- So the controller gets a duplicate, which is closed here.
+        -- A controller must know before a socket is closed, and libcurl closes its own without asking. So the
+        -- controller gets a duplicate, which is closed here.
         object = setmetatable({
             socket = socket, copy = assert(socket_library.dup(socket)), wanted = events, changed = condition.new(),
         }, pollable)
@@ -90,12 +90,12 @@ function adapter.attach(client, queue)
     end
 
     local function run_timer()
-        while moment do
-            local left = moment - cqueues.monotime()
+        while due do
+            local left = due - cqueues.monotime()
             if left > 0 then
-                cqueues.poll(moved, left)
+                cqueues.poll(changed_due, left)
             else
-                moment = nil
+                due = nil
                 act()
                 cqueues.poll(0) -- there may be more to do at once, but others have their turn first
             end
@@ -104,15 +104,16 @@ function adapter.attach(client, queue)
     end
 
     function driver.timer(milliseconds)
-        moment = milliseconds and cqueues.monotime() + milliseconds / 1000
-        moved:signal()
-        if moment and not timer_runs then
+        due = milliseconds and cqueues.monotime() + milliseconds / 1000
+        changed_due:signal()
+        if due and not timer_runs then
             timer_runs = true
             queue:wrap(run_timer)
         end
     end
 
-    -- Only a controller may resume its coroutines. One inside of those, or of nobody's, is like any other.
+    -- Only a controller may resume its own coroutines. Another one, which runs inside of those or without a
+    -- controller, may simply yield.
     function driver.waiter()
         local _, is_own = cqueues.running()
         if not is_own then

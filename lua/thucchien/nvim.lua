@@ -2,7 +2,7 @@
 --
 --     require("thucchien.nvim").setup { params = { aspect_ratio = "16:9" }, folder = "images" }
 --
--- A job is one :Thucchien on its way. Its place in the text is an extmark, so that the text may be
+-- A job is one :Thucchien in flight. Its position in the text is an extmark, so that the text may be
 -- edited meanwhile; its pictures are saved as they come, for they are paid for. Everything here
 -- runs in Neovim's main loop, outside the fast context: thucchien.uv sees to that.
 
@@ -18,7 +18,7 @@ local levels = vim.log.levels
 local plugin = {}
 
 local PROGRESS_MILLISECONDS = 2000 -- between two notifications of one job's progress
-local SHOWN_BYTES = 50000 -- that progress is told from
+local SHOWN_BYTES = 50000 -- from so many on progress is shown
 local SHOWN_LENGTH = 30 -- of a prompt in a message: one that wraps makes Neovim ask for a key
 
 ---@class thucchien.nvim.options
@@ -43,9 +43,9 @@ local SHOWN_LENGTH = 30 -- of a prompt in a message: one that wraps makes Neovim
 ---@field folder thucchien.nvim.folder
 ---@field kept { path: string, link: string, image: thucchien.image }[] what is saved
 ---@field seen table<thucchien.image, true> the pictures that have come
----@field notified number when its progress was last told, uv.now()
+---@field notified number when its progress was last shown, uv.now()
 ---@field clock userdata a timer, until something comes
----@field warned integer how many of the request's warnings were told
+---@field warned integer how many of the request's warnings were shown
 ---@field cancelled? boolean
 
 ---@class thucchien.nvim.folder
@@ -86,7 +86,7 @@ local function shown_path(path)
     return fn.fnamemodify(path, ":~:.")
 end
 
--- Tells how far a job is, unless something was told of it just now.
+-- Shows how far a job is, unless that was shown just now.
 local function notify_progress(job, format, ...)
     local now = uv.now()
     if now - job.notified >= PROGRESS_MILLISECONDS - 50 then
@@ -95,7 +95,7 @@ local function notify_progress(job, format, ...)
     end
 end
 
--- Tells how long a job has waited, as long as nothing comes: a model draws for half a minute.
+-- Shows how long a job has waited, as long as nothing comes: a model draws for half a minute.
 local function start_clock(job)
     job.clock = uv.new_timer()
     job.clock:start(PROGRESS_MILLISECONDS, PROGRESS_MILLISECONDS, vim.schedule_wrap(function()
@@ -160,7 +160,7 @@ function plugin.client()
     return client
 end
 
----Ends what is in flight, without a word, and lets go of all connections.
+---Cancels what is in flight, without a message, and closes all connections.
 function plugin.close()
     for job in pairs(jobs) do
         job.cancelled = true
@@ -226,7 +226,7 @@ local function save(image, directory, name)
     return path and fn.fnamemodify(path, ":t"), err and err.message
 end
 
--- Saves a picture of a job, among Neovim's data if the folder does not take it any more.
+-- Saves a picture of a job; among Neovim's data if it cannot be saved in the folder any more.
 local function keep(job, image)
     if job.seen[image] then
         return
@@ -242,7 +242,7 @@ local function keep(job, image)
         notify(message .. (file and "; saved in " .. rescue or ""), levels.ERROR)
     end
     if file and image.complete == false then
-        notify("what came of a picture that is not whole is in " .. shown_path(folder.path .. "/" .. file), levels.WARN)
+        notify("what arrived of an incomplete picture is in " .. shown_path(folder.path .. "/" .. file), levels.WARN)
     elseif file then
         image.path = folder.path .. "/" .. file
         table.insert(job.kept, { path = image.path, link = folder.prefix .. file, image = image })
@@ -301,8 +301,8 @@ local function link(job)
     return text
 end
 
--- Tells what is warned of and was not told yet.
-local function tell_warnings(job, warnings)
+-- Shows the warnings that were not shown yet.
+local function show_warnings(job, warnings)
     for index = job.warned + 1, #warnings do
         notify(warnings[index], levels.WARN)
     end
@@ -324,7 +324,7 @@ local function finish(job, response, err)
     for _, failure in ipairs(response and response.errors or {}) do
         notify(tostring(failure), levels.ERROR)
     end
-    tell_warnings(job, response and response.warnings or {})
+    show_warnings(job, response and response.warnings or {})
     if err and not job.cancelled then
         notify(tostring(err), levels.ERROR)
     end
@@ -350,12 +350,12 @@ local function params_for(job)
     return params
 end
 
--- What a job needs before anything is sent, and paid: a client, a folder, a place in the text.
+-- What a job needs before anything is sent and paid for: a client, a folder, a position in the text.
 ---@param prompt string
----@param place { row: integer, column: integer, own_lines?: boolean }
+---@param position { row: integer, column: integer, own_lines?: boolean }
 ---@return thucchien.nvim.job? job
 ---@return thucchien.error|string|nil err
-local function prepare(prompt, place)
+local function prepare(prompt, position)
     local buffer = api.nvim_get_current_buf()
     if not vim.bo[buffer].modifiable then
         return nil, "this buffer cannot be changed (see :help 'modifiable'), so it has no place for a link"
@@ -368,18 +368,19 @@ local function prepare(prompt, place)
     if not folder then
         return nil, err
     end
-    -- At the start of a line the place moves with it, when lines are added above.
-    local stays = place.column > 0 and not place.own_lines
+    -- At the start of a line the position moves with the line when text comes in before it.
+    local stays = position.column > 0 and not position.own_lines
     return { prompt = prompt, buffer = buffer, folder = folder, kept = {}, seen = {}, notified = uv.now(), warned = 0,
-        client = own, own_lines = place.own_lines, mark = editing.mark(buffer, place.row, place.column, stays) }
+        client = own, own_lines = position.own_lines,
+        mark = editing.mark(buffer, position.row, position.column, stays) }
 end
 
--- Draws, and puts the links at a place in the current buffer.
+-- Draws, and puts the links at a position in the current buffer.
 ---@param prompt string
----@param place { row: integer, column: integer, own_lines?: boolean }
+---@param position { row: integer, column: integer, own_lines?: boolean }
 ---@return boolean started
-local function draw(prompt, place)
-    local job, err = prepare(prompt, place)
+local function draw(prompt, position)
+    local job, err = prepare(prompt, position)
     if job then
         job.request, err = job.client:submit(params_for(job), function(response, failure)
             finish(job, response, failure)
@@ -396,19 +397,19 @@ local function draw(prompt, place)
     jobs[job] = true
     start_clock(job)
     notify("drawing " .. shown(prompt))
-    tell_warnings(job, job.request:warnings())
+    show_warnings(job, job.request:warnings())
     return true
 end
 
 ---Draws what the prompt says; the link comes to where the cursor is now.
 ---@param prompt string
----@return boolean started the reason is told if not
+---@return boolean started if not, a message says why
 function plugin.generate(prompt)
     local row, column = editing.cursor()
     return draw(prompt, { row = row, column = column })
 end
 
----Ends all that :Thucchien has in flight, and returns how many that were.
+---Cancels all that :Thucchien has in flight, and returns how many that were.
 ---@return integer
 function plugin.cancel()
     local count = 0

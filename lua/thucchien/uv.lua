@@ -4,7 +4,7 @@
 --     require("thucchien.uv").attach(client)
 --     client:submit("a lighthouse at dusk", function(response, err) … end)
 --
--- The module tells which sockets it waits for and when it wants to be called; libuv watches them. In Neovim
+-- The module says which sockets it waits for and when it wants to be called; libuv watches them. In Neovim
 -- everything runs outside the fast context, so functions of the user's may call the whole of its API.
 
 local adapter = {}
@@ -42,8 +42,8 @@ local function close(handle)
 end
 
 ---Lets libuv drive the client from now on; the functions of its requests are called from libuv's loop. Closing
----the client lets go of all handles; the loop has to turn once after that, or some luv crash at the program's end.
----Returns a function that detaches earlier than that.
+---the client closes all handles; let the loop run once after that, or some versions of luv crash at the program's end.
+---Returns a function that detaches the client before it is closed.
 ---@param client thucchien.client
 ---@param uv? table  # vim.uv, vim.loop or luv; found by itself if not given
 ---@return fun() detach
@@ -84,7 +84,7 @@ function adapter.attach(client, uv)
     end
 
     -- libuv reports a ready socket again and again until somebody reads from it, and in Neovim that happens
-    -- later, outside the fast context. So a handle rests from its report until the client was told of it.
+    -- later, outside the fast context. So a handle is stopped when it reports, until the client has been called.
     local start
     function start(reader, socket)
         local act = schedule(function()

@@ -35,7 +35,7 @@ local function describe_budget(info)
     end
     local text = ("%s, %s left"):format(dollars(info.max_budget),
         dollars(math.max(info.max_budget - (info.spend or 0), 0)))
-    return info.budget_reset_at and text .. ", anew at " .. readable_date(info.budget_reset_at) or text
+    return info.budget_reset_at and text .. ", resets at " .. readable_date(info.budget_reset_at) or text
 end
 
 local function describe_limits(info)

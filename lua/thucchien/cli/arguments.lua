@@ -126,7 +126,7 @@ local function add_field_options(command)
     end
     command:option("--seed", "A number; the same one may give the same picture, for models that take it.")
         :argname("N"):convert(whole_number(0, 2 ^ 32 - 1, "--seed takes a whole number"))
-    command:option("--param", "Any other field, such as guidance_scale=7.5; may be given again. "
+    command:option("--param", "Any other field, such as guidance_scale=7.5; may be given several times. "
         .. "The value is JSON, or else a text.")
         :argname("NAME=VALUE"):target("fields"):count("*"):convert(named_value)
     command:option("--extra-body", "A JSON object that is merged into the request as it is.")
@@ -138,16 +138,16 @@ local function add_generate(parser)
     add_help(command)
     command:argument("prompt", "What to draw; words need no quotes. `-` reads it from standard input.")
         :argname("PROMPT"):args("+")
-    command:option("-o", "File to write, or a directory. Without an extension it gets the true one; "
-        .. "several pictures are numbered. Default: a name made from the prompt, one that is free.")
+    command:option("-o", "File or directory to write to. A name without an extension gets the true one; "
+        .. "several pictures are numbered. Default: a free name made from the prompt.")
         :argname("FILE"):target("output"):convert(output_path)
     command:flag("--force", "Overwrite files that exist.")
     command:option("-n", "How many pictures (default 1).")
         :argname("N"):convert(whole_number(1, 1000, "-n takes a whole number from 1"))
-    command:option("--via", "Route to ask the model by (default: the one for the model).")
+    command:option("--via", "Route to the model (default: the one for the model).")
         :choices({ "images", "chat", "gemini" })
-    command:option("--image", "A picture to draw from; may be given again. For models that are "
-        .. "asked via chat or gemini.")
+    command:option("--image", "A picture to draw from; may be given several times. For models "
+        .. "on the routes chat and gemini.")
         :argname("FILE"):target("references"):count("*"):convert(some_text("--image"))
     add_field_options(command)
     add_gateway_options(command)
@@ -175,7 +175,7 @@ local function add_key(parser)
     local command = parser:command("key", "Show what the key has spent, its budget and its limits.")
     add_help(command)
     add_gateway_options(command)
-    command:flag("--json", "Print what the gateway tells as one JSON object.")
+    command:flag("--json", "Print the gateway's response as one JSON object.")
     return command
 end
 
@@ -197,13 +197,13 @@ local function add_emulator(parser)
     command:option("--port", "Port to listen on (default: a free one).")
         :argname("N"):convert(whole_number(0, 65535, "--port takes a number from 0 to 65535"))
     command:option("--host", "Address to listen on (default 127.0.0.1)."):argname("H")
-    command:option("--images", "Serve the pictures of this directory in turn, draw none.")
+    command:option("--images", "Serve the pictures of this directory in turn instead of drawing.")
         :argname("DIR")
-    command:option("--delay", "Seconds before each answer.")
+    command:option("--delay", "Seconds to wait before each response.")
         :argname("S"):convert(number_between(0, 1e6, "--delay takes seconds"))
-    command:option("--budget", "US dollars that each key may spend (default: no end).")
+    command:option("--budget", "US dollars that each key may spend (default: unlimited).")
         :argname("USD"):convert(number_between(0, 1e9, "--budget takes US dollars"))
-    command:option("--rpm", "Requests that each key may make a minute (default: no end).")
+    command:option("--rpm", "Requests that each key may make a minute (default: unlimited).")
         :argname("N"):convert(whole_number(0, 1e6, "--rpm takes a whole number"))
     command:flag("--stop-on-eof", "Stop when standard input ends.")
     return command

@@ -70,7 +70,7 @@ local function complaint(err, paths, asked)
     end
     for _, image in ipairs(err.data or {}) do
         if image.complete == false and image.path then
-            parts[#parts + 1] = "what came of a picture that is not whole is in " .. image.path
+            parts[#parts + 1] = "what arrived of an incomplete picture is in " .. image.path
         end
     end
     if err.interrupted and err.maybe_billed then

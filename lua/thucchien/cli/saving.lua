@@ -99,8 +99,8 @@ function saving.new_keeper(target, options)
         keeper.parts[#keeper.parts + 1] = image.path and image or nil
     end
 
-    --- For `on_image`. What is raised, by Ctrl-C say, would cost us the pictures after this one: it
-    --- waits in `raised`.
+    --- For `on_image`. An error in here, such as that of Ctrl-C, would lose the pictures that follow: it
+    --- is put into `raised`, and the picture is saved all the same.
     function keeper.take(image, index)
         local ok, raised = pcall(keep, image, index)
         if not ok then

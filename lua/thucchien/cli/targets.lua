@@ -11,7 +11,7 @@ local targets = {}
 -- Formats that a picture may turn out to have; the first is the likeliest.
 local EXTENSIONS = { "png", "jpg", "webp", "gif" }
 
---- These may be anything; even where they are files, their name is not the file's.
+--- Whether a path is one of the process's own streams. A stream may be a file, but this is not its name.
 function targets.is_stream(path)
     return path == "/dev/stdout" or path == "/dev/stderr" or path:find("^/dev/fd/%d+$") ~= nil
 end

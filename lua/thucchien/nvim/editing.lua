@@ -6,8 +6,8 @@ local editing = {}
 
 local NAMESPACE = api.nvim_create_namespace "thucchien"
 
--- Changes a buffer and keeps each cursor on the text that it was on: some Neovims leave a cursor
--- behind when text comes in before it.
+-- Changes a buffer and keeps each cursor on the text that it was on: some versions of Neovim do not move a
+-- cursor when text comes in before it.
 local function hold_cursors(buffer, change)
     local held = {}
     for _, window in ipairs(fn.win_findbuf(buffer)) do
@@ -16,25 +16,25 @@ local function hold_cursors(buffer, change)
     end
     change()
     for window, mark in pairs(held) do
-        local place = api.nvim_buf_get_extmark_by_id(buffer, NAMESPACE, mark, {})
+        local position = api.nvim_buf_get_extmark_by_id(buffer, NAMESPACE, mark, {})
         api.nvim_buf_del_extmark(buffer, NAMESPACE, mark)
-        pcall(api.nvim_win_set_cursor, window, { place[1] + 1, place[2] })
+        pcall(api.nvim_win_set_cursor, window, { position[1] + 1, position[2] })
     end
 end
 
--- Puts what stands for the pictures into the text; false if the place is gone or does not take it.
+-- Puts the links of a job into the text; false if their position is gone or the text cannot be changed.
 function editing.insert(job, lines)
     if not api.nvim_buf_is_loaded(job.buffer) then
         return false
     end
-    local place = api.nvim_buf_get_extmark_by_id(job.buffer, NAMESPACE, job.mark, {})
-    if not place[1] then
+    local position = api.nvim_buf_get_extmark_by_id(job.buffer, NAMESPACE, job.mark, {})
+    if not position[1] then
         return false
     end
     if job.own_lines then
         table.insert(lines, 1, "")
     end
-    local row, column = place[1], place[2]
+    local row, column = position[1], position[2]
     local done = true
     hold_cursors(job.buffer, function()
         done = pcall(api.nvim_buf_set_text, job.buffer, row, column, row, column, lines)
@@ -42,7 +42,7 @@ function editing.insert(job, lines)
     return done
 end
 
--- Marks the place where the links of a job will go.
+-- Marks the position where the links of a job will go.
 ---@param row integer 0 is the first line
 ---@param column integer in bytes
 ---@param stays boolean text that comes in right there goes after the links
@@ -65,7 +65,7 @@ local function after_character(line, column)
     return from and to or math.min(column, #line)
 end
 
--- Where text would go that comes in now: after the character under the cursor, as with |p|; in
+-- The row and column where text would be put now: after the character under the cursor, as with |p|; in
 -- insert mode before it.
 function editing.cursor()
     local cursor = api.nvim_win_get_cursor(0)

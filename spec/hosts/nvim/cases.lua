@@ -401,7 +401,7 @@ return {
         for i, message in ipairs(messages) do
             told[i] = message[1]
         end
-        matches("what came of a picture that is not whole is in [^\n]*boat%.png%.part\n", table.concat(told, "\n") .. "\n")
+        matches("what arrived of an incomplete picture is in [^\n]*boat%.png%.part\n", table.concat(told, "\n") .. "\n")
         matches("\nthucchien: bad_response: image 1 is cut short", table.concat(told, "\n"))
         matches("\nthucchien: 3 images were asked for, 2 came", table.concat(told, "\n"))
     end },
