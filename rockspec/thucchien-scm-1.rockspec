@@ -113,6 +113,7 @@ build = {
       ["thucchien.cli"] = "lua/thucchien/cli.lua",
       ["thucchien.cli.account"] = "lua/thucchien/cli/account.lua",
       ["thucchien.cli.arguments"] = "lua/thucchien/cli/arguments.lua",
+      ["thucchien.cli.config"] = "lua/thucchien/cli/config.lua",
       ["thucchien.cli.names"] = "lua/thucchien/cli/names.lua",
       ["thucchien.cli.output"] = "lua/thucchien/cli/output.lua",
       ["thucchien.cli.report"] = "lua/thucchien/cli/report.lua",

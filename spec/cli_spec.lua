@@ -27,7 +27,8 @@ describe("thucchien", function()
     -- (a shell text in which %s is the command). Returns status, standard output, standard error.
     local function run(arguments, with)
         with = with or {}
-        local environment = { THUCCHIEN_BASE_URL = emulator.url, THUCCHIEN_API_KEY = KEY }
+        local environment = { THUCCHIEN_BASE_URL = emulator.url, THUCCHIEN_API_KEY = KEY,
+            XDG_CONFIG_HOME = directory .. "/.settings" }
         for name, value in pairs(with.env or {}) do
             environment[name] = value
         end
@@ -1027,6 +1028,131 @@ describe("thucchien", function()
         end)
     end)
 
+    describe("settings", function()
+        local own -- the user's file
+        local unset = { env = { THUCCHIEN_API_KEY = false, THUCCHIEN_BASE_URL = false } }
+
+        before_each(function()
+            own = directory .. "/.settings/thucchien/config"
+            lfs.mkdir(directory .. "/.settings")
+            lfs.mkdir(directory .. "/.settings/thucchien")
+            write(directory .. "/.key", "sk-from-a-file-0123456789\n")
+            os.execute("chmod 600 " .. quote(directory .. "/.key"))
+        end)
+
+        --- What `config` says: { value, origin } by name.
+        local function settings(arguments, with)
+            local status, out, err = run("config --json " .. (arguments or ""), with)
+            assert.are.equal(0, status, err)
+            local found = {}
+            for name, row in pairs(cjson.decode(out)) do
+                found[name] = { row.value, row.origin }
+            end
+            return found
+        end
+
+        it("come from an option, the environment, ./.thucchien, the user's file, or are the default", function()
+            assert.are.same({
+                key = { "none", "-" }, base_url = { "https://api.thucchien.ai", "default" }, model = { "imagen-4", "default" },
+            }, settings("", unset))
+            write(own, "# mine\nmodel = own\nquality = low\ntimeout = 20\nbase_url = https://own.example\n\n"
+                .. "[work]\nmodel = of-work\nstyle = vivid\n")
+            write(directory .. "/.thucchien", "quality = hd\r\n[work]\n  size = 1024x1024  \n")
+            local found = settings("--timeout 30", { env = { THUCCHIEN_MODEL = "of-env", THUCCHIEN_BASE_URL = false } })
+            assert.are.same({ "...6789", "$THUCCHIEN_API_KEY" }, found.key)
+            assert.are.same({ "of-env", "$THUCCHIEN_MODEL" }, found.model)
+            assert.are.same({ "30", "option" }, found.timeout)
+            assert.are.same({ "hd", ".thucchien:1" }, found.quality)
+            assert.are.same({ "https://own.example", own .. ":5" }, found.base_url)
+            assert.is_nil(found.style)
+            for _, profile in ipairs { { "--profile work" }, { "", { env = { THUCCHIEN_PROFILE = "work" } } } } do
+                found = settings(profile[1], profile[2])
+                assert.are.same({ "of-work", own .. ":8" }, found.model)
+                assert.are.same({ "vivid", own .. ":9" }, found.style)
+                assert.are.same({ "1024x1024", ".thucchien:3" }, found.size)
+            end
+            local _, out = run "config"
+            assert.is_truthy(out:find("\nquality +hd +%.thucchien:1\n"), out)
+        end)
+
+        it("say what is drawn, how and where", function()
+            local path = directory .. "/.sent"
+            lfs.mkdir(directory .. "/art")
+            write(own, ("key_file = %s/.key\nbase_url = %s\nallowed = 1\n"):format(directory, mirror.url))
+            local status, _, err = run("generate x", unset)
+            assert.are.equal(2, status)
+            assert_one_line(err, "config:3: unknown setting 'allowed'")
+            write(own, ("key_file = %s/.key\nbase_url = %s\nquality = hd\nseed = 7\nfolder = %s/art\n"):format(directory,
+                mirrors.answering(mirror, { id = "settings", body = PICTURE, keep = path }), directory))
+            local out
+            status, out, err = run("generate a hare", unset)
+            assert.are.equal(0, status, err)
+            assert.is_truthy(out:find("/art/a-hare.png", 1, true), out)
+            local sent = cjson.decode(read(path .. ".1"))
+            assert.are.same({ "hd", 7 }, { sent.quality, sent.seed })
+            assert.are.equal("Bearer sk-from-a-file-0123456789",
+                mirrors.credentials(mirrors.seen(mirror, "settings")[1], "authorization"))
+        end)
+
+        it("read a key file only if nobody else can, and never print the key", function()
+            write(own, "key_file = " .. directory .. "/.key\n")
+            assert.are.same({ "...6789", directory .. "/.key" }, settings("", unset).key)
+            local problems = {
+                ["chmod 640 .key"] = "others can read the key; `chmod 600 ",
+                ["chmod 604 .key"] = "others can read the key",
+                ["rm .key"] = "there is no such file %(key_file%)",
+                ["echo sk-one sk-two >.key; chmod 600 .key"] = "the key expected, and nothing else",
+            }
+            for line, problem in pairs(problems) do
+                os.execute(("cd %s && %s"):format(quote(directory), line))
+                local status, out, err = run("key", unset)
+                assert.are.equal(2, status)
+                assert.are.equal("", out)
+                assert_one_line(err, problem)
+                assert.is_falsy(err:find("sk-", 1, true))
+                write(directory .. "/.key", "sk-from-a-file-0123456789\n")
+            end
+        end)
+
+        it("of ./.thucchien never say where the key goes or comes from", function()
+            for _, name in ipairs { "base_url", "proxy", "key_file" } do
+                write(directory .. "/.thucchien", name .. " = https://gateway.example\n")
+                local status, _, err = run "key"
+                assert.are.equal(2, status)
+                assert_one_line(err, "%.thucchien:1: '" .. name .. "' is read from [^\n]*/config alone")
+            end
+        end)
+
+        it("come from --env-file where it is asked for, and only what is ours", function()
+            write(directory .. "/.env", "A=1\nexport THUCCHIEN_API_KEY='sk-of-env-file-9876'\nTHUCCHIEN_MODEL=\"m\"\n"
+                .. "THUCCHIEN_BASE_URL=" .. emulator.url .. "\n")
+            assert.are.equal("none", settings("", unset).key[1])
+            local found = settings("--env-file .env", unset)
+            assert.are.same({ { "...9876", ".env:2" }, { "m", ".env:3" } }, { found.key, found.model })
+            assert.are.equal(0, (run("key --env-file .env", unset)))
+            assert.are.equal("...6789", settings("--env-file .env").key[1]) -- the environment wins
+            local status, _, err = run("key --env-file nowhere", unset)
+            assert.are.equal(2, status)
+            assert_one_line(err, "nowhere: there is no such file")
+        end)
+
+        it("are told by line where they cannot be read", function()
+            for text, problem in pairs {
+                ["model"] = ":1: a line is `name = value`", ["\ntimeout = soon"] = ":2: timeout: seconds expected, got 'soon'",
+                ["model ="] = ":1: model: a value expected", ["[a b]"] = ":1: a line is",
+            } do
+                write(own, text .. "\n")
+                local status, _, err = run "models"
+                assert.are.equal(2, status)
+                assert.is_truthy(err:find("/config" .. problem, 1, true), err)
+            end
+            write(own, "")
+            local status, _, err = run "models --profile none"
+            assert.are.equal(2, status)
+            assert_one_line(err, "no profile %[none%] in ")
+        end)
+    end)
+
     describe("with wrong usage", function()
         local cases = {
             { "", "a command is required" },
@@ -1092,6 +1218,7 @@ describe("thucchien", function()
             ["help generate"] = { "-o FILE", "--dry-run" },
             ["key --help"] = { "budget", "--json", "--base-url" },
             ["models --help"] = { "--json", "--base-url" },
+            ["config --help"] = { "--profile P", "--env-file FILE" },
             ["emulator --help"] = { "--port", "--host", "--images", "--delay", "--stop-on-eof",
                 "emulate/429", "emulate/slow", "emulate/truncated" },
         }
@@ -1108,7 +1235,7 @@ describe("thucchien", function()
 
     it("has a manual page with every option", function()
         local page = read(root .. "/doc/thucchien.1"):gsub("\\%-", "-")
-        for _, name in ipairs { "generate", "key", "models" } do
+        for _, name in ipairs { "generate", "key", "models", "config" } do
             local _, help = run("help " .. name)
             for option in help:gmatch "\n   (%-[%w-]+)" do
                 assert.is_truthy(page:find(option, 1, true), option .. " is not in it")

@@ -11,6 +11,7 @@
 
 local account = require "thucchien.cli.account"
 local arguments = require "thucchien.cli.arguments"
+local config = require "thucchien.cli.config"
 local names = require "thucchien.cli.names"
 local output = require "thucchien.cli.output"
 local report = require "thucchien.cli.report"
@@ -111,7 +112,9 @@ local function connect(options)
     if not thucchien then
         return nil, report.failure("error", missing)
     end
-    return thucchien.new({ base_url = options.base_url, timeout = options.timeout, proxy = options.proxy })
+    return thucchien.new({
+        api_key = options.api_key, base_url = options.base_url, timeout = options.timeout, proxy = options.proxy,
+    })
 end
 
 --- A prompt that somebody types. `cat` reads it, because Ctrl-C ends cat; some Luas resume a read of their own.
@@ -145,7 +148,7 @@ local commands = {}
 
 function commands.generate(options)
     local prompt = read_prompt(options.prompt)
-    local target = targets.find(options.output, prompt)
+    local target = targets.find(options.output or options.folder, prompt)
     local problem = targets.obstacle(target, options.n or 1, options.force)
     if problem then
         return report.fail(report.failure("io", problem), options.json)
@@ -198,6 +201,15 @@ function commands.models(options)
     return ask(options, "models", account.describe_models)
 end
 
+function commands.config(options, origins)
+    local rows, object, lines = config.describe(options, origins), {}, {}
+    for index, row in ipairs(rows) do
+        object[row[1]] = { value = row[2], origin = row[3] }
+        lines[index] = output.harmless(("%-16s %-32s %s"):format(row[1], row[2], row[3]))
+    end
+    return output.put(options.json and output.encode_json(object) or table.concat(lines, "\n")) and 0 or 1
+end
+
 function commands.emulator(options)
     local emulator = require("thucchien.emulator")
     local missing = emulator.missing()
@@ -232,8 +244,15 @@ local function run(given)
         return 1
     end
     local options, outcome = arguments.parse(argparse, given, describe_version)
-    if options then
-        return commands[options.command](options)
+    if options and options.command == "emulator" then
+        return commands.emulator(options)
+    elseif options then
+        local origins, problem = config.complete(options)
+        if origins then
+            return commands[options.command](options, origins)
+        end
+        output.warn(problem)
+        return 2
     end
     local written = not outcome.stdout or output.put(outcome.stdout)
     io.stderr:write(outcome.stderr or "")

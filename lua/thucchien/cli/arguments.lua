@@ -98,6 +98,10 @@ local function add_gateway_options(command)
         :argname("S"):convert(number_between(1e-3, 1e6, "--timeout takes seconds"))
     command:option("--proxy", "Proxy to go through (default: curl's environment variables).")
         :argname("U"):convert(some_text("--proxy"))
+    command:option("--profile", "Profile of the settings' file (default $THUCCHIEN_PROFILE).")
+        :argname("P"):convert(some_text("--profile"))
+    command:option("--env-file", "Read the THUCCHIEN_ variables that are not set from this file.")
+        :argname("FILE"):target("env_file"):convert(some_text("--env-file"))
 end
 
 --- Options whose text becomes a field of the params: field, option, its value's name, help.
@@ -187,6 +191,14 @@ local function add_models(parser)
     return command
 end
 
+local function add_config(parser)
+    local command = parser:command("config", "Show the settings that hold, and where each comes from.")
+    add_help(command)
+    add_gateway_options(command)
+    command:flag("--json", "Print one JSON object.")
+    return command
+end
+
 local function add_emulator(parser)
     local command = parser:command("emulator",
         "Stand in for the gateway: no key, no network, no cost.")
@@ -239,7 +251,8 @@ local function build_parser(argparse, describe_version)
         "",
         "Exit status: 0 success, 1 a failure, 2 wrong usage, 130 after Ctrl-C.",
         "",
-        "The key is read from the environment variable THUCCHIEN_API_KEY alone.",
+        "The key is read from the environment variable THUCCHIEN_API_KEY, or from the file",
+        "that `key_file` in ~/.config/thucchien/config names.",
     }, "\n"))
     parser:command_target("command"):help_max_width(80)
     add_help(parser)
@@ -248,7 +261,7 @@ local function build_parser(argparse, describe_version)
     end)
     local commands = {
         generate = add_generate(parser), key = add_key(parser), models = add_models(parser),
-        emulator = add_emulator(parser),
+        config = add_config(parser), emulator = add_emulator(parser),
     }
     add_help_command(parser, commands)
     add_completion(parser)
