@@ -1,8 +1,8 @@
 /*
- * The engine: see client.h.
+ * The queue, the multi handle and polling: see client.h.
  *
- * Every request is in exactly one place: the list of its state (queued, sending, retrying) while it
- * is under way, and beside that at most once in its session's list of those that are pending.
+ * A request that has not ended is in one of the client's lists: queued, sending (which has those
+ * that receive, too) or retrying. A request that is pending is in its session's list besides.
  */
 #ifndef _WIN32
 #define _POSIX_C_SOURCE 200809L
@@ -33,7 +33,7 @@ static struct tc_request_list *list_of(struct tc_client *client, const struct tc
     case TC_RETRYING:
         return &client->retrying;
     default:
-        return &client->sending; /* those that receive are there too */
+        return &client->sending;
     }
 }
 
@@ -54,7 +54,7 @@ static void unlink_request(struct tc_client *client, struct tc_request *request)
     request->next = request->previous = NULL;
 }
 
-/* ---- those that have something to deliver ---- */
+/* ---- pending requests ---- */
 
 void tc_client_renew_budget(struct tc_client *client)
 {
@@ -68,14 +68,14 @@ void tc_client_put_back(struct tc_request *request)
     tc_request_notify(request);
 }
 
-/* The request that a link is of; NULL for none. */
+/* The request whose link this is; NULL for NULL. */
 static struct tc_request *request_of(struct tc_pending *pending)
 {
     const size_t offset = offsetof(struct tc_request, pending);
     return pending ? (void *)((char *)pending - offset) : NULL;
 }
 
-/* The first request that is pending, and is awaited if only those are wanted. */
+/* The first pending request; with `awaited_only`, the first of the awaited ones. */
 static struct tc_request *find_pending(const struct tc_client *client, bool awaited_only)
 {
     struct tc_request *request = request_of(client->session->first_pending);
@@ -101,7 +101,7 @@ struct tc_request *tc_client_take_pending(struct tc_client *client, bool awaited
     if (!request)
         return NULL;
     tc_session_remove_pending(client->session, &request->pending);
-    if (request->state != TC_DONE) /* else the client's reference goes to the caller */
+    if (request->state != TC_DONE) /* else the caller gets the client's reference */
         request->references++;
     tc_session_spend(client->session, tc_receive_deliverable_bytes(request));
     return request;
@@ -109,7 +109,7 @@ struct tc_request *tc_client_take_pending(struct tc_client *client, bool awaited
 
 /* ---- attempts ---- */
 
-/* Takes the attempt's handle out of libcurl's hands, if there is one. */
+/* Takes the attempt's handle out of the multi handle and frees it, if there is one. */
 static void stop_attempt(struct tc_client *client, struct tc_request *request)
 {
     struct tc_sigpipe guard;
@@ -122,7 +122,7 @@ static void stop_attempt(struct tc_client *client, struct tc_request *request)
     client->running--;
 }
 
-/* Takes one that is under way out and marks its end, `failure` being set. */
+/* Ends a request that has not ended; its `failure` is set. */
 static void end_request(struct tc_client *client, struct tc_request *request)
 {
     stop_attempt(client, request);
@@ -136,7 +136,7 @@ static void end_request(struct tc_client *client, struct tc_request *request)
     tc_request_notify(request);
 }
 
-/* Failures of those that were never tried. Nobody writes to them. */
+/* Failures of requests that no attempt was made for. They are shared, so nobody writes to them. */
 static const struct tc_failure cancelled = {.kind = TC_CANCELLED,
                                             .retry_after = -1,
                                             .message = "the request was cancelled"},
@@ -144,7 +144,8 @@ static const struct tc_failure cancelled = {.kind = TC_CANCELLED,
                                                 .retry_after = -1,
                                                 .message = "not enough memory"};
 
-/* Ends one that was never tried. There may be a hundred thousand of those, and no memory. */
+/* Ends a request that no attempt was made for, without allocating: a hundred thousand of them may
+ * be cancelled at once, and memory may be short. */
 static void fail_untried(struct tc_request *request, enum tc_kind kind)
 {
     const struct tc_failure *failure = kind == TC_CANCELLED ? &cancelled : &out_of_memory;
@@ -156,7 +157,7 @@ static void fail_untried(struct tc_request *request, enum tc_kind kind)
 void tc_client_fail(struct tc_request *request, enum tc_kind kind, const char *message)
 {
     tc_receive_check_sent(request);
-    bool waits = request->state == TC_RETRYING; /* `failure` is the last attempt's still */
+    bool waits = request->state == TC_RETRYING; /* `failure` is still that of the last attempt */
     bool billed = waits ? request->failure->maybe_billed : request->timing.sent > 0;
     bool untried = !request->exchange && kind == TC_CANCELLED;
     if (untried || !tc_request_make_exchange(request)) {
@@ -180,7 +181,7 @@ bool tc_client_cancel(struct tc_request *request)
     return true;
 }
 
-/* The attempt's failure, or its success, is known: ends the request or plans another attempt. */
+/* An attempt was judged: ends the request, or plans another attempt. */
 static void attempt_ended(struct tc_client *client, struct tc_request *request)
 {
     double wait = request->failure->kind ? tc_judge_retry_wait(request) : -1;
@@ -195,10 +196,10 @@ static void attempt_ended(struct tc_client *client, struct tc_request *request)
     link_request(client, request);
 }
 
-/* Sockets that one attempt may need at once: two families of addresses, the resolver's two. */
+/* Sockets that one attempt may open at once: one for IPv4, one for IPv6, two of the resolver's. */
 enum { SOCKETS = 4 };
 
-/* May close connections that were kept for long. */
+/* libcurl may close old connections here, which may raise SIGPIPE. */
 static bool add_handle(struct tc_client *client, CURL *easy)
 {
     struct tc_sigpipe guard;
@@ -227,7 +228,7 @@ static void start_attempt(struct tc_client *client, struct tc_request *request)
 
 enum { WINDOW = 60 }; /* seconds in which requests_per_minute are counted */
 
-/* When the next attempt may start, as far as the window is concerned. */
+/* When requests_per_minute allows the next attempt. */
 static double next_start(const struct tc_client *client)
 {
     const struct tc_pace *pace = &client->pace;
@@ -235,8 +236,8 @@ static double next_start(const struct tc_client *client)
     return oldest > 0 ? oldest + WINDOW : 0;
 }
 
-/* May it begin, and is what it brings taken? What the attempt before has brought may be in other
- * hands still. */
+/* May the next attempt of this request begin? Not while the result of the one before is being
+ * taken, and not while only awaited requests are served. */
 static bool is_wanted(const struct tc_client *client, const struct tc_request *request)
 {
     return !request->held && (request->awaited || !client->awaited_only);
@@ -251,7 +252,7 @@ static struct tc_request *next_queued(const struct tc_client *client)
     return request;
 }
 
-/* How many requests stand still until somebody takes what they have brought? */
+/* How many requests are paused until somebody takes what they have brought? */
 static unsigned count_stalled(const struct tc_client *client)
 {
     unsigned stalled = 0;
@@ -260,9 +261,9 @@ static unsigned count_stalled(const struct tc_client *client)
     return stalled;
 }
 
-/* One that waits for a function of the user's makes room for another: the function may wait for
- * that. */
-static bool has_room(const struct tc_client *client)
+/* May another request run? One whose result is inside a user callback does not count, because the
+ * callback may wait for another request. */
+static bool has_slot(const struct tc_client *client)
 {
     unsigned stalled =
         client->session->delivering + (client->awaited_only ? count_stalled(client) : 0);
@@ -271,7 +272,7 @@ static bool has_room(const struct tc_client *client)
 
 static bool may_start(const struct tc_client *client, double now)
 {
-    return client->session->budget.starts && has_room(client) && next_start(client) <= now;
+    return client->session->budget.starts && has_slot(client) && next_start(client) <= now;
 }
 
 static void count_start(struct tc_client *client, double now)
@@ -284,7 +285,8 @@ static void count_start(struct tc_client *client, double now)
     pace->oldest = (pace->oldest + 1) % client->session->settings.requests_per_minute;
 }
 
-/* First those whose wait is over, then the queue, as many as may run at once. */
+/* Begins as many attempts as may run at once: first of requests whose wait is over, then of the
+ * queue. */
 static void start_due(struct tc_client *client)
 {
     if (!client->retrying.first && !client->queued.first)
@@ -336,7 +338,7 @@ static void collect_ended(struct tc_client *client)
     int left;
     while ((message = curl_multi_info_read(client->multi, &left))) {
         struct tc_request *request;
-        int code = (int)message->data.result; /* the message dies with the handle's removal */
+        int code = (int)message->data.result; /* the message is gone once the handle is removed */
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
@@ -364,19 +366,19 @@ static void resume(struct tc_client *client, struct tc_request *request)
 }
 
 /*
- * Goes on with those that had to wait until their news were taken, or for the next turn; but with
- * no more of them than the turn has bytes for, as each reads a buffer full before it can be stopped
- * again. They go to the end of the list, so that the others come first the next time.
+ * Resumes transfers that were paused until what they brought was taken, or until there was a new
+ * budget. Each reads a whole buffer before it can be paused again, so only as many are resumed as
+ * the budget has buffers for. They move to the end of the list: the others come first next time.
  */
 static void resume_paused(struct tc_client *client)
 {
     struct tc_request *request = client->sending.first, *last = client->sending.last, *next;
-    size_t room = client->session->budget.bytes;
-    for (; request && room && client->session->budget.bytes; request = next) {
+    size_t left = client->session->budget.bytes;
+    for (; request && left && client->session->budget.bytes; request = next) {
         next = request == last ? NULL : request->next;
         if (!tc_receive_can_resume(request))
             continue;
-        room -= room < TC_RECEIVE_BUFFER ? room : TC_RECEIVE_BUFFER;
+        left -= left < TC_RECEIVE_BUFFER ? left : TC_RECEIVE_BUFFER;
         unlink_request(client, request);
         link_request(client, request);
         resume(client, request);
@@ -389,7 +391,7 @@ static void cancel_all(struct tc_request_list *list)
         tc_client_cancel(list->first);
 }
 
-/* Which closes the connections that were kept. */
+/* Frees the multi handle, which closes all connections. */
 static void clean_up(struct tc_client *client)
 {
     struct tc_sigpipe guard;
@@ -400,7 +402,7 @@ static void clean_up(struct tc_client *client)
     client->session->closed = true;
 }
 
-/* False when memory is short. */
+/* Makes the multi handle. False when memory is short. */
 static bool open_multi(struct tc_client *client)
 {
     client->multi = curl_multi_init();
@@ -410,7 +412,7 @@ static bool open_multi(struct tc_client *client)
     return client->multi != NULL;
 }
 
-/* The multi handle is lost, and with it what it was doing. */
+/* The multi handle is in an unknown state: fails its transfers and makes a new one. */
 static void start_anew(struct tc_client *client)
 {
     while (client->sending.first) {
@@ -420,40 +422,40 @@ static void start_anew(struct tc_client *client)
         else
             tc_client_fail(request, TC_CONNECTION, "libcurl lost track of its connections");
     }
-    clean_up(client); /* which tells the loop that its sockets are gone */
+    clean_up(client); /* the loop's callbacks note that the sockets are gone */
     client->loop.no_memory = false;
     if (open_multi(client))
         return;
-    cancel_all(&client->queued); /* without a handle the client is closed */
+    cancel_all(&client->queued); /* without a multi handle the client is closed */
     cancel_all(&client->retrying);
 }
 
-/* What is due whatever the sockets are up to. */
+/* What is due without any socket being ready. */
 static void begin_serving(struct tc_client *client)
 {
     start_due(client);
     resume_paused(client);
 }
 
-static void end_serving(struct tc_client *client, bool well)
+static void end_serving(struct tc_client *client, bool ok)
 {
     collect_ended(client);
     stop_overdue(client);
     start_due(client);
-    if (!well)
+    if (!ok)
         start_anew(client);
 }
 
-/* The moment at which something of ours is due, or `until` if that is sooner. */
+/* The moment at which an attempt is to begin or to be given up, or `until` if that is sooner. */
 static double next_moment(const struct tc_client *client, double until)
 {
-    bool room = has_room(client);
+    bool slot = has_slot(client);
     double start = next_start(client);
-    if (room && next_queued(client) && start < until)
+    if (slot && next_queued(client) && start < until)
         until = start;
     for (struct tc_request *request = client->retrying.first; request; request = request->next) {
         double wake = request->retries.wake > start ? request->retries.wake : start;
-        if (room && is_wanted(client, request) && wake < until)
+        if (slot && is_wanted(client, request) && wake < until)
             until = wake;
     }
     for (struct tc_request *request = client->sending.first; request; request = request->next)
@@ -462,8 +464,8 @@ static double next_moment(const struct tc_client *client, double until)
     return until;
 }
 
-/* Is there something that a turn would do at once, whatever the sockets are up to? A transfer whose
- * pictures are being taken goes on when that is over. */
+/* Would a poll do something at once, without any socket being ready? A transfer whose pictures are
+ * being taken is not resumed before that is over. */
 static bool has_work(const struct tc_client *client)
 {
     if (client->session->first_pending)
@@ -474,16 +476,16 @@ static bool has_work(const struct tc_client *client)
     return false;
 }
 
-/* Waits at most `seconds` and serves what is ready. False as tc_loop_serve. */
+/* Waits at most `seconds` and serves the sockets that are ready. False as tc_loop_serve. */
 static bool serve(struct tc_client *client, double seconds)
 {
     struct tc_sigpipe guard;
     if (!client->session->budget.bytes || !tc_loop_wait(&client->loop, seconds))
         return true;
     tc_sigpipe_block(&guard);
-    bool well = tc_loop_serve(&client->loop, client->multi, &client->session->budget.bytes);
+    bool ok = tc_loop_serve(&client->loop, client->multi, &client->session->budget.bytes);
     tc_sigpipe_restore(&guard);
-    return well;
+    return ok;
 }
 
 static void poll_once(struct tc_client *client)
@@ -531,9 +533,9 @@ void tc_client_action(struct tc_client *client, intptr_t socket, int events)
         return;
     begin_serving(client);
     tc_sigpipe_block(&guard);
-    bool well = tc_loop_action(&client->loop, client->multi, socket, events);
+    bool ok = tc_loop_action(&client->loop, client->multi, socket, events);
     tc_sigpipe_restore(&guard);
-    end_serving(client, well);
+    end_serving(client, ok);
 }
 
 unsigned tc_client_count(const struct tc_client *client)
@@ -576,7 +578,7 @@ struct tc_request *tc_client_submit(struct tc_client *client,
 
 /* ---- life ---- */
 
-/* Makes room for the moments of the last starts. False when memory is short. */
+/* Allocates the ring of starts. False when memory is short. */
 static bool make_pace(struct tc_client *client)
 {
     unsigned count = client->session->settings.requests_per_minute;
@@ -605,7 +607,7 @@ struct tc_client *tc_client_new(const struct tc_settings *settings)
 void tc_client_close(struct tc_client *client)
 {
     tc_session_forget_key(client->session);
-    if (client->session->closed) /* by hand, or for want of memory */
+    if (client->session->closed)
         return;
     cancel_all(&client->queued);
     cancel_all(&client->sending);
@@ -614,7 +616,7 @@ void tc_client_close(struct tc_client *client)
     client->loop.timer = -1;
 }
 
-/* Ends all that is under way, with nobody to be told. */
+/* Ends all requests, with nobody to be notified. */
 static void abandon(struct tc_client *client)
 {
     struct tc_request *request;

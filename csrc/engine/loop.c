@@ -32,25 +32,25 @@ static struct tc_watch *find(struct tc_loop *loop, intptr_t socket)
 
 bool tc_loop_reserve(struct tc_loop *loop, unsigned more)
 {
-    if (loop->room - loop->count >= more)
+    if (loop->capacity - loop->count >= more)
         return true;
-    unsigned room = loop->count + more + loop->room / 2;
-    struct tc_watch *watches = tc_realloc(loop->watches, room * sizeof(*watches));
+    unsigned capacity = loop->count + more + loop->capacity / 2;
+    struct tc_watch *watches = tc_realloc(loop->watches, capacity * sizeof(*watches));
     if (!watches)
         return false;
     loop->watches = watches;
-    struct pollfd *polled = tc_realloc(loop->polled, room * sizeof(*polled));
+    struct pollfd *polled = tc_realloc(loop->polled, capacity * sizeof(*polled));
     if (!polled)
         return false;
     loop->polled = polled;
-    loop->room = room;
+    loop->capacity = capacity;
     return true;
 }
 
-/* One that nobody waits for and no host knows of need not be noted any longer. */
+/* Forgets a socket for which libcurl does not wait, and which no host has. */
 static void forget_if_idle(struct tc_loop *loop, struct tc_watch *watch)
 {
-    if (!watch->wanted && !watch->told)
+    if (!watch->wanted && !watch->reported)
         *watch = loop->watches[--loop->count];
 }
 
@@ -67,8 +67,8 @@ static void note(struct tc_loop *loop, intptr_t socket, unsigned char wanted)
         watch = &loop->watches[loop->count++];
         *watch = (struct tc_watch){socket, 0, 0, false};
     }
-    if (!wanted && watch->told)
-        watch->replaced = true; /* should the number come back */
+    if (!wanted && watch->reported)
+        watch->replaced = true; /* in case another socket gets the number */
     watch->wanted = wanted;
     forget_if_idle(loop, watch);
 }
@@ -131,15 +131,14 @@ bool tc_loop_action(struct tc_loop *loop, void *multi, intptr_t socket, int even
 {
     if (socket < 0)
         return serve_timer(loop, multi);
-    if (!find(loop, socket)) /* the host's loop was slow to notice */
+    if (!find(loop, socket)) /* it is closed, and the host's loop was slow to notice */
         return true;
     int ready =
         (events & TC_READ ? CURL_CSELECT_IN : 0) | (events & TC_WRITE ? CURL_CSELECT_OUT : 0);
     return serve(loop, multi, (curl_socket_t)socket, ready ? ready : CURL_CSELECT_ERR);
 }
 
-/* Fills `polled`. The first one is another one each time: a turn's bytes may not be enough for all.
- */
+/* Fills `polled`, beginning with another socket each time: the budget may not be enough for all. */
 static unsigned list_polled(struct tc_loop *loop)
 {
     loop->first = loop->count ? (loop->first + 1) % loop->count : 0;
@@ -157,7 +156,7 @@ static int milliseconds_of(double seconds)
 {
     if (seconds <= 0)
         return 0;
-    return seconds < 3600 ? (int)(seconds * 1000) + 1 : 3600 * 1000; /* the caller comes back */
+    return seconds < 3600 ? (int)(seconds * 1000) + 1 : 3600 * 1000; /* the caller waits again */
 }
 
 static bool serve_polled(struct tc_loop *loop, CURLM *multi, const struct pollfd *polled)
@@ -165,7 +164,7 @@ static bool serve_polled(struct tc_loop *loop, CURLM *multi, const struct pollfd
     int events = (polled->revents & POLLIN ? CURL_CSELECT_IN : 0) |
                  (polled->revents & POLLOUT ? CURL_CSELECT_OUT : 0) |
                  (polled->revents & ~(POLLIN | POLLOUT) ? CURL_CSELECT_ERR : 0);
-    if (!events || !find(loop, (intptr_t)polled->fd)) /* serving another one ended it */
+    if (!events || !find(loop, (intptr_t)polled->fd)) /* closed while another one was served */
         return true;
     return serve(loop, multi, polled->fd, events);
 }
@@ -178,16 +177,17 @@ bool tc_loop_wait(struct tc_loop *loop, double seconds)
     }
     unsigned count = list_polled(loop);
     bool asks = count || seconds > 0;
-    loop->ready = asks && poll(loop->polled, count, milliseconds_of(seconds)) > 0 ? count : 0;
-    return loop->ready || timer_is_due(loop);
+    loop->polled_count =
+        asks && poll(loop->polled, count, milliseconds_of(seconds)) > 0 ? count : 0;
+    return loop->polled_count || timer_is_due(loop);
 }
 
-bool tc_loop_serve(struct tc_loop *loop, void *multi, const size_t *turn_left)
+bool tc_loop_serve(struct tc_loop *loop, void *multi, const size_t *budget)
 {
-    bool well = serve_timer(loop, multi);
-    for (unsigned i = 0; well && *turn_left && i < loop->ready; i++)
-        well = serve_polled(loop, multi, &loop->polled[i]);
-    return well;
+    bool ok = serve_timer(loop, multi);
+    for (unsigned i = 0; ok && *budget && i < loop->polled_count; i++)
+        ok = serve_polled(loop, multi, &loop->polled[i]);
+    return ok;
 }
 
 /* ---- a host's loop ---- */
@@ -196,7 +196,7 @@ void tc_loop_lend(struct tc_loop *loop, bool lent)
 {
     loop->lent = lent;
     for (unsigned i = loop->count; lent && i-- > 0;) {
-        loop->watches[i].told = 0;
+        loop->watches[i].reported = 0;
         loop->watches[i].replaced = false;
         forget_if_idle(loop, &loop->watches[i]);
     }
@@ -207,11 +207,11 @@ bool tc_loop_next_change(struct tc_loop *loop, intptr_t *socket, int *events)
     for (unsigned i = 0; i < loop->count; i++) {
         struct tc_watch *watch = &loop->watches[i];
         unsigned char wanted = loop->lent ? watch->wanted : 0;
-        if (watch->told == wanted && !watch->replaced)
+        if (watch->reported == wanted && !watch->replaced)
             continue;
         *socket = watch->socket;
-        *events = watch->replaced ? 0 : wanted; /* forget the old one; this one comes next */
-        watch->told = (unsigned char)*events;
+        *events = watch->replaced ? 0 : wanted; /* the old one goes first */
+        watch->reported = (unsigned char)*events;
         watch->replaced = false;
         forget_if_idle(loop, watch);
         return true;
@@ -223,7 +223,7 @@ void tc_loop_report_again(struct tc_loop *loop, intptr_t socket)
 {
     struct tc_watch *watch = find(loop, socket);
     if (watch)
-        watch->told = 0;
+        watch->reported = 0;
 }
 
 void tc_loop_free(struct tc_loop *loop)
