@@ -61,7 +61,7 @@ static void judge_too_packed(struct tc_request *request)
 {
     char text[96];
     snprintf(text, sizeof(text), "the answer is compressed more than %d to 1, as no pictures are",
-             TC_TIGHTEST);
+             TC_MAX_RATIO);
     set_billed_failure(request, TC_RESPONSE_TOO_LARGE, text);
     request->failure->advice = "check what stands before the gateway";
 }

@@ -1,5 +1,5 @@
 /*
- * libcurl's callbacks of an attempt: see receive.h.
+ * libcurl's callbacks: see receive.h.
  */
 #include "receive.h"
 
@@ -18,22 +18,22 @@
 #include <string.h>
 
 enum {
-    REFUSAL_SIZE = 1024 * 1024, /* bytes of an error's body that are read */
-    STREAMED = 256 * 1024,      /* bytes of a streamed picture that are held at most */
-    STEP_COST = 32,             /* bytes of a turn that a step of the scanner is worth */
-    TIGHT = 8, /* bytes that one compressed byte becomes: more are not to be held back */
+    REFUSAL_SIZE = 1024 * 1024, /* bytes that are read of a body that is no success */
+    STREAMED = 256 * 1024,      /* bytes of a streamed picture before the transfer is paused */
+    STEP_COST = 32,             /* bytes of budget that one step of the scanner costs */
+    PAUSE_RATIO = 8,            /* a body that compression made more times smaller is not paused */
 };
 
-/* Bytes of freed memory that are worth keeping for what comes next: a stream's chunks and buffer.
- */
-enum { KEPT = 512 * 1024 };
+/* Bytes that the heap keeps while pictures are streamed: enough for their chunks and the buffer. */
+enum { STREAM_HEAP = 512 * 1024 };
 
 /* ---- sending ---- */
 
 /*
- * Has the kept connection that it is about to leave on ended? libcurl looks for the end of the TCP
- * connection only: it takes one for alive where the server's farewell in TLS waits to be read, as
- * it does after every server's idle time. Between two answers there is nothing else to read.
+ * Has the server ended the kept connection that the request is about to be sent on? libcurl notices
+ * only the end of the TCP connection. A server that closes an idle connection sends a close_notify
+ * of TLS first, and until somebody reads that, libcurl takes the connection for alive. Between two
+ * responses nothing else can be there to read.
  */
 static bool is_stale(const struct tc_request *request, int local_port)
 {
@@ -47,15 +47,16 @@ static bool is_stale(const struct tc_request *request, int local_port)
     return socket >= 0 && recv((curl_socket_t)socket, &byte, 1, MSG_PEEK) >= 0;
 }
 
-/* The request leaves for the server at `ip`. */
+/* The request is sent, to the server at `ip`. */
 static void note_leaving(struct tc_request *request, const char *ip)
 {
     request->timing.sent = tc_clock_now();
-    request->attempt.at_private_address = /* a proxy's is not the server's */
+    request->attempt.at_private_address = /* a proxy's address is not the server's */
         !request->attempt.proxied && ip && tc_address_text_is_private(ip);
 }
 
-/* The same where no on_connected says so: it has left when its body is asked for, or answered. */
+/* The same without on_connected: once the body is asked for, or a response comes, it is being sent.
+ */
 static void note_left(struct tc_request *request)
 {
     char *ip = NULL;
@@ -78,14 +79,14 @@ void tc_receive_check_sent(struct tc_request *request)
 }
 
 /*
- * A connection is there and the request is about to leave. That happens twice when libcurl found a
- * kept-alive connection dead after it had sent: by itself it would send the POST again, and the
- * server may have drawn and billed the first one.
+ * There is a connection, and the request is about to be sent. This is called a second time when a
+ * kept connection turns out to be dead after the request was sent: libcurl would send it again, but
+ * the server may have drawn and billed the first one.
  *
- * HTTP/2 has words for a request that was not looked at: GOAWAY with an earlier last stream, and
- * REFUSED_STREAM. libcurl keeps them to itself: 7.88 sends again, which looks the same here as a
- * lost answer, or ends with CURLE_HTTP2 as after any mistake in the framing. Only its text for
- * debugging tells them apart, and that changes with every release. So they count as risky, too.
+ * HTTP/2 can say that a request was not processed: GOAWAY with an earlier last stream, and
+ * REFUSED_STREAM. libcurl does not pass that on. 7.88 sends again, which looks the same here as a
+ * lost response, or ends with CURLE_HTTP2, which also stands for framing errors. Only its debug
+ * text tells them apart, and that changes with every release. So these cases count as risky too.
  */
 static int on_connected(void *user, char *ip, char *local_ip, int port, int local_port)
 {
@@ -101,7 +102,7 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
     return 0;
 }
 
-/* Fills libcurl's own buffer with what comes next of the body. */
+/* Writes the next bytes of the body into libcurl's buffer. */
 static size_t on_send(char *out, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
@@ -110,7 +111,7 @@ static size_t on_send(char *out, size_t one, size_t size, void *user)
     return tc_body_read(request->options.body, &request->attempt.body_position, out, size);
 }
 
-/* libcurl begins the body anew: a kept connection had ended, or HTTP/2 refused the stream. */
+/* libcurl sends the body again: a kept connection had ended, or HTTP/2 refused the stream. */
 static int on_seek(void *user, curl_off_t offset, int origin)
 {
     struct tc_request *request = user;
@@ -120,7 +121,7 @@ static int on_seek(void *user, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
-/* False where libcurl is older than 7.80, here or where this was built. */
+/* Sets on_connected. False where libcurl is older than 7.80, here or where this was built. */
 static bool watch_sending(CURL *easy, struct tc_request *request)
 {
 #if TC_LIBCURL >= 0x075000
@@ -132,11 +133,11 @@ static bool watch_sending(CURL *easy, struct tc_request *request)
 #endif
 }
 
-/* ---- the head of an answer ---- */
+/* ---- the head of a response ---- */
 
 /*
- * An answer's headers begin; those of an interim one (100, 103) may have come before. The status is
- * what libcurl has read, which knows status lines from header lines that look like one.
+ * The headers of a response begin; those of an interim one (100, 103) may have come before. The
+ * status is what libcurl has read: it can tell a status line from a header that looks like one.
  */
 static void begin_response(struct tc_request *request)
 {
@@ -150,13 +151,13 @@ static void begin_response(struct tc_request *request)
     }
 }
 
-/* Headers of the final answer may look like one. */
+/* Not in the final response: a header of it may look like a status line. */
 static bool is_status_line(const struct tc_request *request, const char *line, size_t size)
 {
     return request->status < 200 && size >= 5 && !memcmp(line, "HTTP/", 5);
 }
 
-/* "HTTP/1.1 200 OK", "HTTP/2 200": of a version that is there, and with three digits. */
+/* Has the status line a version that exists and three digits: "HTTP/1.1 200 OK", "HTTP/2 200"? */
 static bool has_status(const char *line, size_t size)
 {
     static const char *const versions[] = {"HTTP/1.1 ", "HTTP/1.0 ", "HTTP/2 ", "HTTP/3 "};
@@ -172,24 +173,21 @@ static bool has_status(const char *line, size_t size)
     return digits == 3 && (i == size || isspace((unsigned char)line[i]));
 }
 
-/* Is it a header, more of the one before, or the end of them? */
+/* Is the line a header, the continuation of one, or the empty line at the end? */
 static bool is_header(const char *line, size_t size)
 {
     return memchr(line, ':', size) || isspace((unsigned char)*line);
 }
 
-/*
- * What is wrong with an answer up to this line of its head: the same whatever libcurl makes of it,
- * which changes with its releases.
- */
+/* What is wrong with a response up to this line of its head. libcurl checks that too, but
+ * differently in each release. */
 static enum tc_abort check_head(const struct tc_request *request, const char *line, size_t size)
 {
     const struct tc_header_notes *notes = &request->exchange->notes;
-    bool well =
-        is_status_line(request, line, size) ? has_status(line, size) : is_header(line, size);
+    bool ok = is_status_line(request, line, size) ? has_status(line, size) : is_header(line, size);
     if (notes->size > TC_HEADERS_SIZE || notes->count > TC_HEADERS)
         return TC_ABORT_MANY_HEADERS;
-    return !well || memchr(line, '\0', size) ? TC_ABORT_BAD_HEADERS : TC_ABORT_NONE;
+    return !ok || memchr(line, '\0', size) ? TC_ABORT_BAD_HEADERS : TC_ABORT_NONE;
 }
 
 static size_t on_header(char *line, size_t one, size_t size, void *user)
@@ -233,14 +231,13 @@ static bool is_image_type(const struct tc_request *request)
     return curl_strnequal(tc_receive_content_type(request), "image/", strlen("image/"));
 }
 
-/* Is the picture itself the answer to a request for pictures? */
+/* Is the body itself a picture, though JSON with pictures was asked for? */
 static bool has_image(const struct tc_request *request)
 {
     return request->envelope->for_pictures && is_image_type(request);
 }
 
-/* Does a body begin as JSON or events do? It is that, then, whatever its server calls it: no
- * picture begins so. */
+/* Does a body begin as JSON or events do? Then it is no picture, whatever its Content-Type says. */
 static bool begins_document(char first)
 {
     return first && strchr("{[: \t\r\nd\xef", first);
@@ -249,7 +246,7 @@ static bool begins_document(char first)
 static void begin_body(struct tc_request *request, char first)
 {
     curl_off_t length = 0;
-    if (!is_success(request)) { /* a refusal has no pictures, and every word of it counts */
+    if (!is_success(request)) { /* an error has no pictures, and all its text is wanted */
         request->envelope->path.rule_count = TC_FAILURE_RULES;
         request->envelope->for_pictures = false;
     }
@@ -259,8 +256,8 @@ static void begin_body(struct tc_request *request, char first)
     request->envelope->expected = request->expected;
     bool picture = request->options.raw_image || (has_image(request) && !begins_document(first));
     request->envelope->raw = is_success(request) && picture;
-    if (is_success(request) && length > KEPT)
-        tc_keep_pages(request->envelope->images.streaming ? KEPT : (size_t)length);
+    if (is_success(request) && length > STREAM_HEAP)
+        tc_keep_pages(request->envelope->images.streaming ? STREAM_HEAP : (size_t)length);
 }
 
 /* ---- what can be delivered ---- */
@@ -306,28 +303,29 @@ size_t tc_receive_deliverable_bytes(const struct tc_request *request)
     return bytes;
 }
 
-/* Has it brought what should be taken away before more comes? */
+/* Has so much come that it should be taken before more comes? */
 static bool is_full(const struct tc_request *request)
 {
     return is_success(request) && find_image(request, STREAMED) < request->envelope->images.count;
 }
 
-/* Tells what is new: something to take away, or enough time gone by for those who watch. */
-static void tell_news(struct tc_request *request)
+/* Makes the request pending if it has something to deliver, or if received bytes are to be reported
+ * and the last report was long enough ago. */
+static void notify(struct tc_request *request)
 {
-    bool news = is_full(request);
-    if (request->options.progress && !news) {
+    bool pending = is_full(request);
+    if (request->options.progress && !pending) {
         double now = tc_clock_now();
-        news = now - request->attempt.notified_at >= TC_PROGRESS_EVERY;
-        if (news)
+        pending = now - request->attempt.notified_at >= TC_PROGRESS_EVERY;
+        if (pending)
             request->attempt.notified_at = now;
     }
-    if (news)
+    if (pending)
         tc_request_notify(request);
 }
 
-/* Has a compressed body become more than `ratio` times as large? `slack` compressed bytes may not
- * be counted yet. */
+/* Has a compressed body grown to more than `ratio` times its size? libcurl may not have counted the
+ * last `slack` compressed bytes yet. */
 static bool is_packed(const struct tc_request *request, unsigned ratio, uint64_t slack)
 {
     curl_off_t packed = 0;
@@ -337,14 +335,15 @@ static bool is_packed(const struct tc_request *request, unsigned ratio, uint64_t
     return request->received > ratio * ((uint64_t)packed + slack);
 }
 
-/* While it is paused, libcurl keeps what it unpacks, and 100 KiB may become 100 MiB. */
+/* While a transfer is paused libcurl still decompresses what it has read and keeps all of it: 100
+ * KiB may become 100 MiB. So a body with a high ratio is not paused. */
 static bool must_pause(const struct tc_request *request)
 {
     bool full = request->session->budget.bytes == 0 || is_full(request);
-    return request->held || (full && !is_packed(request, TIGHT, 0));
+    return request->held || (full && !is_packed(request, PAUSE_RATIO, 0));
 }
 
-/* Has all of the body left? Some servers answer before they have read it. */
+/* Was all of the request's body sent? Some servers respond before they have read it. */
 static bool is_sent(const struct tc_request *request)
 {
     curl_off_t sent = 0;
@@ -353,9 +352,9 @@ static bool is_sent(const struct tc_request *request)
 }
 
 /*
- * Stops libcurl behind the bytes that it is just delivering. (To return CURL_WRITEFUNC_PAUSE would
- * stop it before them, and have it copy them aside.) Sending is paused too once there is nothing to
- * send any more, as libcurl would else look after the transfer at once.
+ * Pauses the transfer after the bytes that libcurl is delivering. (CURL_WRITEFUNC_PAUSE would pause
+ * it before them, and libcurl would copy them.) Sending is paused as ok once the body was sent:
+ * otherwise libcurl would serve the transfer again at once.
  */
 static void pause_transfer(struct tc_request *request)
 {
@@ -366,7 +365,7 @@ static void pause_transfer(struct tc_request *request)
     request->attempt.paused_at = tc_clock_now();
 }
 
-/* Has it much more to give than it should, though it is paused? */
+/* Does it hold much more than it should, though it is paused? */
 static bool holds_much(const struct tc_request *request)
 {
     const struct tc_image *open = tc_images_open(&request->envelope->images);
@@ -394,9 +393,8 @@ int tc_receive_resume(struct tc_request *request)
 {
     request->attempt.paused = false;
     request->attempt.paused_for += tc_clock_now() - request->attempt.paused_at;
-    int code =
-        curl_easy_pause(request->attempt.easy, CURLPAUSE_CONT); /* calls on_body from inside */
-    /* libcurl's word for a socket that it has no memory to watch: no callback of ours says it. */
+    int code = curl_easy_pause(request->attempt.easy, CURLPAUSE_CONT); /* may call on_body */
+    /* No callback of ours returns that here: libcurl had no memory to watch the socket. */
     return code == CURLE_ABORTED_BY_CALLBACK ? CURLE_OUT_OF_MEMORY : code;
 }
 
@@ -410,28 +408,28 @@ bool tc_receive_is_no_picture(const struct tc_request *request)
     return request->options.raw_image && (text || foreign);
 }
 
-/* Keeps the beginning of the body. */
+/* Keeps the beginning of the body, for error messages. */
 static void keep_head(struct tc_exchange *exchange, const char *bytes, size_t size)
 {
-    size_t room = TC_HEAD_SIZE - exchange->head_size;
-    size = size < room ? size : room;
+    size_t left = TC_HEAD_SIZE - exchange->head_size;
+    size = size < left ? size : left;
     memcpy(exchange->head + exchange->head_size, bytes, size);
     exchange->head_size += size;
     exchange->head[exchange->head_size] = '\0';
 }
 
-/* Has the scanner take bytes, and the budget pay for them. */
+/* Passes bytes of a success to the scanner, whose time is taken from the budget. */
 static enum tc_abort scan(struct tc_request *request, const char *bytes, size_t size)
 {
     if (request->received > request->session->settings.max_response_bytes)
         return TC_ABORT_TOO_LARGE;
-    if (is_packed(request, TC_TIGHTEST, 128 * 1024))
+    if (is_packed(request, TC_MAX_RATIO, 128 * 1024))
         return TC_ABORT_TOO_PACKED;
     uint64_t steps = request->envelope->steps;
     bool taken =
         tc_envelope_feed(request->envelope, bytes, size) && !tc_receive_is_no_picture(request);
     tc_session_spend(request->session, (size_t)(request->envelope->steps - steps) * STEP_COST);
-    tell_news(request);
+    notify(request);
     return taken ? TC_ABORT_NONE : TC_ABORT_BAD_BODY;
 }
 
@@ -439,7 +437,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
     (void)one;                                          /* always 1 */
-    if (request->attempt.paused && holds_much(request)) /* one compressed buffer may be hundreds */
+    if (request->attempt.paused && holds_much(request)) /* one compressed buffer becomes many */
         return CURL_WRITEFUNC_PAUSE;                    /* the same bytes come again */
     tc_session_spend(request->session, size);
     if (request->received == 0)
@@ -447,7 +445,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
     keep_head(request->exchange, bytes, size);
     request->received += size;
     if (!is_success(request)) {
-        (void)tc_envelope_feed(request->envelope, bytes, size); /* it may be no JSON at all */
+        (void)tc_envelope_feed(request->envelope, bytes, size); /* it need not be JSON */
         return request->received <= REFUSAL_SIZE ? size : 0;
     }
     request->attempt.abort = scan(request, bytes, size);
@@ -458,8 +456,6 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
     return size;
 }
 
-/* ---- all of them ---- */
-
 void tc_receive_attach(struct tc_request *request)
 {
     CURL *easy = request->attempt.easy;
@@ -468,8 +464,9 @@ void tc_receive_attach(struct tc_request *request)
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
     request->attempt.watched = watch_sending(easy, request);
-    if (!request->attempt
-             .watched) /* libcurl sends anew on kept connections only, so there are none */
+    /* libcurl sends a second time only after a kept connection: without the callback none is used.
+     */
+    if (!request->attempt.watched)
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     if (!request->options.body)
         return;

@@ -9,13 +9,11 @@
 #include <curl/curl.h>
 #include <string.h>
 
-/* ---- life ---- */
-
-/* What one has before its first attempt. Nobody writes to them. */
+/* What a request has before its first attempt. They are shared, so nobody writes to them. */
 static const struct tc_failure no_failure;
 static const struct tc_envelope no_envelope;
 
-/* The URL of a request. NULL when memory is short. */
+/* NULL when memory is short. */
 static char *make_url(const struct tc_settings *settings, const struct tc_request_options *options)
 {
     if (options->base == TC_BASE_NONE)
@@ -31,7 +29,7 @@ static char *make_url(const struct tc_settings *settings, const struct tc_reques
     return url;
 }
 
-/* Takes what the options point to. False when memory is short. */
+/* Replaces what the options point to by what the request owns. False when memory is short. */
 static bool own_options(struct tc_request *request)
 {
     static const char *const no_headers[] = {NULL};
@@ -115,7 +113,7 @@ void tc_request_notify(struct tc_request *request)
 {
     if (request->session->client)
         tc_session_add_pending(request->session, &request->pending);
-    else if (request->state == TC_DONE) /* nobody will take the client's reference */
+    else if (request->state == TC_DONE) /* nobody else will give up the client's reference */
         tc_request_release(request);
 }
 

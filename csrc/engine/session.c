@@ -143,23 +143,23 @@ void tc_session_keep_connection(struct tc_session *session, intptr_t socket, lon
 {
     struct tc_connections *connections = &session->connections;
     unsigned i = 0;
-    while (i < TC_CONNECTIONS && connections->kept[i].local_port != local_port)
+    while (i < TC_CONNECTIONS && connections->ring[i].local_port != local_port)
         i++;
     if (i == TC_CONNECTIONS)
         i = connections->next++ % TC_CONNECTIONS;
-    connections->kept[i] = (struct tc_connection){socket, local_port};
+    connections->ring[i] = (struct tc_connection){socket, local_port};
 }
 
 intptr_t tc_session_find_connection(const struct tc_session *session, long local_port)
 {
-    const struct tc_connection *kept = session->connections.kept;
+    const struct tc_connection *ring = session->connections.ring;
     for (unsigned i = 0; local_port && i < TC_CONNECTIONS; i++)
-        if (kept[i].local_port == local_port)
-            return kept[i].socket;
+        if (ring[i].local_port == local_port)
+            return ring[i].socket;
     return -1;
 }
 
-/* ---- the list of those that have something to deliver ---- */
+/* ---- pending requests ---- */
 
 void tc_session_add_pending(struct tc_session *session, struct tc_pending *pending)
 {
