@@ -19,10 +19,9 @@
 #include <string.h>
 
 enum {
-    UPLOAD_BUFFER =
-        512 * 1024, /* by measurement: bench/README.md; libcurl's own if the body fits */
-    LARGE_BODY = 64 * 1024,
-    KEEPALIVE_IDLE = 30, /* seconds before the first probe: models draw for a minute */
+    UPLOAD_BUFFER = 512 * 1024, /* bytes sent at once: bench/README.md says why */
+    LARGE_BODY = 64 * 1024,     /* smaller ones fit libcurl's own buffer */
+    KEEPALIVE_IDLE = 30,        /* seconds before the first probe: a model may take a minute */
     KEEPALIVE_INTERVAL = 15,
 };
 
@@ -52,8 +51,7 @@ static bool add_credentials(struct curl_slist **headers, enum tc_credentials cre
     return added;
 }
 
-/* Do the header lines `a` and `b` have one name? It ends at ':', or at ';' before an empty value.
- */
+/* Do two header lines have the same name? It ends at ':', or at ';' where the value is empty. */
 static bool same_name(const char *a, const char *b)
 {
     size_t size = strcspn(a, ":;");
@@ -67,8 +65,8 @@ static bool is_among(const char *const *lines, const char *line)
     return *lines != NULL;
 }
 
-/* Makes the headers of all attempts, if there are none yet: the module's, the request's own, and
- * the client's where the request has none of its own. */
+/* Makes the headers for all attempts, unless they are there: the module's, the request's, and those
+ * of the client that the request does not override. False when memory is short. */
 static bool make_headers(struct tc_request *request)
 {
     struct curl_slist *headers = NULL;
@@ -77,11 +75,11 @@ static bool make_headers(struct tc_request *request)
     if (request->secrets.headers)
         return true;
     bool added = add_credentials(&headers, options->credentials, options->api_key) &&
-                 add_header(&headers, "Expect:"); /* no wait for a 100 before the body */
-    if (added) /* without a value libcurl sends none, not even one of its own */
+                 add_header(&headers, "Expect:"); /* the body is sent without waiting for a 100 */
+    if (added) /* a name without a value keeps libcurl from sending the header */
         added = add_header(&headers,
                            options->body ? "Content-Type: application/json" : "Content-Type:");
-    /* A picture's server is told nothing: it is a stranger, and headers may be secrets. */
+    /* Headers may be secrets: a server of pictures, which anybody may run, does not get them. */
     for (; added && *own && !options->raw_image; own++)
         added = add_header(&headers, *own);
     for (; added && *common && !options->raw_image; common++)
@@ -102,8 +100,9 @@ static void set_protocols(CURL *easy)
 }
 
 /*
- * Trusts one file of certificates or one directory, never both: Debian's libcurl is built with
- * both, and while a directory is set, 7.88 reads the whole file anew for every connection.
+ * Sets the file of trusted certificates or the directory, never both. Debian's libcurl has defaults
+ * for both, and while a directory is set, 7.88 reads the whole file again for every connection.
+ * False when memory is short.
  */
 static bool set_certificates(CURL *easy, const struct tc_settings *settings)
 {
@@ -117,8 +116,8 @@ static bool set_certificates(CURL *easy, const struct tc_settings *settings)
 }
 
 /*
- * Says which proxy stands in between, or that none does, and that this holds whatever libcurl makes
- * of the environment: guard_addresses relies on it. False when memory is short.
+ * Sets the proxy, or that there is none. libcurl must not choose one from the environment itself:
+ * guard_addresses relies on what is known here. False when memory is short.
  */
 static bool set_proxy(CURL *easy, struct tc_request *request)
 {
@@ -130,8 +129,7 @@ static bool set_proxy(CURL *easy, struct tc_request *request)
            curl_easy_setopt(easy, CURLOPT_NOPROXY, "") == CURLE_OK;
 }
 
-/* Opens no socket to an address that is not of the internet: it was an answer that pointed there.
- */
+/* Opens a socket, but not to a private address: the URL came from a response, not from the user. */
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct tc_request *request = user;
@@ -142,7 +140,8 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
                : socket(address->family, address->socktype, address->protocol);
 }
 
-/* A proxy looks names up itself: its own address is not the server's. */
+/* Keeps pictures from being fetched from private addresses. Not where a proxy is used: it resolves
+ * the name itself, and may be at a private address. */
 static void guard_addresses(CURL *easy, struct tc_request *request)
 {
     if (!request->options.raw_image || request->options.allow_private ||
@@ -152,19 +151,19 @@ static void guard_addresses(CURL *easy, struct tc_request *request)
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
 }
 
-/* Of late (8.2x) libcurl takes a connection of HTTP/2 that broke off for alive, until it looks
- * after all of them, which it does once a second: what is sent there is lost. */
+/* May a kept connection be dead? libcurl 8.2x takes an HTTP/2 connection that broke off for alive
+ * until it checks all connections, once a second. A request that is sent on it is lost. */
 static bool may_be_dead(const struct tc_session *session)
 {
     double broke_off = session->connections.broke_off;
     return session->settings.http2 && broke_off > 0 && tc_clock_now() - broke_off < 2;
 }
 
-/* False when memory is short. */
+/* Everything about the connection. False when memory is short. */
 static bool set_connection(CURL *easy, struct tc_request *request)
 {
     const struct tc_settings *settings = &request->session->settings;
-    long milliseconds = (long)(request->options.connect_timeout * 1000) + 1; /* 0 is for ever */
+    long milliseconds = (long)(request->options.connect_timeout * 1000) + 1; /* 0 means for ever */
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -175,9 +174,9 @@ static bool set_connection(CURL *easy, struct tc_request *request)
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, settings->http2 ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, may_be_dead(request->session) ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* a proxy's, not an answer's */
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* they are the proxy's */
 #if TC_LIBCURL >= 0x075700
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* not to wait for a name that no one wants */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* cleanup does not wait for the resolver */
 #endif
     set_protocols(easy);
     if (!set_proxy(easy, request))
@@ -195,7 +194,7 @@ static void set_body(CURL *easy, const struct tc_request *request)
         curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
 }
 
-/* Some servers refuse a POST that does not say that its body is empty. */
+/* Some servers refuse a POST without a Content-Length, be it 0. */
 static void set_no_body(CURL *easy, const struct tc_request *request)
 {
     if (!strcmp(request->options.method, "GET") || !strcmp(request->options.method, "DELETE"))
@@ -211,7 +210,7 @@ static void set_callbacks(CURL *easy, struct tc_request *request)
     tc_receive_attach(request);
 }
 
-/* Forgets the last attempt. */
+/* Forgets what the last attempt brought, except that it may have been billed. */
 static void reset(struct tc_request *request)
 {
     struct tc_exchange *exchange = request->exchange;
@@ -254,7 +253,7 @@ bool tc_attempt_begin(struct tc_request *request)
         set_body(easy, request);
     else
         set_no_body(easy, request);
-    /* These copy what they are given, so they can fail. */
+    /* These copy their argument, so they can fail. */
     return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->options.method) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, settings->user_agent) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") == CURLE_OK &&

@@ -6,10 +6,12 @@
 
 #include "request.h"
 
-/* Makes the easy handle of the next attempt. False when memory is short. */
+/* Makes the easy handle of the next attempt, ready for the multi handle. False when memory is
+ * short.
+ */
 bool tc_attempt_begin(struct tc_request *request);
 
-/* Gives the attempt's handle back. It must be out of the multi handle. */
+/* Frees the easy handle, if there is one. It must not be in the multi handle. */
 void tc_attempt_drop(struct tc_request *request);
 
 #endif

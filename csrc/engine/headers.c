@@ -1,5 +1,5 @@
 /*
- * What the headers of an answer say: see headers.h.
+ * Header lines of a response: see headers.h.
  */
 #include "headers.h"
 
@@ -13,8 +13,9 @@
 #include <string.h>
 #include <time.h>
 
-/* The value of the header `line` when its name is `name`, copied; false when it is another. */
-static bool header_is(const char *line, size_t size, const char *name, char *value, size_t room)
+/* Copies the value of a header line, if its name is `name`; else returns false. `capacity` is that
+ * of `value`. */
+static bool header_is(const char *line, size_t size, const char *name, char *value, size_t capacity)
 {
     size_t i = strlen(name);
     if (i >= size || line[i] != ':' || !curl_strnequal(line, name, i))
@@ -24,8 +25,8 @@ static bool header_is(const char *line, size_t size, const char *name, char *val
     size_t length = size - i;
     while (length && isspace((unsigned char)line[i + length - 1]))
         length--;
-    if (length >= room)
-        length = room - 1;
+    if (length >= capacity)
+        length = capacity - 1;
     memcpy(value, line + i, length);
     value[length] = '\0';
     return true;
@@ -48,10 +49,10 @@ void tc_headers_reset(struct tc_header_notes *notes)
     notes->location = NULL;
 }
 
-/* ---- waits in headers ---- */
+/* ---- how long to wait ---- */
 
-/* A moment that is a date, or that counts from 1970 in seconds or milliseconds: in seconds from
- * then on. Below 0 where it is none of that. */
+/* The moment that a value names, in seconds since 1970: a date, or a count of seconds or
+ * milliseconds since 1970. Below 0 when it is none of these. */
 static double moment_of(const char *value)
 {
     double number = value[strspn(value, "0123456789.")] ? -1 : tc_decimal(value, -1);
@@ -61,7 +62,7 @@ static double moment_of(const char *value)
     return moment < 0 && strchr(value, ' ') ? (double)curl_getdate(value, NULL) : moment;
 }
 
-/* Seconds from now to a moment; below 0 where it is none. */
+/* Seconds until the moment that a value names; below 0 when it names none. */
 static double seconds_until(const char *value)
 {
     double moment = moment_of(value), now = (double)time(NULL);
@@ -70,16 +71,17 @@ static double seconds_until(const char *value)
     return moment > now ? moment - now : 0;
 }
 
-/* "120", "1.5", "1m30s", a date: RFC 9110, 10.2.3 and what servers make of it. */
+/* Seconds to wait: "120", "1.5", "1m30s", a date. RFC 9110, 10.2.3, has numbers and dates; servers
+ * send the rest. CURLINFO_RETRY_AFTER knows no fractions, no units, and needs 7.66. */
 static double wait_of(const char *value)
 {
     double seconds = tc_duration(value);
-    if (seconds >= 1e9) /* so many since 1970 */
+    if (seconds >= 1e9) /* a moment, not a duration */
         return seconds_until(value);
     return seconds >= 0 ? seconds : seconds_until(value);
 }
 
-/* Notes a wait that was asked for. False when the header says nothing of it. */
+/* Notes the wait that a header asks for. False when it is no such header. */
 static bool note_wait(struct tc_header_notes *notes, const char *line, size_t size)
 {
     char value[64];
@@ -87,7 +89,7 @@ static bool note_wait(struct tc_header_notes *notes, const char *line, size_t si
     if (header_is(line, size, "retry-after-ms", value, sizeof(value)) ||
         header_is(line, size, "x-ms-retry-after-ms", value, sizeof(value))) {
         wait = tc_decimal(value, -1);
-        if (wait >= 0) /* it is the more exact one */
+        if (wait >= 0) /* it is more exact than retry-after */
             notes->retry_after = wait / 1000;
         return true;
     }
@@ -98,7 +100,7 @@ static bool note_wait(struct tc_header_notes *notes, const char *line, size_t si
     return true;
 }
 
-/* Notes what is left of a limit, and when it is a new one. */
+/* Notes whether a limit is spent, and when it begins anew. */
 static void note_limit(struct tc_header_notes *notes, const char *line, size_t size)
 {
     static const struct {
@@ -122,7 +124,7 @@ static void note_limit(struct tc_header_notes *notes, const char *line, size_t s
     }
 }
 
-/* LiteLLM hands the headers of a service behind it on under names of its own. */
+/* LiteLLM prefixes the headers of the service behind it with "llm_provider-". */
 static void note_waits(struct tc_header_notes *notes, const char *line, size_t size)
 {
     static const char upstream[] = "llm_provider-";
@@ -149,7 +151,7 @@ double tc_headers_limit_reset(const struct tc_header_notes *notes)
 
 /* ---- other headers ---- */
 
-/* Keeps the place that a redirect names, scheme and host: the rest may hold secrets. */
+/* Notes where a redirect leads: scheme and host alone, as the rest may have secrets. */
 static void note_redirect(struct tc_request *request, char *url)
 {
     char *host = strstr(url, "://");
@@ -159,7 +161,7 @@ static void note_redirect(struct tc_request *request, char *url)
               request->options.api_key);
 }
 
-/* Money, below 0 for what cannot be an amount of it. */
+/* Dollars; below 0 when the value is no plausible amount. */
 static double cost_of(const char *value)
 {
     double cost = tc_decimal(value, -1);

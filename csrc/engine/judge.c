@@ -16,11 +16,11 @@
 #include <string.h>
 
 enum {
-    REDIRECTS = 3,     /* of one picture */
-    LONGEST_WAIT = 60, /* seconds; a server that wants more gets no second attempt */
+    MAX_REDIRECTS = 3, /* for one picture */
+    LONGEST_WAIT = 60, /* seconds; when a server asks for more there is no other attempt */
 };
 
-/* ---- what was noticed while it came ---- */
+/* ---- what callbacks noticed ---- */
 
 /* Sets a failure after which a picture may have been made. */
 static void set_billed_failure(struct tc_request *request, enum tc_kind kind, const char *message)
@@ -44,7 +44,7 @@ static void judge_bad_body(struct tc_request *request)
     if (request->envelope->error)
         tc_envelope_describe(request->envelope, text, sizeof(text));
     else if (request->envelope->images.count)
-        request->envelope->images.list[0]->bytes.size = 0; /* to reach nobody */
+        request->envelope->images.list[0]->bytes.size = 0; /* nobody is to get them */
     set_billed_failure(request, kind ? kind : TC_BAD_RESPONSE, text);
 }
 
@@ -82,7 +82,7 @@ static void judge_resent(struct tc_request *request)
     request->failure->repeat = TC_REPEAT_RISKY;
 }
 
-/* Why one of libcurl's callbacks has ended the transfer. */
+/* Sets the failure for the reason why a callback ended the transfer. */
 static void judge_abort(struct tc_request *request)
 {
     switch (request->attempt.abort) {
@@ -113,7 +113,7 @@ static void judge_abort(struct tc_request *request)
     }
 }
 
-/* ---- what a whole answer means ---- */
+/* ---- what a response means ---- */
 
 static struct tc_response response_of(const struct tc_request *request)
 {
@@ -136,7 +136,7 @@ static void judge_response(struct tc_request *request)
     tc_failure_from_response(request->failure, &response);
 }
 
-/* Are there pictures that are more than steps on the way to one? */
+/* Is there a picture that is not just a draft? */
 static bool has_picture(const struct tc_envelope *envelope)
 {
     unsigned dropped = 0;
@@ -148,8 +148,8 @@ static bool has_picture(const struct tc_envelope *envelope)
     return dropped > envelope->images.dropped_drafts;
 }
 
-/* A picture that was fetched and is not whole may be so the next time, which costs nothing: servers
- * tell an address before all is there. */
+/* A fetched picture that is not whole is fetched again, which costs nothing: some servers give a
+ * URL out before they have stored the picture. */
 static void judge_picture(struct tc_request *request)
 {
     const struct tc_image *image = request->envelope->images.list[0];
@@ -162,8 +162,7 @@ static void judge_picture(struct tc_request *request)
     request->failure->repeat = TC_REPEAT_RISKY;
 }
 
-/* A success has the whole document. A document that speaks of an error and has no picture is none.
- */
+/* The status is a success. It is one if the document is whole, and has a picture or no error. */
 static void judge_success(struct tc_request *request)
 {
     struct tc_envelope *envelope = request->envelope;
@@ -183,9 +182,9 @@ static void judge_success(struct tc_request *request)
                               request->options.rule_count > TC_FAILURE_RULES);
 }
 
-/* A server that answers before it has the whole request may break the connection behind its answer:
- * when all of that came, it holds what was paid for. What was packed has no end that is seen here.
- */
+/* Did the whole response come, though the connection broke? A server that responds before it has
+ * read the whole request may close the connection after its response, which has what was paid for.
+ * Of a compressed body the end cannot be seen here. */
 static bool came_whole(const struct tc_request *request, int code)
 {
     return (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) &&
@@ -196,13 +195,13 @@ static void judge_transfer(struct tc_request *request, int code)
 {
     struct tc_failure *failure = request->failure;
     const struct tc_envelope *envelope = request->envelope;
-    long status = request->status >= 200 ? request->status : 0; /* 103 was no answer yet */
+    long status = request->status >= 200 ? request->status : 0; /* 103 was not the response yet */
     tc_receive_check_sent(request);
     bool no_memory = code == CURLE_OUT_OF_MEMORY,
          scanner = envelope->error == TC_ENVELOPE_NO_MEMORY;
-    /* libcurl says so of a header line beyond 100 KiB too (of late CURLE_TOO_LARGE). */
+    /* That code also stands for a header line above 100 KiB (in new releases CURLE_TOO_LARGE). */
     bool long_line = no_memory && request->timing.sent > 0 && request->received == 0 && !scanner;
-    /* And of more than 64 MiB that it unpacked while it was paused. */
+    /* And for more than 64 MiB that libcurl decompressed while the transfer was paused. */
     bool stashed = no_memory && request->exchange->notes.encoded && request->received > 0;
     if ((no_memory && !long_line && !stashed) || scanner)
         tc_failure_set(failure, TC_NO_MEMORY, "not enough memory");
@@ -217,7 +216,7 @@ static void judge_transfer(struct tc_request *request, int code)
         tc_failure_set(failure, TC_CONNECTION, "it is at a private address");
     else if (status >= 300)
         judge_response(request);
-    else if (code == CURLE_FILESIZE_EXCEEDED) /* it says so beforehand */
+    else if (code == CURLE_FILESIZE_EXCEEDED) /* by its Content-Length */
         judge_too_large(request);
     else if (code != CURLE_OK && !came_whole(request, code))
         tc_failure_from_transfer(failure, code, request->exchange->error_text,
@@ -228,8 +227,8 @@ static void judge_transfer(struct tc_request *request, int code)
         judge_success(request);
 }
 
-/* The URL that a redirect leads to, to be freed with curl_free: as the server has it, where libcurl
- * of late leaves out user names. NULL when it is none, or when `*no_memory`. */
+/* The URL that a redirect leads to, to be freed with curl_free. NULL when it is no URL, or when
+ * `*no_memory` is set. CURLINFO_REDIRECT_URL will not do: new releases leave user names out. */
 static char *redirect_url(const struct tc_request *request, bool *no_memory)
 {
     char *url = NULL;
@@ -256,17 +255,17 @@ static void refuse_redirect(struct tc_request *request, const char *why)
     request->failure->status = request->status;
 }
 
-/* What speaks against going there, or NULL. */
+/* Why a redirect must not be followed, or NULL. */
 static const char *wrong_redirect(const struct tc_request *request, const char *url)
 {
-    if (request->retries.redirects == REDIRECTS)
+    if (request->retries.redirects == MAX_REDIRECTS)
         return "that is one redirect too many";
     return url ? tc_url_check_picture(url, request->session->is_loopback,
                                       request->options.allow_private)
                : "not a URL";
 }
 
-/* Goes where a picture's server points to, if that is a place for a picture. */
+/* Follows the redirect of a picture, if its URL is fit for one: the next attempt asks that URL. */
 static void follow_redirect(struct tc_request *request)
 {
     bool no_memory = false;
@@ -293,15 +292,15 @@ void tc_judge_end(struct tc_request *request, int code)
         judge_abort(request);
     else
         judge_transfer(request, code);
-    bool led_on = request->status >= 300 && request->status < 400;
-    if (request->options.raw_image && led_on && !request->attempt.abort && code == CURLE_OK)
+    bool redirected = request->status >= 300 && request->status < 400;
+    if (request->options.raw_image && redirected && !request->attempt.abort && code == CURLE_OK)
         follow_redirect(request);
     request->failure->attempts = request->attempts;
     if (request->failure->kind && request->retries.maybe_billed)
         request->failure->maybe_billed = true;
 }
 
-/* Seconds that libcurl has to say by itself that connecting took too long. */
+/* Seconds in which libcurl should report by itself that connecting took too long. */
 static const double GRACE = 1;
 
 double tc_judge_deadline(struct tc_request *request)
@@ -317,7 +316,7 @@ double tc_judge_deadline(struct tc_request *request)
 void tc_judge_overdue(struct tc_request *request)
 {
     struct tc_failure *failure = request->failure;
-    if (request->status >= 300) { /* a refusal that does not end is one */
+    if (request->status >= 300) { /* an error whose body does not end is still that error */
         tc_judge_end(request, CURLE_OPERATION_TIMEDOUT);
         return;
     }
@@ -334,7 +333,7 @@ void tc_judge_overdue(struct tc_request *request)
     failure->repeat = sent ? TC_REPEAT_RISKY : TC_REPEAT_SAFE;
 }
 
-/* From 0 to 1, another one for each of the requests that end at the same moment. */
+/* A number from 0 to 1. It depends on the request, as many may end at the same moment. */
 static double random_part(const struct tc_request *request)
 {
     uint64_t mixed = (uint64_t)(tc_clock_now() * 1e9) + (uint64_t)(uintptr_t)request;
@@ -343,7 +342,7 @@ static double random_part(const struct tc_request *request)
     return (double)((mixed ^ mixed >> 31) >> 11) / 9007199254740992.0;
 }
 
-/* 0.5 s, 1 s, 2 s, ... at most 8 s, less up to a quarter, so that many clients spread out. */
+/* 0.5 s, 1 s, 2 s, ... up to 8 s, shortened by up to a quarter so that many clients spread out. */
 static double backoff(const struct tc_request *request)
 {
     unsigned retries = request->attempts - 1;
@@ -351,7 +350,7 @@ static double backoff(const struct tc_request *request)
     return wait * (1 - 0.25 * random_part(request));
 }
 
-/* 0.5 to 1 s, then 1 to 2 s: those who wait for each other's end should not come back together. */
+/* 0.5 to 1 s, then 1 to 2 s: the limit is one of requests at a time, and they should spread out. */
 static double brief_wait(const struct tc_request *request)
 {
     return (request->attempts > 1 ? 1 : 0.5) * (1 + random_part(request));
@@ -361,21 +360,21 @@ double tc_judge_retry_wait(struct tc_request *request)
 {
     const struct tc_failure *failure = request->failure;
     if (request->attempt.free_retry) {
-        request->attempts--; /* each kept connection ends only once, and redirects are counted */
+        request->attempts--; /* it ends: kept connections run out, and redirects have a limit */
         return 0;
     }
     bool risky_allowed = request->options.retry == TC_RETRY_ALL ||
                          (request->options.retry_safe && request->options.retry == TC_RETRY_SAFE);
     bool allowed = (failure->repeat == TC_REPEAT_SAFE && request->options.retry != TC_RETRY_NONE) ||
                    (failure->repeat == TC_REPEAT_RISKY && risky_allowed);
-    /* Bytes that were paid for, or that somebody has already. */
+    /* Pictures that were paid for, or that somebody has got already. */
     bool has_some = request->envelope->images.count &&
                     !(request->options.retry_safe && !request->envelope->images.streaming);
     if (!allowed || request->attempts > request->options.max_retries || has_some)
         return -1;
     if (failure->brief)
         return brief_wait(request);
-    if (failure->retry_after <= 0) /* "at once" is what an overloaded server does not mean */
+    if (failure->retry_after <= 0) /* an overloaded server that says 0 does not mean it */
         return backoff(request);
     return failure->retry_after <= LONGEST_WAIT ? failure->retry_after : -1;
 }
