@@ -437,6 +437,11 @@ static bool is_markup(const struct tc_response *response)
     return strstr(response->content_type, "html") || *text == '<';
 }
 
+static bool has_words(const char *text)
+{
+    return text[strspn(text, " \t\r\n")] != '\0';
+}
+
 /* The text between <tag> and the next one. */
 static bool text_in(const char *page, const char *tag, char *text, size_t size)
 {
@@ -449,7 +454,7 @@ static bool text_in(const char *page, const char *tag, char *text, size_t size)
         return false;
     length = strcspn(at + 1, "<");
     snprintf(text, size, "%.*s", (int)(length < size ? length : size - 1), at + 1);
-    return text[strspn(text, " \t\r\n")] != '\0';
+    return has_words(text);
 }
 
 /* What there is without JSON: the title of a proxy's page, an XML document's message, or words. */
@@ -472,15 +477,15 @@ static void take_head(struct tc_problem *problem, const struct tc_response *resp
 static void no_words(char *message, size_t size, const struct tc_problem *problem,
                      const struct tc_response *response)
 {
-    const char *code = *problem->code   ? problem->code
-                       : *problem->type ? problem->type
-                                        : problem->state;
+    const char *code = has_words(problem->code)   ? problem->code
+                       : has_words(problem->type) ? problem->type
+                                                  : problem->state;
     if (response->status >= 300 && response->status < 400)
         snprintf(message, size, "the server points elsewhere (%s)",
                  *response->redirect ? response->redirect : "it does not say where");
     else if (problem->held_back)
         snprintf(message, size, "moderation holds the picture back");
-    else if (*code)
+    else if (has_words(code))
         tc_redact(message, size, code, response->key);
     else if (problem->has_picture || problem->has_address)
         snprintf(message, size, "a picture came, but with the status of an error");
