@@ -98,6 +98,31 @@ describe("an interrupt", function()
     end)
 end)
 
+describe("a hook that makes coroutines", function()
+    it("leaves them its own hook, wherever it is called", function()
+        local own, threads = support.client(mirror), {}
+        local told = false
+        local function call()
+            return tostring "x"
+        end
+        assert(own:submit(params(), function()
+            told = true
+        end))
+        repeat
+            debug.sethook(function()
+                threads[#threads + 1] = coroutine.create(call)
+            end, "c")
+            local left = own:poll(0.01)
+            debug.sethook()
+        until left == 0
+        assert.is_true(told)
+        for _, thread in ipairs(threads) do
+            assert.is_true(coroutine.resume(thread))
+        end
+        own:close()
+    end)
+end)
+
 describe("a full stack", function()
     it("is said to be one", function()
         local own, reached, others = support.client(mirror), 0, {}

@@ -95,10 +95,9 @@ static void on_call(lua_State *L, lua_Debug *event)
     tc_own_push(L, HOOKED);
     struct hooked *hooked = lua_touserdata(L, -1);
     lua_pop(L, 1);
+    lua_sethook(L, hooked->hook, hooked->mask, hooked->count); /* a new coroutine inherits it */
     hooked->hook(L, event); /* may raise, and may set another hook */
     hooked->called = true;
-    if (lua_gethook(L) == on_call)
-        lua_sethook(L, hooked->hook, hooked->mask, hooked->count);
 }
 
 int tc_hooks_call(lua_State *L, int arguments, bool *called)
