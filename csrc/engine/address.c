@@ -1,5 +1,5 @@
 /*
- * Which addresses are not of the public internet: see address.h.
+ * Which addresses are private: see address.h.
  */
 #ifndef _WIN32
 #define _POSIX_C_SOURCE 200809L
@@ -22,7 +22,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* An address block: its first bytes and how many bits of them count. */
+/* A block of addresses: the first bytes, and how many of their bits have to match. */
 struct block {
     unsigned char start[4];
     unsigned bits;
@@ -31,9 +31,9 @@ struct block {
 static const struct block blocks4[] = {
     {{0}, 8},          /* this network */
     {{10}, 8},         /* private */
-    {{100, 64}, 10},   /* behind a provider's translation */
+    {{100, 64}, 10},   /* carrier-grade NAT */
     {{127}, 8},        /* loopback */
-    {{169, 254}, 16},  /* link-local, where clouds keep their metadata */
+    {{169, 254}, 16},  /* link-local; clouds have their metadata there */
     {{172, 16}, 12},   /* private */
     {{192, 0, 0}, 24}, /* protocol assignments */
     {{192, 168}, 16},  /* private */
@@ -41,7 +41,8 @@ static const struct block blocks4[] = {
     {{224}, 3},        /* multicast, reserved, broadcast */
 };
 
-/* An IPv4 address inside an IPv6 one: mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96), compatible. */
+/* Prefixes of IPv6 addresses that contain an IPv4 address: mapped (::ffff:0:0/96), NAT64
+ * (64:ff9b::/96), compatible. */
 static const unsigned char embeddings[][12] = {
     {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff},
     {0, 0x64, 0xff, 0x9b},
@@ -97,17 +98,17 @@ bool tc_address_is_private(const struct sockaddr *address)
     return true;
 }
 
-/* Reads the first `size` characters of a text. Returns the address's bytes: 4, 16, or 0 for none.
- */
+/* Reads an address from the first `size` characters of a text. Returns its length in bytes: 4, 16,
+ * or 0 if it is none. */
 static unsigned parse(const char *text, size_t size, unsigned char *address)
 {
     char bare[64];
     if (size && *text == '[')
         text++, size--;
     size_t end = 0;
-    while (end < size && text[end] != ']' && text[end] != '%') /* a zone does not count */
+    while (end < size && text[end] != ']' && text[end] != '%') /* a zone is ignored */
         end++;
-    if (end && text[end - 1] == '.') /* "127.0.0.1." is what it is without its dot */
+    if (end && text[end - 1] == '.') /* a final dot is ignored: "127.0.0.1." */
         end--;
     if (end >= sizeof(bare))
         return 0;
@@ -171,7 +172,7 @@ bool tc_address_text_is_in(const char *text, const char *block, size_t size)
             return false;
         bits = bits * 10 + (unsigned)(block[i] - '0');
     }
-    if (digits + 1 >= size) /* an address alone, or nothing behind the slash */
+    if (digits + 1 >= size) /* no slash, or nothing after it */
         bits = bytes * 8;
     return bits <= bytes * 8 && begins_alike(address, start, bits);
 }

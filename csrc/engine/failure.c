@@ -1,6 +1,6 @@
 /*
- * Failures, and from what libcurl said to one of them: see failure.h. What servers say is
- * refusal.c's.
+ * Kinds of failures, and what libcurl's errors mean: see failure.h. What servers say is read in
+ * refusal.c.
  */
 #include "failure.h"
 
@@ -81,12 +81,12 @@ static enum tc_kind kind_of_transfer(int code, long status)
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:
         return TC_BAD_RESPONSE;
-    default: /* an answer that had begun and broke off is a bad one */
+    default: /* a response that began and broke off is a bad one */
         return status ? TC_BAD_RESPONSE : TC_CONNECTION;
     }
 }
 
-/* What OpenSSL and others call a thing, and what it is. */
+/* Words of OpenSSL and others, and what they mean. */
 struct saying {
     const char *text, *meaning, *advice;
 };
@@ -118,7 +118,7 @@ static const struct saying proxy_sayings[] = {
      "use another proxy, or none"},
 };
 
-/* The saying that is in `text`, or NULL where that is plain enough. */
+/* The saying that is in `text`, or NULL: then the text itself is shown. */
 static const struct saying *saying_in(const char *text, enum tc_kind kind)
 {
     const struct saying *sayings = kind == TC_TLS ? tls_sayings : proxy_sayings;

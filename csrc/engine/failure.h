@@ -1,8 +1,9 @@
 /*
- * Why a request has no picture: one kind, one line for a person, and what the server said.
+ * Why a request has no picture: the kind of failure, one line for a person, and what the server
+ * said.
  *
- * A failure has fixed room for its texts, so that making one cannot fail, and no key is in any of
- * them: every text passes through redact.h's door on its way in.
+ * The texts of a failure are arrays, so making one cannot fail. No key is in any of them: all
+ * foreign text is redacted on its way in (redact.h).
  */
 #ifndef TC_FAILURE_H
 #define TC_FAILURE_H
@@ -39,7 +40,7 @@ enum tc_kind {
 
 /* May the same request be sent again? */
 enum tc_repeat {
-    TC_REPEAT_NEVER, /* the answer would be the same */
+    TC_REPEAT_NEVER, /* the response would be the same */
     TC_REPEAT_SAFE,  /* certainly nothing was billed */
     TC_REPEAT_RISKY  /* a picture may have been made, and billed */
 };
@@ -48,22 +49,22 @@ struct tc_failure {
     enum tc_kind kind;
     enum tc_repeat repeat;
     bool maybe_billed;
-    long status;        /* of HTTP, 0 where there was no answer */
-    double retry_after; /* seconds, below 0 where nobody said */
-    bool brief;         /* it is over in a moment, but for all who wait for that at once */
+    long status;        /* of HTTP, 0 where there was no response */
+    double retry_after; /* seconds to wait, below 0 where unknown */
+    bool brief;         /* it is over soon, but for all waiting requests at once: spread them out */
     unsigned attempts;
-    const char *advice; /* what to do about it; NULL where the kind's own will do */
+    const char *advice; /* what to do about it; NULL: what the kind advises */
     char message[512];
-    char code[64], type[96], param[160]; /* as the server sent them; "" where it did not */
+    char code[64], type[96], param[160]; /* as the server sent them, or "" */
 };
 
 /* "rate_limit" for TC_RATE_LIMIT. */
 const char *tc_kind_name(enum tc_kind kind);
 
-/* What a person can do about a failure; NULL where its message says all there is. */
+/* What a person can do about a failure; NULL where there is nothing to add to its message. */
 const char *tc_failure_advice(const struct tc_failure *failure);
 
-/* Makes a failure with a message in printf's way. */
+/* Makes a failure with a message, formatted as by printf. */
 void tc_failure_set(struct tc_failure *failure, enum tc_kind kind, const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 3, 4)))
@@ -71,8 +72,9 @@ void tc_failure_set(struct tc_failure *failure, enum tc_kind kind, const char *f
     ;
 
 /*
- * Makes the failure for a transfer that libcurl gave up. `code` is its CURLcode, `text` what it
- * says, `sent` whether the request may have left, `status` the answer's if one had begun.
+ * Makes the failure for a transfer that libcurl gave up. `code` is its CURLcode and `text` its
+ * error text; `sent` says whether the request may have been sent, and `status` is that of the
+ * response, or 0 if none had begun.
  */
 void tc_failure_from_transfer(struct tc_failure *failure, int code, const char *text,
                               const char *key, bool sent, long status);

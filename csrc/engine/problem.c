@@ -1,9 +1,9 @@
 /*
  * What a server says went wrong: see problem.h.
  *
- * A document is scanned once more, with the places below. A sentence that is itself a document is
- * read in the same way, a few times: a gateway's error may hold the error of a service in front of
- * a service.
+ * The document is scanned a second time, with the rules below. A sentence that is a document itself
+ * is read in the same way, down to NESTED of them: an error of a gateway may have the error of
+ * another gateway in it.
  */
 #include "problem.h"
 
@@ -16,19 +16,20 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 enum {
-    NESTED = 3,           /* documents inside each other that are read */
+    NESTED = 3,           /* documents inside one another that are read */
     SEARCHED = 64 * 1024, /* bytes of a document in which flags and pictures are looked for */
     FIRST_ERROR = 400,    /* the HTTP statuses of errors */
     LAST_ERROR = 599,
 };
 
-enum place {
-    /* Sentences, those that tell most first. */
-    RAW, /* what the service behind OpenRouter said */
+/* What a text in a document is: an index into tc_failure_rules. */
+enum slot {
+    /* Sentences, the most telling first. */
+    RAW, /* of the service behind OpenRouter */
     ERROR_MESSAGE,
     CHOICE_MESSAGE,
     ERROR,
-    OTHER_ERROR, /* TC_FAILURE_RULES is its number */
+    OTHER_ERROR, /* the first that TC_FAILURE_RULES leaves out */
     LIST_MESSAGE,
     LIST,
     DETAIL_MESSAGE,
@@ -47,7 +48,7 @@ enum place {
     CODE,
     RESPONSE_CODE,
     STATUS,
-    /* More words of machines. */
+    /* Other words for programs. */
     ERROR_TYPE,
     ERROR_STATUS,
     INNER_CODE,
@@ -55,14 +56,14 @@ enum place {
     LIST_TYPE,
     FAULT_CODE,
     NAME,
-    /* And the rest. */
+    /* The rest. */
     FINISH_REASON,
     PARAM,
     RETRY_DELAY,
     RETRY_AFTER,
     INNER_RETRY_AFTER,
     ADDRESS,
-    PLACES
+    SLOTS
 };
 
 const struct tc_rule tc_failure_rules[] = {
@@ -114,20 +115,20 @@ const struct tc_rule tc_failure_rules[] = {
 
 /* ---- texts ---- */
 
-/* Puts the text of a place into `room` and returns that: "" for none, and for Python's "None". */
-static const char *text_of(const struct tc_buffer *texts, enum place place, char *room, size_t size)
+/* Copies a text to `out` and returns that: "" where there is none, and for Python's "None". */
+static const char *text_of(const struct tc_buffer *texts, enum slot slot, char *out, size_t size)
 {
-    const struct tc_buffer *text = &texts[place];
+    const struct tc_buffer *text = &texts[slot];
     size_t used = text->size < size ? text->size : size - 1;
     for (size_t i = 0; i < used; i++)
-        room[i] = text->data[i] ? (char)text->data[i] : ' ';
-    room[used] = '\0';
-    if (!strcmp(room, "None"))
-        *room = '\0';
-    return room;
+        out[i] = text->data[i] ? (char)text->data[i] : ' ';
+    out[used] = '\0';
+    if (!strcmp(out, "None"))
+        *out = '\0';
+    return out;
 }
 
-/* Adds a line to words, in small letters of ASCII, whatever the locale. */
+/* Appends a line to `words`, with ASCII letters in lower case in any locale. */
 static void add_line(char *words, size_t size, const void *text, size_t length)
 {
     const unsigned char *from = text;
@@ -150,7 +151,7 @@ static void take_words(struct tc_problem *problem, const struct tc_buffer *texts
         add_line(problem->codes, sizeof(problem->codes), texts[i].data, texts[i].size);
 }
 
-/* Does it stand for nothing, or for a success? */
+/* Does the text mean nothing, or a success? */
 static bool is_empty(const char *text)
 {
     static const char *const words[] = {"",        "0",       "200",    "201",  "ok",
@@ -162,10 +163,10 @@ static bool is_empty(const char *text)
     return false;
 }
 
-static bool has(const struct tc_buffer *texts, enum place place)
+static bool has(const struct tc_buffer *texts, enum slot slot)
 {
     char text[32];
-    return !is_empty(text_of(texts, place, text, sizeof(text)));
+    return !is_empty(text_of(texts, slot, text, sizeof(text)));
 }
 
 /* ---- codes ---- */
@@ -175,7 +176,7 @@ static bool is_number(const char *text)
     return text[strspn(text, "0123456789")] == '\0';
 }
 
-/* The HTTP status that a code is, as a number or a string of digits; else 0. */
+/* The HTTP status of an error that a code is, or 0. */
 static long status_of(const char *code)
 {
     long status = 0;
@@ -186,14 +187,14 @@ static long status_of(const char *code)
     return status >= FIRST_ERROR && status <= LAST_ERROR ? status : 0;
 }
 
-/* The first of the codes that there is becomes the problem's, the first status its status. */
+/* Takes the first code that there is, and the first status. */
 static void take_codes(struct tc_problem *problem, const struct tc_buffer *texts)
 {
     char code[64] = "";
-    for (enum place place = ERROR_CODE; place <= STATUS; place++) {
-        if (!*text_of(texts, place, code, sizeof(code)))
+    for (enum slot slot = ERROR_CODE; slot <= STATUS; slot++) {
+        if (!*text_of(texts, slot, code, sizeof(code)))
             continue;
-        if (!*problem->code && place < STATUS)
+        if (!*problem->code && slot < STATUS)
             memcpy(problem->code, code, sizeof(code));
         if (!problem->status)
             problem->status = status_of(code);
@@ -213,8 +214,8 @@ static void take_codes(struct tc_problem *problem, const struct tc_buffer *texts
 static void take_waits(struct tc_problem *problem, const struct tc_buffer *texts)
 {
     char text[32];
-    for (enum place place = RETRY_DELAY; place <= INNER_RETRY_AFTER; place++) {
-        double wait = tc_duration(text_of(texts, place, text, sizeof(text)));
+    for (enum slot slot = RETRY_DELAY; slot <= INNER_RETRY_AFTER; slot++) {
+        double wait = tc_duration(text_of(texts, slot, text, sizeof(text)));
         if (wait > problem->wait)
             problem->wait = wait;
     }
@@ -222,7 +223,7 @@ static void take_waits(struct tc_problem *problem, const struct tc_buffer *texts
 
 /* ---- is it an error? ---- */
 
-/* Is `part` in the document? It has no white space between its tokens. */
+/* Is `part` in the document, which has no white space between its tokens? */
 static bool contains(const struct tc_buffer *document, const char *part)
 {
     size_t size = strlen(part), searched = document->size < SEARCHED ? document->size : SEARCHED;
@@ -240,7 +241,7 @@ static bool contains_any(const struct tc_buffer *document, const char *const *pa
     return false;
 }
 
-/* Does the document's status speak of a failure? Words of tasks, or HTTP's numbers. */
+/* Does the document's status mean a failure: a word for the state of a task, or an HTTP status? */
 static bool status_is_bad(const char *status)
 {
     static const char *const words[] = {"error", "Error", "ERROR",   "fail",
@@ -251,22 +252,22 @@ static bool status_is_bad(const char *status)
     return status_of(status) != 0;
 }
 
-/* Has the document an error's own place? */
+/* Has the document a field that only errors have? */
 static bool names_error(const struct tc_buffer *texts)
 {
-    static const enum place places[] = {
-        ERROR_MESSAGE,  CHOICE_MESSAGE, ERROR,       OTHER_ERROR, LIST_MESSAGE, LIST,
-        NESTED_MESSAGE, ERROR_CODE,     CHOICE_CODE, NESTED_CODE, ERROR_TYPE,   ERROR_STATUS};
+    static const enum slot slots[] = {ERROR_MESSAGE, CHOICE_MESSAGE, ERROR,          OTHER_ERROR,
+                                      LIST_MESSAGE,  LIST,           NESTED_MESSAGE, ERROR_CODE,
+                                      CHOICE_CODE,   NESTED_CODE,    ERROR_TYPE,     ERROR_STATUS};
     char reason[256];
-    for (size_t i = 0; i < COUNT(places); i++)
-        if (has(texts, places[i]))
+    for (size_t i = 0; i < COUNT(slots); i++)
+        if (has(texts, slots[i]))
             return true;
     return strstr(text_of(texts, FINISH_REASON, reason, sizeof(reason)), "error") != NULL;
 }
 
 /*
- * Does the document fail without an error's place? {"code": 1, "message": ...} does, and
- * {"success": false}; so does a sentence alone, where a list of pictures or of choices should be.
+ * Is the document a failure without such a field? These are: {"code": 1, "message": ...},
+ * {"success": false}, and a sentence without the list that would have the pictures.
  */
 static bool tells_failure(const struct tc_buffer *document, const struct tc_buffer *texts)
 {
@@ -302,7 +303,7 @@ static void take_evidence(struct tc_problem *problem, const struct tc_envelope *
 
 /* ---- sentences ---- */
 
-/* Cuts away what frameworks put around a sentence: "400: ", {'error': '...'}, tracebacks. */
+/* Removes what frameworks put around a sentence: "400: ", {'error': '...'}, tracebacks. */
 static void unwrap(char *message)
 {
     static const char *const tails[] = {"Traceback (most recent call last)",
@@ -330,7 +331,7 @@ static void unwrap(char *message)
     message[size] = '\0';
 }
 
-/* {"error": "Forbidden", "message": "what for"}: the one says which kind, the other what. */
+/* {"error": "Forbidden", "message": "no access to this model"}: both are shown. */
 static void join_message(struct tc_problem *problem, const struct tc_buffer *texts)
 {
     char more[1024];
@@ -344,22 +345,21 @@ static void join_message(struct tc_problem *problem, const struct tc_buffer *tex
 static bool read_document(struct tc_problem *problem, const void *bytes, size_t size,
                           unsigned depth);
 
-/* Finds the sentence that tells most. Where it is a document, that one's does. */
+/* Finds the most telling sentence; if it is a document itself, the one in there. */
 static bool take_message(struct tc_problem *problem, const struct tc_buffer *texts, unsigned depth)
 {
-    for (enum place place = RAW; place <= TITLE && !*problem->message; place++) {
-        const struct tc_buffer *text = &texts[place];
+    for (enum slot slot = RAW; slot <= TITLE && !*problem->message; slot++) {
+        const struct tc_buffer *text = &texts[slot];
         bool document = text->size && strchr("{[", text->data[0]);
         if (document && depth < NESTED && !read_document(problem, text->data, text->size, depth))
             return false;
-        if (*problem->message ||
-            !*text_of(texts, place, problem->message, sizeof(problem->message)))
+        if (*problem->message || !*text_of(texts, slot, problem->message, sizeof(problem->message)))
             continue;
-        if (place == ERROR && is_number(problem->message)) { /* {"error": 1, "message": ...} */
+        if (slot == ERROR && is_number(problem->message)) { /* {"error": 1, "message": ...} */
             *problem->message = '\0';
             continue;
         }
-        if (place == ERROR)
+        if (slot == ERROR)
             join_message(problem, texts);
         unwrap(problem->message);
     }
@@ -370,17 +370,17 @@ static bool read_document(struct tc_problem *problem, const void *bytes, size_t 
                           unsigned depth)
 {
     struct tc_envelope document;
-    tc_envelope_init(&document, tc_failure_rules, PLACES);
-    (void)tc_envelope_feed(&document, bytes, size); /* it may be cut, or none */
-    bool well = document.error != TC_ENVELOPE_NO_MEMORY;
-    if (well && depth == 0)
+    tc_envelope_init(&document, tc_failure_rules, SLOTS);
+    (void)tc_envelope_feed(&document, bytes, size); /* it may be cut, or not JSON */
+    bool ok = document.error != TC_ENVELOPE_NO_MEMORY;
+    if (ok && depth == 0)
         take_evidence(problem, &document);
     take_words(problem, document.texts);
     take_codes(problem, document.texts);
     take_waits(problem, document.texts);
-    well = well && take_message(problem, document.texts, depth + 1);
+    ok = ok && take_message(problem, document.texts, depth + 1);
     tc_envelope_free(&document);
-    return well;
+    return ok;
 }
 
 bool tc_problem_read(struct tc_problem *problem, const void *bytes, size_t size)

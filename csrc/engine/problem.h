@@ -1,9 +1,9 @@
 /*
- * What a server says went wrong, read out of whatever document it says that with.
+ * What a server says went wrong, read from the JSON that it sends.
  *
- * There are as many shapes as there are services, and gateways pass them on as they are, inside
- * their own or as a text: {"error": {"message": ...}}, {"detail": [{"msg": ...}]}, {"code": ...,
- * "message": ...}. All of them are read by one list of places.
+ * Every service has its own shape: {"error": {"message": ...}}, {"detail": [{"msg": ...}]},
+ * {"code": ..., "message": ...}. Gateways pass these on as they are, inside documents of their own,
+ * or as strings. One list of paths reads all of them.
  */
 #ifndef TC_PROBLEM_H
 #define TC_PROBLEM_H
@@ -15,34 +15,35 @@
 
 enum {
     TC_PROBLEM_TEXT = 4096,      /* bytes of a message; more is cut */
-    TC_PROBLEM_WORDS = 16 * 1024 /* bytes in which signs are looked for */
+    TC_PROBLEM_WORDS = 16 * 1024 /* bytes of text in which signs are looked for */
 };
 
 struct tc_problem {
-    char message[TC_PROBLEM_TEXT]; /* the sentence that tells most, or "" */
+    char message[TC_PROBLEM_TEXT]; /* the most telling sentence, or "" */
     char code[64], type[96], param[160];
-    char state[64];               /* what has become of a task: "Request Moderated" */
-    char words[TC_PROBLEM_WORDS]; /* all that it says, in small letters, a line each */
-    char codes[1024];             /* the same of codes, types and such: words of machines */
+    char state[64];               /* the state of a task: "Request Moderated" */
+    char words[TC_PROBLEM_WORDS]; /* all its sentences in lower case, one a line */
+    char codes[1024];             /* the same for codes, types and the like */
     long status;                  /* the HTTP status that it names, or 0 */
     double wait;                  /* seconds that a field asks for, or below 0 */
-    bool google;                  /* it has a status in words, as Google's errors have */
+    bool google;                  /* it names a status, as Google's errors do: "INVALID_ARGUMENT" */
     bool is_error;                /* it is an object with an "error" */
-    bool says_error;              /* it has an error somewhere where errors are */
-    bool tells_failure;           /* it has not, but where a picture was asked for it is one */
-    bool has_address;             /* it has the address of a picture, too */
-    bool has_picture;             /* it has the base64 of one somewhere */
-    bool held_back;               /* a picture was made, and moderation keeps it */
+    bool says_error;              /* it has an error where errors stand */
+    bool tells_failure;           /* it has none, but is one if a picture was asked for */
+    bool has_address;             /* it has the URL of a picture */
+    bool has_picture;             /* it has the base64 of a picture */
+    bool held_back;               /* a picture was made, and moderation withholds it */
 };
 
-/* Where the sentences are, for a scanner that drops long texts elsewhere: the first of the list. */
+/* The paths of texts in errors. The scanner needs only the first TC_FAILURE_RULES of them, so that
+ * it keeps long sentences. */
 enum { TC_FAILURE_RULES = 4 };
 extern const struct tc_rule tc_failure_rules[];
 
-/* Reads a document, or as much of one as there is. False when memory is short. */
+/* Reads a document, which may be cut. False when memory is short. */
 bool tc_problem_read(struct tc_problem *problem, const void *bytes, size_t size);
 
-/* The same for words without a document. */
+/* Reads plain text instead of a document. */
 void tc_problem_take(struct tc_problem *problem, const char *text);
 
 #endif

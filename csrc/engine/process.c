@@ -1,5 +1,5 @@
 /*
- * libcurl, once in a process: see process.h.
+ * What there is once in a process: see process.h.
  */
 #ifndef _WIN32
 #define _POSIX_C_SOURCE 200809L

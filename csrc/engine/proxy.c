@@ -1,5 +1,5 @@
 /*
- * What the environment says of proxies: see proxy.h.
+ * Proxies from the environment: see proxy.h.
  */
 #include "proxy.h"
 
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first of the variables that is set to something, or NULL. */
+/* The value of the first variable that is set and not empty, or NULL. */
 static const char *first_of(const char *const *names)
 {
     for (; *names; names++) {
@@ -23,7 +23,7 @@ static const char *first_of(const char *const *names)
 
 const char *tc_proxy_of_environment(const char *scheme)
 {
-    /* A server tells CGI programs in HTTP_PROXY what its client has sent in a header. */
+    /* HTTP_PROXY is left out: in a CGI program it is the request header "Proxy". */
     static const char *const http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
     static const char *const https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
                                         NULL};
@@ -38,7 +38,8 @@ static bool equals(const char *a, const char *b, size_t size)
     return true;
 }
 
-/* Is the name that of the entry, or one below it? A dot at either end of the entry says nothing. */
+/* Is the name that of the entry, or a subdomain of it? A dot at either end of the entry is ignored.
+ */
 static bool is_below(const char *name, const char *entry, size_t size)
 {
     size_t length = strlen(name);

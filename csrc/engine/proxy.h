@@ -1,7 +1,6 @@
 /*
- * What the environment says of proxies, read as curl reads it. The engine decides by this itself
- * and tells libcurl the outcome: whether a proxy stands in between has to be known beforehand,
- * since a proxy's address is not the server's.
+ * The proxies that environment variables name, read as curl reads them. The engine chooses the
+ * proxy itself, because it has to know whether there is one: a proxy's address is not the server's.
  */
 #ifndef TC_PROXY_H
 #define TC_PROXY_H
@@ -11,11 +10,11 @@
 /* The proxy that the environment names for URLs of `scheme`, or NULL. */
 const char *tc_proxy_of_environment(const char *scheme);
 
-/* Is `host`, as it is in a URL, among those that $NO_PROXY wants to be reached without one? */
+/* Does $NO_PROXY name `host`, given as in a URL? */
 bool tc_proxy_is_exempt(const char *host);
 
-/* The same with the list given: names and their subdomains, addresses, blocks of addresses, or "*"
- * for all. */
+/* The same for a given list of names (with their subdomains), addresses and blocks of addresses, or
+ * "*" for all. */
 bool tc_proxy_is_in_list(const char *list, const char *host);
 
 #endif

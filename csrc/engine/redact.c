@@ -12,14 +12,14 @@
 #include <string.h>
 
 enum {
-    TELLING = 4,      /* characters of a key at the end of a cut text that give it away */
-    TELLING_MUCH = 8, /* and anywhere else */
-    SHORT_KEY = 8,    /* a shorter one is found as it is only: its letters are in every text */
-    SHORT_BASE64 = 10 /* of a key in base64, cut or not: fewer characters are nobody's secret */
+    TELLING = 4,      /* characters of a key at the end of a cut text that are redacted */
+    TELLING_MUCH = 8, /* the same anywhere else */
+    SHORT_KEY = 8, /* a shorter key is looked for as it is only: other spellings are in any text */
+    SHORT_BASE64 = 10 /* characters of a key in base64 that are redacted; fewer tell nothing */
 };
 
-/* Kinds of spellings, as bits: the key, its bytes in hex, and from ENCODED on its three forms in
- * base64. */
+/* Bits for kinds of spellings: the key itself, its bytes in hex, and from ENCODED on its three
+ * forms in base64. */
 enum { KEY = 1, HEX = 2, ENCODED = 4 };
 
 /* ---- spellings ---- */
@@ -51,7 +51,7 @@ struct spelling {
     const char *behind;
 };
 
-/* \u0073, \x73, \/; JSON inside JSON doubles the backslashes. */
+/* Reads \u0073, \x73 or \/. JSON inside JSON doubles the backslashes. */
 static struct spelling read_backslashes(const char *at, const char *end)
 {
     const char *behind = at;
@@ -66,7 +66,7 @@ static struct spelling read_backslashes(const char *at, const char *end)
     return (struct spelling){number, behind + 1 + digits};
 }
 
-/* %73; what is encoded twice is %2573. */
+/* Reads %73, or %2573, which was escaped twice. */
 static struct spelling read_percent(const char *at, const char *end)
 {
     const char *digits = at + 1;
@@ -84,7 +84,7 @@ static bool starts(const char *at, const char *end, const char *with)
     return (size_t)(end - at) >= size && !memcmp(at, with, size);
 }
 
-/* &#115; and &#x73;, behind the "&#". */
+/* Reads the rest of &#115; or &#x73; after the "&#". */
 static struct spelling read_reference(const char *at, const char *end)
 {
     bool hex = at < end && (*at | 0x20) == 'x';
@@ -98,7 +98,7 @@ static struct spelling read_reference(const char *at, const char *end)
     return (struct spelling){number, digit + (digit < end && *digit == ';')};
 }
 
-/* &amp; and HTML's other names and numbers; what is encoded twice is &amp;#115;. */
+/* Reads an HTML entity, or one like &amp;#115;, which was encoded twice. */
 static struct spelling read_entity(const char *at, const char *end)
 {
     static const struct {
@@ -116,7 +116,7 @@ static struct spelling read_entity(const char *at, const char *end)
     return (struct spelling){'&', name};
 }
 
-/* The character at `at`, however it is spelled. */
+/* Reads the character at `at` in whatever spelling. */
 static struct spelling spelled(const char *at, const char *end)
 {
     switch (*at) {
@@ -138,8 +138,8 @@ static bool is_same(int one, char other, bool any_case)
     return any_case && one < 128 && tolower(one) == tolower((unsigned char)other);
 }
 
-/* Where `wanted` ends that stands at `at`, spelled or as it is (a key may look like a spelling);
- * NULL when something else does. */
+/* If the character `wanted` is at `at`, where it ends; else NULL. A key may contain what looks like
+ * a spelling, so the plain character counts as well. */
 static const char *behind_character(const char *at, const char *end, char wanted, bool any_case)
 {
     struct spelling spelling = spelled(at, end);
@@ -150,7 +150,7 @@ static const char *behind_character(const char *at, const char *end, char wanted
     return is_same((unsigned char)*at, wanted, any_case) ? at + 1 : NULL;
 }
 
-/* Where `wanted` ends that stands at `at` as two hex digits; some set the bytes apart. */
+/* The same for two hex digits, which a space or colon may precede. */
 static const char *behind_hex(const char *at, const char *end, char wanted, bool any_case)
 {
     if (*at == ' ' || *at == ':')
@@ -160,8 +160,8 @@ static const char *behind_hex(const char *at, const char *end, char wanted, bool
 
 typedef const char *behind_function(const char *at, const char *end, char wanted, bool any_case);
 
-/* The length of `secret` at `at`, or of its beginning where that is enough to give it away;
- * `*whole` tells which. 0: it is not there. */
+/* The length of `secret` at `at`, or of its beginning if that is long enough to be redacted;
+ * `*whole` says which. 0: it is not there. */
 static size_t secret_length(const char *at, const char *end, const char *secret, bool any_case,
                             behind_function *behind, bool *whole)
 {
@@ -175,8 +175,8 @@ static size_t secret_length(const char *at, const char *end, const char *secret,
     return tells ? (size_t)(text - at) : 0;
 }
 
-/* The key in base64 as it looks behind `before` other bytes: the characters that are its own. */
-static void encode_key(char *out, size_t room, const char *key, size_t before)
+/* The characters of base64 that the key alone determines, when `before` other bytes precede it. */
+static void encode_key(char *out, size_t capacity, const char *key, size_t before)
 {
     unsigned char bytes[384] = {0};
     char text[TC_BASE64_ENCODED(sizeof(bytes)) + 1];
@@ -187,13 +187,13 @@ static void encode_key(char *out, size_t room, const char *key, size_t before)
     memcpy(bytes + before, key, size);
     tc_base64_encode(bytes, before + size, text);
     last = (before + size) * 8 / 6;
-    if (last < first + SHORT_BASE64 || last - first >= room)
+    if (last < first + SHORT_BASE64 || last - first >= capacity)
         return;
     memcpy(out, text + first, last - first);
     out[last - first] = '\0';
 }
 
-/* The key in base64 at the text's place, where one of `kinds` may begin; the alphabet for URLs is
+/* The length of the key as base64 at this point of the text, or 0. The alphabet for URLs counts as
  * another spelling. */
 static size_t encoded_length(const struct tc_redaction *r, unsigned kinds)
 {
@@ -239,7 +239,7 @@ static bool is_hash(const char *text, size_t size)
     return size == 64;
 }
 
-/* The length of the "user:password@" at the text's place, which follows "://". */
+/* The length of "user:password@" after "://", or 0. */
 static size_t userinfo_length(const struct tc_redaction *r)
 {
     const char *text = r->at;
@@ -250,7 +250,8 @@ static size_t userinfo_length(const struct tc_redaction *r)
     return text < r->end && *text == '@' ? (size_t)(text - r->at) + 1 : 0;
 }
 
-/* A secret that is known by its form. What follows a letter is part of a word: "task-force". */
+/* The length of another secret, found by its form, or 0. It begins no word: "task-force" is none.
+ */
 static size_t foreign_length(struct tc_redaction *r)
 {
     size_t size = userinfo_length(r);
@@ -273,7 +274,7 @@ static size_t foreign_length(struct tc_redaction *r)
     return size;
 }
 
-/* The request's own key, in any spelling of the `kinds` that may begin here. */
+/* The length of the request's own key in a spelling of the `kinds`, or 0. */
 static size_t own_length(struct tc_redaction *r, unsigned kinds)
 {
     bool whole = false, any_case = r->key_size >= SHORT_KEY;
@@ -294,8 +295,8 @@ static size_t own_length(struct tc_redaction *r, unsigned kinds)
     return size;
 }
 
-/* The length of a secret at the text's place, or 0; `stand_in` is what is shown for it. A spelling
- * begins with the first of its backslashes: a run of them is looked through once. */
+/* The length of a secret at this point of the text, or 0; `stand_in` is shown in its place. A
+ * spelling begins with its first backslash, so that a run of them is read once only. */
 static size_t secret_here(struct tc_redaction *r)
 {
     bool inside = *r->at == '\\' && r->at > r->start && r->at[-1] == '\\';
@@ -306,7 +307,7 @@ static size_t secret_here(struct tc_redaction *r)
 
 /* ---- characters ---- */
 
-/* The UTF-8 character (RFC 3629) at the text's place, and its length; -1 where there is none. */
+/* The UTF-8 character (RFC 3629) at this point of the text, and its length; -1 if there is none. */
 static long utf8_here(const struct tc_redaction *r, size_t *size)
 {
     static const long least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -326,8 +327,8 @@ static long utf8_here(const struct tc_redaction *r, size_t *size)
     return point < least[*size] || point > 0x10ffff || surrogate ? -1 : point;
 }
 
-/* Is it a character that a terminal or an editor obeys, or that nobody sees? Unicode's categories
- * Cc and Cf as far as texts have them: directions, invisible ones, marks, line separators. */
+/* Is it a character that controls a terminal or an editor, or an invisible one? These are Unicode's
+ * categories Cc and the common ones of Cf: directions, marks, separators of lines. */
 static bool is_control(long point)
 {
     return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0xad || point == 0x61c ||
@@ -336,7 +337,7 @@ static bool is_control(long point)
            (point >= 0xfff9 && point <= 0xfffb) || (point >= 0xe0000 && point <= 0xe007f);
 }
 
-/* White space that the form takes care of itself. */
+/* Is it white space that this form handles itself? */
 static bool is_layout(const struct tc_redaction *r)
 {
     char character = *r->at;
@@ -346,7 +347,7 @@ static bool is_layout(const struct tc_redaction *r)
            (character == '\r' && r->at + 1 < r->end && r->at[1] == '\n');
 }
 
-/* One character, visible whatever it is. Returns what is shown for it, and moves on. */
+/* Returns what is shown for the next character, and moves past it. */
 static const char *show_character(struct tc_redaction *r, size_t *size)
 {
     const char *here = r->at;
@@ -364,7 +365,8 @@ static const char *show_character(struct tc_redaction *r, size_t *size)
     return r->stand_in;
 }
 
-/* White space of a line: one space for any amount of it, none in front. */
+/* The same for white space: in one line, one space for any amount of it, and none at the beginning.
+ */
 static const char *show_layout(struct tc_redaction *r, size_t *size)
 {
     const char *here = r->at++;
@@ -389,7 +391,7 @@ static void may_begin_with(struct tc_redaction *r, int character)
         may_begin(r, "0123456789ABCDEF"[character >> 4], HEX);
 }
 
-/* Notes the characters with which the key may begin, in all its spellings. */
+/* Notes which characters the key may begin with in any spelling. */
 static void note_beginnings(struct tc_redaction *r)
 {
     unsigned all = KEY | ENCODED | ENCODED << 1 | ENCODED << 2;
@@ -453,7 +455,7 @@ const char *tc_redact_next(struct tc_redaction *r, size_t *size)
 
 /* ---- into a buffer ---- */
 
-/* Ends a text that was cut with "...", not in the middle of a UTF-8 character. */
+/* Ends a cut text with "...", but not inside a UTF-8 character. */
 static size_t cut(char *out, size_t used, size_t size)
 {
     if (size <= 4)
@@ -470,7 +472,7 @@ static void redact(char *out, size_t size, const char *text, const char *key,
 {
     struct tc_redaction r;
     const char *piece;
-    size_t used = 0, length, space = 0; /* `space`: one that is shown if something follows */
+    size_t used = 0, length, space = 0; /* `space`: it is shown if something follows */
     tc_redact_begin(&r, form, key);
     tc_redact_text(&r, text, strlen(text));
     while ((piece = tc_redact_next(&r, &length))) {

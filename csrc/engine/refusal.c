@@ -1,9 +1,9 @@
 /*
- * What an answer means that is no success: see refusal.h.
+ * What a response means that is not a success: see refusal.h.
  *
- * Status alone misleads: the gateway sends an empty budget as 400, 422 and 429, an expired key as
- * 400, its own database's trouble as 401, a refused prompt as 500, and what a service behind it
- * failed at as 429. So the codes are asked first, then the sentences, then the status.
+ * The status alone misleads. The gateway sends 400, 422 and 429 for an exceeded budget, 400 for an
+ * expired key, 401 when its own database fails, 500 for a refused prompt, and 429 for errors of a
+ * service behind it. So codes in the body are looked at first, then its sentences, then the status.
  */
 #include "refusal.h"
 
@@ -16,7 +16,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Seconds that nobody means. */
+/* Seconds: a longer wait is a mistake. */
 #define ABSURD (366 * 86400.0)
 
 /* ---- kinds ---- */
@@ -24,7 +24,7 @@
 struct sign {
     const char *text; /* in small letters */
     enum tc_kind kind;
-    const char *advice; /* or NULL: the kind's, or the status' */
+    const char *advice; /* NULL: what the kind or the status advises */
 };
 
 static const char models[] = "`thucchien models` lists the models of your key";
@@ -35,7 +35,7 @@ static const char unknown_key[] = "check the API key: the gateway does not know 
 static const char no_database[] = "tell those who run the gateway; "
                                   "without its database it knows one key only";
 
-/* In what is said for machines: codes, types, reasons, statuses in words. */
+/* Looked for in codes: error codes, types, reasons, names of statuses. */
 static const struct sign code_signs[] = {
     {"budget_exceeded", TC_BUDGET_EXCEEDED, NULL},
     {"insufficient_quota", TC_BUDGET_EXCEEDED, NULL},
@@ -82,6 +82,7 @@ static const struct sign code_signs[] = {
     {"resource_exhausted", TC_RATE_LIMIT, NULL},
 };
 
+/* Looked for in sentences. */
 static const struct sign word_signs[] = {
     {"budget has been exceeded", TC_BUDGET_EXCEEDED, NULL},
     {"exceededbudget", TC_BUDGET_EXCEEDED, NULL},
@@ -166,7 +167,7 @@ static const struct sign word_signs[] = {
     {"no endpoints found", TC_INVALID_REQUEST, models},
 };
 
-/* For an error in an answer whose status says nothing. */
+/* Looked for in both when the status is a success. */
 static const struct sign general_signs[] = {
     {"rate limit", TC_RATE_LIMIT, NULL},
     {"too many requests", TC_RATE_LIMIT, NULL},
@@ -189,8 +190,7 @@ static bool says(const char *words, const char *const *phrases, size_t count)
     return false;
 }
 
-/* Is a status from `first` to `last` named behind a "code" in `words`: "code": 500, error code:
- * 502? */
+/* Do the words name a status from `first` to `last` after "code": "code": 500, error code: 502? */
 static bool names_status(const char *words, long first, long last)
 {
     for (const char *at = words; (at = strstr(at, "code")) != NULL;) {
@@ -205,7 +205,7 @@ static bool names_status(const char *words, long first, long last)
     return false;
 }
 
-/* Has LiteLLM put its own words around those of a service behind it? */
+/* Are these the words of a service behind LiteLLM, which has added its own? */
 static bool is_wrapped(const char *words)
 {
     static const char *const phrases[] = {"litellm.", "exception - ",
@@ -241,7 +241,7 @@ static const struct sign *sign_of(const struct tc_problem *problem, long status)
     bool unpaid = is_wrapped(problem->words) && names_status(problem->words, 402, 402);
     if (status == 402 || unpaid || is_empty_account(problem))
         return &empty;
-    if (strstr(problem->words, "invalid response object")) /* whose words are the picture's */
+    if (strstr(problem->words, "invalid response object")) /* what follows is the picture's data */
         return NULL;
     const struct sign *sign = find_sign(problem->codes, code_signs, COUNT(code_signs));
     bool vague = !sign || sign->kind == TC_RATE_LIMIT;
@@ -249,7 +249,8 @@ static const struct sign *sign_of(const struct tc_problem *problem, long status)
         vague ? find_sign(problem->words, word_signs, COUNT(word_signs)) : NULL;
     if (better)
         return better;
-    if (sign && sign->kind == TC_RATE_LIMIT && status >= 500) /* what failed has failed */
+    if (sign && sign->kind == TC_RATE_LIMIT &&
+        status >= 500) /* an error that happens to mention a limit */
         return NULL;
     if (!sign && status == 401 && problem->google)
         return &refused;
@@ -273,7 +274,7 @@ static enum tc_kind by_status(long status)
     case 404:
     case 405:
         return TC_NOT_FOUND;
-    case 407: /* of a proxy on the way */
+    case 407: /* sent by a proxy */
         return TC_CONNECTION;
     case 408:
         return TC_TIMEOUT;
@@ -281,15 +282,15 @@ static enum tc_kind by_status(long status)
         return TC_SERVER_ERROR;
     case 429:
         return TC_RATE_LIMIT;
-    default: /* an error in a success is one of the server's, as far as anybody knows */
+    default: /* an error in a success counts as the server's */
         return status >= 400 ? TC_INVALID_REQUEST : status >= 300 ? TC_NOT_FOUND : TC_SERVER_ERROR;
     }
 }
 
 /* ---- money ---- */
 
-/* Was something made, which is there beside the refusal, or which the gateway could then not read
- * or keep? */
+/* Was a picture made, though the response is an error: is it there, or could the gateway not read
+ * or store it? */
 static bool speaks_of_picture(const struct tc_problem *problem)
 {
     static const char *const phrases[] = {
@@ -300,7 +301,7 @@ static bool speaks_of_picture(const struct tc_problem *problem)
            says(problem->words, phrases, COUNT(phrases));
 }
 
-/* Does a refusal speak of something that had been under way, or done? */
+/* Does the error say that work had begun? */
 static bool speaks_of_work(const struct tc_problem *problem)
 {
     static const char *const phrases[] = {
@@ -312,7 +313,7 @@ static bool speaks_of_work(const struct tc_problem *problem)
            says(problem->words, phrases, COUNT(phrases)) || names_status(problem->words, 500, 599);
 }
 
-/* Does it speak of a limit: LiteLLM's limiter, or the quota of a service? */
+/* Does it say that a limit was reached: LiteLLM's, or the quota of a service? */
 static bool speaks_of_limit(const struct tc_problem *problem)
 {
     static const char *const phrases[] = {
@@ -351,16 +352,16 @@ static bool speaks_of_limit(const struct tc_problem *problem)
 }
 
 /*
- * Was a 429 certainly one before anything was drawn? The gateway calls every error a rate limit in
- * whose text there is a "429", be it in a request id or in a picture's base64. So where it passes
- * on what a service behind it said, that has to speak of a limit.
+ * Is a 429 certain to have come before anything was drawn? The gateway turns every error whose text
+ * has "429" in it into a 429, even if that is part of a request id or of a picture's base64. So
+ * where it passes on the words of a service behind it, those must speak of a limit.
  */
 static bool is_certain_limit(const struct tc_problem *problem)
 {
     return !speaks_of_work(problem) && (!is_wrapped(problem->words) || speaks_of_limit(problem));
 }
 
-/* Google's words when it has taken nothing on. They arrive as 503, 500 and 429. */
+/* Google's words for having refused a request because of load, with status 503, 500 or 429. */
 static bool is_overload(const struct tc_problem *problem)
 {
     return strstr(problem->words, "the model is overloaded") && !speaks_of_picture(problem);
@@ -395,20 +396,21 @@ static bool may_be_billed(const struct tc_problem *problem, enum tc_kind kind,
 
 /* ---- waits ---- */
 
-/* A limit of requests at a time frees up when the next one has ended, whatever minute it is. */
+/* A limit of requests at a time: there is a free slot as soon as one of them ends. */
 static bool is_brief(const struct tc_problem *problem)
 {
     return strstr(problem->words, "limit type: max_parallel_requests") != NULL;
 }
 
-/* Is the answer the same at any time? A request that is too large may find room later. */
+/* Is the response the same at any time? Not where a request is too large: that may change. */
 static bool is_lasting(enum tc_kind kind, long status)
 {
     return kind == TC_BUDGET_EXCEEDED || kind == TC_CONTENT_POLICY ||
            (kind == TC_INVALID_REQUEST && status != 413);
 }
 
-/* Seconds to wait, below 0 where nobody says: headers, then fields, then sentences. */
+/* Seconds to wait: from headers, else from fields or sentences of the body. Below 0 where unknown.
+ */
 static double find_wait(const struct tc_problem *problem, const struct tc_response *response,
                         enum tc_kind kind, long status)
 {
@@ -457,7 +459,8 @@ static bool text_in(const char *page, const char *tag, char *text, size_t size)
     return has_words(text);
 }
 
-/* What there is without JSON: the title of a proxy's page, an XML document's message, or words. */
+/* Reads a body that is not JSON: the title of an HTML page, the message of an XML document, or
+ * text. */
 static void take_head(struct tc_problem *problem, const struct tc_response *response)
 {
     static const char *const tags[] = {"title", "message", "faultstring", "h1"};
@@ -473,7 +476,7 @@ static void take_head(struct tc_problem *problem, const struct tc_response *resp
     }
 }
 
-/* The sentence for an answer that says nothing. */
+/* The message for a response that has none. */
 static void no_words(char *message, size_t size, const struct tc_problem *problem,
                      const struct tc_response *response)
 {
@@ -495,7 +498,7 @@ static void no_words(char *message, size_t size, const struct tc_problem *proble
 
 /* ---- advice ---- */
 
-/* Where the status tells more than the kind what can be done. */
+/* Advice where the status says more than the kind. */
 static const char *advice_for(const struct tc_failure *failure, const struct tc_response *response)
 {
     long status = failure->status;
@@ -503,7 +506,7 @@ static const char *advice_for(const struct tc_failure *failure, const struct tc_
         return "it may have been drawn, so trying again may cost twice";
     if (failure->kind == TC_INVALID_REQUEST)
         return status == 413 ? "send less" : "change the params";
-    if (failure->kind == TC_TIMEOUT) /* not ours: the model's, behind the gateway */
+    if (failure->kind == TC_TIMEOUT) /* the model's, behind the gateway: not the request's own */
         return "try again later";
     if (failure->kind == TC_SERVER_ERROR && status >= 400 && status < 500)
         return "tell those who run the gateway";
@@ -539,7 +542,8 @@ static void judge(struct tc_failure *failure, const struct tc_problem *problem,
     tc_redact(failure->code, sizeof(failure->code), problem->code, response->key);
 }
 
-/* False when memory is short, which is then the failure: what was not read may cost money. */
+/* False when memory is short; that is the failure then, as the unread text may say what was billed.
+ */
 static bool read_problem(struct tc_problem *problem, struct tc_failure *failure, const void *bytes,
                          size_t size)
 {
@@ -564,7 +568,7 @@ void tc_failure_from_response(struct tc_failure *failure, const struct tc_respon
     if (!read_problem(&problem, failure, document->data, document->size))
         return;
     bool address = problem.has_address, picture = problem.has_picture || is_picture(response);
-    if (!*problem.message && /* very long texts were dropped on their way into the document */
+    if (!*problem.message && /* the document does not have very long texts */
         !read_problem(&problem, failure, response->head, strlen(response->head)))
         return;
     problem.has_address = problem.has_address || address;

@@ -1,6 +1,6 @@
 /*
- * What an answer means that is no success: its kind, whether the request may be sent again, whether
- * something may have been billed, and how long to wait.
+ * What a response means that is not a success: which kind of failure it is, whether the request may
+ * be sent again and after how long, and whether something may have been billed.
  */
 #ifndef TC_REFUSAL_H
 #define TC_REFUSAL_H
@@ -8,26 +8,26 @@
 #include "failure.h"
 #include "problem.h"
 
-/* What is known of an answer that is no success. */
+/* What is known of such a response. */
 struct tc_response {
     long status;
-    double retry_after;       /* from the headers, below 0 where they do not say */
-    double reset;             /* the same of headers that tell of a limit at any time */
-    const char *content_type; /* never NULL, here and below: "" */
-    const char *redirect;     /* where a 3xx points */
+    double retry_after; /* seconds that headers ask to wait, below 0 where none does */
+    double reset; /* seconds until a limit in the headers begins anew, below 0 where unknown */
+    const char *content_type; /* no text here is NULL: "" where there is none */
+    const char *redirect;     /* where a 3xx leads */
     const char *head;         /* the beginning of the body, NUL-terminated */
     size_t head_size;
-    const struct tc_buffer *document; /* as much of the body as is JSON */
-    const char *key;                  /* the request's own, to be kept out of all texts */
+    const struct tc_buffer *document; /* the part of the body that is JSON */
+    const char *key;                  /* the request's, to be redacted */
 };
 
-/* Makes the failure for an answer that is a refusal by its status. */
+/* Makes the failure for a response whose status is an error or a redirect. */
 void tc_failure_from_response(struct tc_failure *failure, const struct tc_response *response);
 
 /*
- * Does an answer without a picture tell of an error, though its status is a success's? Then makes
- * the failure. Where pictures were asked for (`pictures`), more is taken for an error: there is
- * nothing else that an answer without one could be.
+ * Does a response without a picture report an error, though its status is a success? Then makes the
+ * failure. Where pictures were asked for (`pictures`), more counts as an error, because a response
+ * without a picture can hardly be anything else.
  */
 bool tc_failure_in_success(struct tc_failure *failure, const struct tc_response *response,
                            bool pictures);

@@ -1,9 +1,9 @@
 /*
  * The system's certificates: see trust.h.
  *
- * Systems with OpenSSL have them twice: as one file, and as a directory in which each has its hash
- * for a name. To read the file takes 50 ms of CPU at a client's first connection, three frames of a
- * game. From the directory OpenSSL reads what it needs: 3 ms, and as much again for later ones.
+ * Systems with OpenSSL have them twice: in one file, and in a directory where each file is named by
+ * a hash. Reading the whole file takes 50 ms of CPU at a client's first connection: three frames of
+ * a game. From the directory OpenSSL reads only what it needs, in 3 ms for each connection.
  */
 #ifndef _WIN32
 #define _POSIX_C_SOURCE 200809L
@@ -33,7 +33,7 @@ static bool is_hash(const char *name)
     return strspn(name, "0123456789abcdef") == 8 && !strcmp(name + 8, ".0");
 }
 
-/* Has the directory certificates by their hashes? */
+/* Has the directory files that are named by hashes? */
 static bool is_hashed(const char *directory)
 {
     const struct dirent *entry;
@@ -54,7 +54,7 @@ static const char *variable(const char *name)
     return value && *value ? value : NULL;
 }
 
-/* Does the TLS library look certificates up by their hashes? Others read the whole directory. */
+/* Does the TLS library look certificates up by hash? Others read the whole directory. */
 static bool looks_up(const curl_version_info_data *built)
 {
     const char *library = built->ssl_version ? built->ssl_version : "";

@@ -1,11 +1,11 @@
 /*
- * Which certificates are trusted where the caller names none.
+ * Which certificates are trusted when the user names none.
  */
 #ifndef TC_TRUST_H
 #define TC_TRUST_H
 
-/* A file of certificates, or a directory of them; one is NULL, or both where libcurl's TLS library
- * knows by itself. The strings last as long as the process leaves its environment alone. */
+/* A file of certificates, or a directory of them. One is NULL; both are where libcurl's TLS library
+ * has its own. The strings are valid until the environment changes. */
 struct tc_trust {
     const char *file, *directory;
 };

@@ -1,5 +1,5 @@
 /*
- * Which URLs are asked, and by which way: see url.h.
+ * Which URLs may be asked, and through which proxy: see url.h.
  */
 #include "url.h"
 
@@ -10,8 +10,8 @@
 #include <curl/curl.h>
 #include <string.h>
 
-/* The host of a URL as libcurl will look it up: letters of other scripts may spell "localhost" or
- * digits. To be freed with curl_free. */
+/* The host of a URL as libcurl will resolve it, to be freed with curl_free. It is converted to
+ * punycode, because letters and digits of other scripts may stand for "localhost" or an address. */
 static CURLUcode get_host(CURLU *url, char **host)
 {
 #ifdef CURLU_PUNYCODE /* 7.88 */
@@ -32,7 +32,7 @@ static CURLUcode has_part(CURLU *url, CURLUPart part)
 
 const char tc_url_no_memory[] = "not enough memory";
 
-/* What a code of the URL parser's means, if it is bad. */
+/* What is wrong if libcurl's URL parser returned `code`; NULL if nothing is. */
 static const char *wrong_code(CURLUcode code)
 {
     if (code == CURLUE_OUT_OF_MEMORY)
@@ -40,14 +40,14 @@ static const char *wrong_code(CURLUcode code)
     return code == CURLUE_OK ? NULL : "an https URL expected";
 }
 
-/* What a URL may be. */
+/* What is allowed in a URL. */
 struct allowance {
     bool http_here, http_anywhere, private_address;
-    const char *no_http; /* what to say of http elsewhere */
+    const char *no_http; /* what to say when http is not allowed */
 };
 
-static const char *check_place(const char *scheme, const char *host,
-                               const struct allowance *allowed)
+static const char *check_origin(const char *scheme, const char *host,
+                                const struct allowance *allowed)
 {
     bool http_allowed =
         allowed->http_anywhere || (allowed->http_here && tc_address_text_is_loopback(host));
@@ -67,7 +67,7 @@ static const char *check_parts(CURLU *url, const struct allowance *allowed)
     if (!wrong)
         wrong = wrong_code(get_host(url, &host));
     if (!wrong)
-        wrong = check_place(scheme, host, allowed);
+        wrong = check_origin(scheme, host, allowed);
     curl_free(scheme);
     curl_free(host);
     if (wrong)
@@ -110,7 +110,7 @@ const char *tc_url_check_picture(const char *url, bool is_loopback, bool allow_p
     return check_url(url, &allowed);
 }
 
-/* The proxy for a place, or NULL. Plain http to this machine is no business of the environment's.
+/* The proxy for an origin, or NULL. The environment's is not used for plain http to this machine.
  */
 static const char *proxy_for(const char *proxy, const char *scheme, const char *host)
 {
@@ -139,7 +139,7 @@ bool tc_url_find_proxy(const char *url, const char *own, const char **proxy)
 {
     char *scheme, *host;
     CURLUcode code = split(url, &scheme, &host);
-    /* Of a URL that is none libcurl will say so itself. */
+    /* If it is no URL, libcurl will report that when it is asked. */
     *proxy = code == CURLUE_OK ? proxy_for(own, scheme, host) : NULL;
     curl_free(scheme);
     curl_free(host);

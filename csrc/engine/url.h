@@ -1,35 +1,36 @@
 /*
- * Which URLs a request may have, and the proxy that is on the way.
+ * Which URLs may be asked, and through which proxy.
  */
 #ifndef TC_URL_H
 #define TC_URL_H
 
 #include <stdbool.h>
 
-/* What the checks return when it is not the URL's fault. */
+/* What the checks return when memory is short. */
 extern const char tc_url_no_memory[];
 
 /*
- * Is `url` fit to be a base URL? Returns NULL, or why not. Plain http is for loopback hosts only
- * unless `allow_http`; credentials, queries and fragments do not belong in it.
+ * Returns NULL if `url` may be a base URL, else why not. Plain http is allowed for loopback hosts,
+ * and for others with `allow_http`. User names, passwords, queries and fragments are not allowed.
  */
 const char *tc_url_check_base(const char *url, bool allow_http);
 
 /*
- * Is `url` fit for a picture that an answer points to? NULL, or why not. Plain http is for the
- * pictures of a gateway on this machine (`is_loopback`); addresses that are not of the internet
- * need that too, or `allow_private`.
+ * Returns NULL if the `url` of a picture, which a response names, may be fetched, else why not.
+ * Plain http is allowed if the gateway is on this machine (`is_loopback`). Private addresses are
+ * allowed in that case, or with `allow_private`.
  */
 const char *tc_url_check_picture(const char *url, bool is_loopback, bool allow_private);
 
 /*
- * The proxy between this machine and `url`: `own`, or without one the environment's for such URLs,
- * unless $NO_PROXY has the host; NULL for none. What it says is to be copied at once. False when
- * memory is short.
+ * Sets `*proxy` to the proxy for `url`: `own` if that is not NULL, else that of the environment;
+ * NULL if there is none or if $NO_PROXY names the host. The text may be the environment's, so copy
+ * it at once. False when memory is short.
  */
 bool tc_url_find_proxy(const char *url, const char *own, const char **proxy);
 
-/* Is the host of the URL this machine? False when memory is short, or it is no URL. */
+/* Sets `*is_loopback`: is the host of the URL this machine? False when memory is short, or when it
+ * is no URL. */
 bool tc_url_is_loopback(const char *url, bool *is_loopback);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * How long to wait, in words: see wait.h.
+ * How long a text says to wait: see wait.h.
  */
 #include "wait.h"
 
@@ -13,14 +13,14 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 enum {
-    QUARTER = 900, /* seconds: all time zones are so many of them away from UTC */
-    WINDOW = 60    /* of a limit */
+    QUARTER = 900, /* seconds; all time zones differ from UTC by a multiple of it */
+    WINDOW = 60    /* seconds of a limit's window */
 };
 
 /* ---- durations ---- */
 
 struct unit {
-    const char *names; /* with a space before and behind each */
+    const char *names; /* with a space before and after each */
     double seconds;
 };
 
@@ -49,7 +49,7 @@ static const struct unit *unit_at(const char *text, size_t size)
     return NULL;
 }
 
-/* The length of the number at `text`; 0 for what only looks like one: a date, a time of day. */
+/* The length of the number at `text`; 0 if there is none, or if it belongs to a date or time. */
 static size_t number_size(const char *text)
 {
     static const char digits[] = "0123456789";
@@ -62,7 +62,7 @@ static size_t number_size(const char *text)
     return more ? 0 : size;
 }
 
-/* Skips what may stand between two parts of a duration: "2 minutes, 5 seconds". */
+/* Skips what may be between two parts of a duration: "2 minutes, 5 seconds". */
 static const char *next_part(const char *text)
 {
     text += strspn(text, " ,");
@@ -93,12 +93,12 @@ double tc_duration(const char *text)
         const char *name = text + size;
         name += strspn(name, " ");
         const struct unit *unit = unit_at(name, letters(name));
-        if (total >= 0 && (!unit || unit >= last)) /* a number of something else */
+        if (total >= 0 && (!unit || unit >= last)) /* it counts something else */
             break;
         if (!unit && letters(text + size))
             break;
         double count = tc_decimal(text, -1);
-        if (count < 0) /* too many digits to mean anything */
+        if (count < 0) /* it has too many digits */
             return -1;
         total = (total < 0 ? 0 : total) + count * (unit ? unit->seconds : 1);
         if (!unit)
@@ -111,7 +111,7 @@ double tc_duration(const char *text)
 
 /* ---- sentences ---- */
 
-/* What stands before a wait, as people and as Python say it. */
+/* What precedes a wait in sentences and in JSON. */
 static const char *const anchors[] = {
     "again in",        "retry in",    "retrying in", "again after",  "retry after",
     "retry-after",     "retry_after", "retryafter",  "retrydelay",   "request after",
@@ -119,7 +119,7 @@ static const char *const anchors[] = {
     "available after", "retry_delay", "reset after", "wait",
 };
 
-/* Skips what may stand between those words and the number. */
+/* Skips what may be between those words and the number. */
 static const char *skip_fillers(const char *text)
 {
     static const char *const fillers[] = {"about ",    "approximately ", "around ",
@@ -159,7 +159,7 @@ double tc_wait_in(const char *text)
 static int64_t days_to(int year, int month, int day)
 {
     static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-    int past = month > 2 ? year : year - 1; /* the last year whose 29 February may have been */
+    int past = month > 2 ? year : year - 1; /* the last year whose 29 February is past */
     return 365 * (int64_t)(year - 1970) + (past / 4 - 492) - (past / 100 - 19) + (past / 400 - 4) +
            before[month - 1] + day - 1;
 }
