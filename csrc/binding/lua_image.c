@@ -60,7 +60,7 @@ static void push_bytes(lua_State *L, struct tc_buffer *bytes)
         lua_gc(L, LUA_GCSTEP, size);
 }
 #else
-/* The bytes as a Lua string: a copy, as Lua before 5.5 knows no other way. */
+/* The bytes as a Lua string: a copy, as Lua before 5.5 knows no other options. */
 static void push_bytes(lua_State *L, struct tc_buffer *bytes)
 {
     lua_pushlstring(L, (const char *)bytes->data, bytes->size);
@@ -89,7 +89,7 @@ static int save_failed(lua_State *L, const char *path, int error)
 {
     char shown[TC_SHOWN];
     lua_pushnil(L);
-    tc_push_error(L, TC_IO, NULL, "cannot write '%s': %s", tc_show_path(shown, path),
+    tc_push_error(L, TC_IO, NULL, "cannot write '%s': %s", tc_save_show_path(shown, path),
                   tc_writer_reason(error));
     if (error == EEXIST) {
         lua_pushliteral(L, "exists");
@@ -121,17 +121,18 @@ static void check_options(lua_State *L, int index)
 
 /* Pushes the name that the file may get, which nobody has where that is wanted: `*number` is in
  * it. Returns an errno where there is none. */
-static int choose_name(lua_State *L, const struct tc_way *way, const char *ext, unsigned *number)
+static int choose_name(lua_State *L, const struct tc_save_options *options, const char *ext,
+                       unsigned *number)
 {
     int error = EEXIST;
     for (*number = 1; *number <= TC_NUMBERS; ++*number) {
-        const char *name = tc_push_name(L, way->path, ext, *number);
-        error = tc_writer_check_name(name, way->options);
-        if (way->if_exists != TC_NUMBER || (error != EEXIST && error != EISDIR))
+        const char *name = tc_save_push_name(L, options->path, ext, *number);
+        error = tc_writer_check_name(name, options->flags);
+        if (options->if_exists != TC_NUMBER || (error != EEXIST && error != EISDIR))
             return error;
         lua_pop(L, 1);
     }
-    lua_pushstring(L, way->path);
+    lua_pushstring(L, options->path);
     return error;
 }
 
@@ -146,20 +147,20 @@ static struct tc_writer *push_writer(lua_State *L)
 
 /* Writes the bytes (3) of a picture of the type 4 to a file. Pushes its name, or nil and an error.
  */
-static int write_file(lua_State *L, const struct tc_way *way)
+static int write_file(lua_State *L, const struct tc_save_options *options)
 {
     size_t size;
     unsigned number;
     const char *bytes = lua_tolstring(L, 3, &size), *ext = lua_tostring(L, 4);
     struct tc_writer *writer = push_writer(L);
-    int error = choose_name(L, way, ext, &number);
+    int error = choose_name(L, options, ext, &number);
     const char *name = lua_tostring(L, -1);
     if (!error)
-        error = tc_writer_open(writer, name, way->options);
+        error = tc_writer_open(writer, name, options->flags);
     if (!error)
         error = tc_writer_write(writer, bytes, size);
     if (!error)
-        error = tc_commit_file(L, way, ext, number, writer, HUGE_VAL);
+        error = tc_save_commit(L, options, ext, number, writer, HUGE_VAL);
     if (!error)
         lua_pushstring(L, writer->path);
     tc_writer_abort(writer);
@@ -189,8 +190,8 @@ static int image_save(lua_State *L)
     luaL_checkstring(L, 2);
     check_options(L, 3);
     lua_settop(L, 3);
-    struct tc_way way = tc_push_way(L, 3);
-    luaL_argcheck(L, way.if_exists != TC_UNKNOWN, 3,
+    struct tc_save_options options = tc_save_push_options(L, 3);
+    luaL_argcheck(L, options.if_exists != TC_UNKNOWN, 3,
                   "'replace', 'number' or 'error' expected as 'if_exists'");
     lua_getfield(L, 1, "bytes");
     lua_replace(L, 3);
@@ -198,13 +199,13 @@ static int image_save(lua_State *L)
     lua_replace(L, 4);
     if (lua_type(L, 3) != LUA_TSTRING)
         return luaL_argerror(L, 1, "an image with its bytes expected");
-    if (!tc_check_path(L, 2, TC_IO, NULL)) {
+    if (!tc_save_check_path(L, 2, TC_IO, NULL)) {
         lua_pushnil(L);
         lua_insert(L, -2);
         return 2;
     }
-    way.path = lua_tostring(L, 2);
-    return tc_device_is(way.path) ? write_device(L, way.path) : write_file(L, &way);
+    options.path = lua_tostring(L, 2);
+    return tc_device_is(options.path) ? write_device(L, options.path) : write_file(L, &options);
 }
 
 static int writer_gc(lua_State *L)

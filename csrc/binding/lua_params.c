@@ -559,7 +559,7 @@ bool tc_params_read(lua_State *L, int index, int uservalue, const struct tc_defa
     if (!tc_fields_resolve(L, index, fields, COUNT(fields)) || !check_prompt(L, index) ||
         !tc_field_settings(L, index, options) || !read_takers(L, index, options) ||
         !read_job(L, index, uservalue, defaults->model, job) ||
-        !tc_check_save(L, index, job->count) ||
+        !tc_save_check(L, index, job->count) ||
         !tc_field_headers(L, index, "field", "extra_headers", &options->headers) ||
         !make_bodies(L, index, uservalue, job))
         return false;

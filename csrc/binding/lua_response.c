@@ -1,5 +1,6 @@
 /*
- * Responses as Lua sees them: what the answers say, and the pictures in their order.
+ * The response of a job that is over, as Lua sees it: what the server's responses to its
+ * subrequests say, their numbers added up, and the pictures in order.
  */
 #include "lua_response.h"
 
@@ -17,7 +18,7 @@
 
 /* ---- the pictures ---- */
 
-/* Drops a field of what the server says of a picture unless it is words. */
+/* Drops a field of what the server says of a picture unless it is a string. */
 static void check_words(lua_State *L, int item, const char *name)
 {
     lua_getfield(L, item, name);
@@ -29,7 +30,7 @@ static void check_words(lua_State *L, int item, const char *name)
     lua_setfield(L, item, name);
 }
 
-/* Gives the picture at `image` what the server said of it, but nothing that we say ourselves. */
+/* Copies what the server says of a picture to its table, except fields derived from the bytes. */
 static void add_details(lua_State *L, int image, int item)
 {
     static const char *const ours[] = {"b64_json", "bytes",  "size", "mime", "ext",     "width",
@@ -38,7 +39,7 @@ static void add_details(lua_State *L, int image, int item)
         lua_pushnil(L);
         lua_setfield(L, item, ours[i]);
     }
-    check_words(L, item, "url"); /* it may have been the picture itself */
+    check_words(L, item, "url"); /* where the picture itself was, there is a number */
     check_words(L, item, "revised_prompt");
     tc_json_tidy(L, item);
     for (lua_pushnil(L); lua_next(L, item); lua_pop(L, 1)) {
@@ -48,11 +49,12 @@ static void add_details(lua_State *L, int image, int item)
     }
 }
 
-/* Where pictures are collected: the index of their list, behind which are the tables of the images,
- * of what the server says of them, and, or nil, of those that are not whole. */
+/* A list of pictures in the making; the tables are stack indices. */
 struct gathering {
-    int list;
-    bool *done; /* by number */
+    int list;          /* the list itself */
+    int images, items; /* of the uservalue */
+    int cuts;          /* of the uservalue, or 0: pictures that are not whole are left out */
+    bool *done;        /* by number */
 };
 
 /* Appends the picture of a number, if it is there and was not yet appended. */
@@ -61,15 +63,15 @@ static void append_image(lua_State *L, const struct gathering *g, unsigned numbe
     if (g->done[number])
         return;
     g->done[number] = true;
-    lua_rawgeti(L, g->list + 1, (int)number);
-    lua_rawgeti(L, g->list + 2, (int)number);
-    int image = lua_gettop(L) - 1;
-    if (lua_isnil(L, image) && lua_istable(L, g->list + 3)) {
-        lua_rawgeti(L, g->list + 3, (int)number);
+    lua_rawgeti(L, g->images, (int)number);
+    int image = lua_gettop(L), item = image + 1;
+    if (lua_isnil(L, image) && g->cuts) {
+        lua_rawgeti(L, g->cuts, (int)number);
         lua_replace(L, image);
     }
-    if (lua_istable(L, image) && lua_istable(L, image + 1))
-        add_details(L, image, image + 1);
+    lua_rawgeti(L, g->items, (int)number);
+    if (lua_istable(L, image) && lua_istable(L, item))
+        add_details(L, image, item);
     lua_settop(L, image);
     if (lua_istable(L, image))
         tc_append(L, g->list);
@@ -77,12 +79,11 @@ static void append_image(lua_State *L, const struct gathering *g, unsigned numbe
         lua_pop(L, 1);
 }
 
-/* Appends the pictures of a subrequest: first as its answer has them, then those that it only
- * mentions.
- */
+/* Appends the pictures of a subrequest: first those that its response mentions, in that order. */
 static void append_images(lua_State *L, int uservalue, const struct gathering *g,
                           const struct tc_subrequest *sub)
 {
+    int top = lua_gettop(L);
     lua_getfield(L, uservalue, "orders");
     lua_rawgeti(L, -1, (int)sub->position);
     int order = lua_gettop(L), count = lua_istable(L, order) ? (int)tc_rawlen(L, order) : 0;
@@ -95,24 +96,24 @@ static void append_images(lua_State *L, int uservalue, const struct gathering *g
     for (unsigned i = 0; i < sub->numbered; i++)
         if (sub->numbers[i])
             append_image(L, g, sub->numbers[i]);
-    lua_settop(L, order - 2);
+    lua_settop(L, top);
 }
 
 /* Pushes the list of the pictures that are there; those that are not whole too, if `all`. */
 static void push_images(lua_State *L, const struct tc_job *job, int uservalue, bool all)
 {
-    struct gathering g = {.list = lua_gettop(L) + 1};
     lua_newtable(L);
+    struct gathering g = {.list = lua_gettop(L)};
     lua_getfield(L, uservalue, "images");
+    g.images = lua_gettop(L);
     lua_getfield(L, uservalue, "items");
-    if (all)
-        lua_getfield(L, uservalue, "cuts");
-    else
-        lua_pushnil(L);
+    g.items = lua_gettop(L);
+    lua_getfield(L, uservalue, "cuts");
+    g.cuts = all ? lua_gettop(L) : 0;
     g.done = lua_newuserdata(L, job->last_number + 1);
     memset(g.done, 0, job->last_number + 1);
     for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
-        if (!sub->parent) /* what one was to fetch has its place in another */
+        if (!sub->parent) /* the parent's response says where the picture belongs */
             append_images(L, uservalue, &g, sub);
     lua_settop(L, g.list);
 }
@@ -130,7 +131,7 @@ static void push_sum(lua_State *L, int a, int b)
         lua_pushnumber(L, sum);
 }
 
-/* Adds the value on top to what the table at `sums` has under the key below it, and pops it. */
+/* Pops a value and adds it to what the table at `sums` has by the key, which is now on top. */
 static void add_value(lua_State *L, int sums)
 {
     int value = lua_gettop(L), key = value - 1, sum = value + 1;
@@ -150,7 +151,7 @@ static void add_value(lua_State *L, int sums)
     lua_settop(L, key);
 }
 
-/* Adds the numbers of the table at `more` to those of the one at `sums`, all the way down. */
+/* Adds the numbers of the table at `more` to those of the table at `sums`, at all depths. */
 static void add_numbers(lua_State *L, int sums, int more)
 {
     tc_checkstack(L, 8);
@@ -158,7 +159,7 @@ static void add_numbers(lua_State *L, int sums, int more)
         add_value(L, sums);
 }
 
-/* Adds what the answer on top says to the response: its words, and what it used. */
+/* Adds the text and the usage of the answer on top to the response. */
 static void add_answer(lua_State *L, int response)
 {
     int answer = lua_gettop(L);
@@ -183,7 +184,7 @@ static void add_answer(lua_State *L, int response)
     lua_settop(L, answer);
 }
 
-/* Pushes the first answer with what the others add to it; nil where there is none. */
+/* Pushes the first answer with what the others add to it, or nil if there is none. */
 static void push_answers(lua_State *L, const struct tc_job *job, int uservalue)
 {
     lua_pushnil(L);
@@ -208,20 +209,20 @@ static void set_string(lua_State *L, int table, const char *name, const char *te
     lua_setfield(L, table, name);
 }
 
-/* The earlier one of two moments, of which 0 is none. */
+/* The earlier one of two moments; 0 is none. */
 static double earlier(double a, double b)
 {
     return a == 0 || (b > 0 && b < a) ? b : a;
 }
 
-/* The moments of all as those of one. */
+/* The timing of the whole job. */
 static struct tc_timing timing_of(const struct tc_job *job)
 {
     struct tc_timing all = job->subrequests->request->timing;
     for (const struct tc_subrequest *sub = job->subrequests->next; sub; sub = sub->next) {
         const struct tc_timing *one = &sub->request->timing;
         all.ended = one->ended > all.ended ? one->ended : all.ended;
-        if (sub->parent) /* a picture that is fetched only takes more time */
+        if (sub->parent) /* fetching a picture counts for the end only */
             continue;
         all.started = earlier(all.started, one->started);
         all.sent = earlier(all.sent, one->sent);
@@ -252,7 +253,7 @@ static void set_timing(lua_State *L, int response, const struct tc_timing *timin
     lua_setfield(L, response, "timing");
 }
 
-/* An amount of money that the value on top may be, below 0 where it is none. Pops it. */
+/* Pops an amount of money; below 0 where the value is none. */
 static double pop_amount(lua_State *L)
 {
     double amount = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
@@ -260,8 +261,8 @@ static double pop_amount(lua_State *L)
     return amount >= 0 && amount < HUGE_VAL ? amount : -1;
 }
 
-/* What an answer's `usage`, which is on top, says that it cost, below 0 where it says nothing:
- * OpenRouter has `cost`, Perplexity `cost.total_cost`, DeepInfra `estimated_cost`. Pops it. */
+/* Pops an answer's `usage` and returns the cost that it has, below 0 where it has none: OpenRouter
+ * has `cost`, Perplexity `cost.total_cost`, DeepInfra `estimated_cost`. */
 static double pop_usage_cost(lua_State *L)
 {
     double cost = -1;
@@ -280,7 +281,7 @@ static double pop_usage_cost(lua_State *L)
     return cost;
 }
 
-/* What a subrequest has cost, below 0 where that is not known. The gateway's header wins. */
+/* The cost of a subrequest, below 0 where it is not known. The gateway's header wins. */
 static double part_cost(lua_State *L, const struct tc_subrequest *sub, int uservalue)
 {
     if (sub->parent || sub->request->cost >= 0)
@@ -295,7 +296,7 @@ static double part_cost(lua_State *L, const struct tc_subrequest *sub, int userv
     return pop_usage_cost(L);
 }
 
-/* The same for all of them. */
+/* The cost of the whole job. */
 static double whole_cost(lua_State *L, const struct tc_job *job, int uservalue)
 {
     double cost = -1;
@@ -306,7 +307,7 @@ static double whole_cost(lua_State *L, const struct tc_job *job, int uservalue)
     return cost;
 }
 
-/* Sets what we know into the response. */
+/* Sets the fields that the engine knows. */
 static void set_known(lua_State *L, const struct tc_job *job, int response, double cost)
 {
     const char *request_id = NULL;
@@ -331,7 +332,7 @@ static void set_known(lua_State *L, const struct tc_job *job, int response, doub
     set_timing(L, response, &timing);
 }
 
-/* Sets what was asked for, where the answer does not say. */
+/* Sets model and prompt as they were asked for; the model only where the answer has none. */
 static void set_asked(lua_State *L, int response, int uservalue)
 {
     lua_getfield(L, response, "model");
@@ -344,7 +345,7 @@ static void set_asked(lua_State *L, int response, int uservalue)
     lua_setfield(L, response, "prompt");
 }
 
-/* Sets what were steps on the way to the pictures, if there are any. */
+/* Sets the drafts, if there are any. */
 static void set_drafts(lua_State *L, int response, int uservalue)
 {
     lua_getfield(L, uservalue, "drafts");
@@ -373,7 +374,7 @@ static void push_failures(lua_State *L, const struct tc_job *job, int uservalue)
     lua_settop(L, list);
 }
 
-/* Is one failure enough for the whole to have failed? Else there are pictures all the same. */
+/* Has the job failed as a whole? A failed subrequest among others only adds to `errors`. */
 static bool is_lost(lua_State *L, const struct tc_job *job, int uservalue, int images)
 {
     bool alone = !job->subrequests->next || job->subrequests->next->parent;
@@ -386,7 +387,7 @@ static bool is_lost(lua_State *L, const struct tc_job *job, int uservalue, int i
     return failed;
 }
 
-/* May any of its requests have to be paid for? One with a success is. */
+/* May any of its requests be billed? One that succeeded is. */
 static bool may_be_billed(const struct tc_job *job)
 {
     for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
@@ -397,9 +398,9 @@ static bool may_be_billed(const struct tc_job *job)
     return false;
 }
 
-/* Pushes the error that tells why all has failed: the cause's, or the first of the list. That of
- * one request speaks for all: what another of them may cost is not hidden. */
-static void push_cause(lua_State *L, const struct tc_job *job, int uservalue, int failures)
+/* Pushes the error of the whole job: of the subrequest that stopped it, or the first of the list.
+ * `maybe_billed` is true if that holds for any subrequest. */
+static void push_error(lua_State *L, const struct tc_job *job, int uservalue, int failures)
 {
     const struct tc_subrequest *culprit = job->culprit ? job->culprit : job->subrequests;
     lua_getfield(L, uservalue, "failures");
@@ -408,7 +409,7 @@ static void push_cause(lua_State *L, const struct tc_job *job, int uservalue, in
         lua_pop(L, 1);
         lua_rawgeti(L, failures, 1);
     }
-    if (lua_isnil(L, -1)) { /* it was ended while its answer was read */
+    if (lua_isnil(L, -1)) { /* it was cancelled while its response was read */
         lua_pop(L, 1);
         tc_push_failure(L, culprit->request->failure, culprit->request);
     }
@@ -426,16 +427,16 @@ bool tc_push_response(lua_State *L, const struct tc_job *job, int uservalue)
     int data = lua_gettop(L), failures = data + 1, response = data + 2;
     push_failures(L, job, uservalue);
     if (is_lost(L, job, uservalue, (int)tc_rawlen(L, data))) {
-        push_cause(L, job, uservalue, failures);
+        push_error(L, job, uservalue, failures);
         push_images(L, job, uservalue, true);
-        if (tc_rawlen(L, -1)) /* they are paid for */
+        if (tc_rawlen(L, -1)) /* what was paid for is not lost */
             lua_setfield(L, response, "data");
         lua_settop(L, response);
         return false;
     }
-    double cost = whole_cost(L, job, uservalue); /* before what they used is added up */
+    double cost = whole_cost(L, job, uservalue); /* before their usage is added up */
     push_answers(L, job, uservalue);
-    if (lua_isnil(L, response)) { /* the pictures are of requests that failed later */
+    if (lua_isnil(L, response)) { /* all pictures are of requests that failed later */
         lua_newtable(L);
         lua_replace(L, response);
     }

@@ -1,9 +1,8 @@
 /*
- * Pictures that become files: `save` of the params, while they arrive, and image:save.
+ * Files of pictures: see lua_save.h.
  *
- * A picture is paid for. One that cannot be written where it was meant to be is written elsewhere,
- * and the request goes on to its end: only then it fails, with an error that says where each
- * picture is. Nothing is given up that can be kept.
+ * A picture is paid for. One that cannot be written where it should be is written elsewhere, and
+ * the request goes on; it fails at its end, with an error that says where the picture is.
  */
 #include "lua_save.h"
 
@@ -21,14 +20,14 @@
 
 /* ---- names ---- */
 
-/* A dot that neither begins nor ends a file's name begins its extension. */
+/* The extension of a file's name, with its dot; "" where it has none. */
 static const char *find_extension(const char *path)
 {
     const char *base = tc_base_name(path), *dot = strrchr(base, '.');
     return dot && dot != base && dot[1] ? dot : base + strlen(base);
 }
 
-const char *tc_push_name(lua_State *L, const char *path, const char *ext, unsigned number)
+const char *tc_save_push_name(lua_State *L, const char *path, const char *ext, unsigned number)
 {
     const char *dot = find_extension(path);
     if (tc_device_is(path)) {
@@ -48,7 +47,7 @@ const char *tc_push_name(lua_State *L, const char *path, const char *ext, unsign
     return lua_tostring(L, -1);
 }
 
-/* Do two extensions say the same, their case aside? */
+/* Are two extensions equal, without regard to case? */
 static bool same_extension(const char *a, const char *b)
 {
     while (*a && tolower((unsigned char)*a) == tolower((unsigned char)*b))
@@ -56,7 +55,7 @@ static bool same_extension(const char *a, const char *b)
     return !*a && !*b;
 }
 
-bool tc_is_misnamed(const char *path, const char *ext)
+bool tc_save_is_misnamed(const char *path, const char *ext)
 {
     static const struct {
         const char *said, *meant;
@@ -77,7 +76,7 @@ static bool is_name(const char *path, size_t size)
     return strlen(path) == size && *base && strcmp(base, ".") != 0 && strcmp(base, "..") != 0;
 }
 
-bool tc_check_path(lua_State *L, int index, enum tc_kind kind, const char *field)
+bool tc_save_check_path(lua_State *L, int index, enum tc_kind kind, const char *field)
 {
     size_t size;
     const char *path = lua_tolstring(L, index, &size);
@@ -88,27 +87,27 @@ bool tc_check_path(lua_State *L, int index, enum tc_kind kind, const char *field
     return false;
 }
 
-struct tc_way tc_push_way(lua_State *L, int index)
+struct tc_save_options tc_save_push_options(lua_State *L, int index)
 {
     static const char *const words[] = {"replace", "number", "error"};
     lua_getfield(L, index, "save");
+    const char *path = lua_tostring(L, -1);
     lua_getfield(L, index, "if_exists");
+    const char *word = lua_tostring(L, -1);
     lua_getfield(L, index, "fsync");
-    const char *word = lua_tostring(L, -2);
+    bool quick = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
     unsigned i = 0;
     while (word && i < TC_UNKNOWN && strcmp(word, words[i]) != 0)
         i++;
-    const char *path = lua_tostring(L, -3);
     if (path && tc_device_is(path)) /* which has no other name */
         i = i == TC_UNKNOWN ? i : TC_REPLACE;
-    bool quick = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
-    unsigned options = (i == TC_REPLACE ? TC_WRITER_REPLACE : 0) | (quick ? TC_WRITER_NO_FLUSH : 0);
-    return (struct tc_way){path, (enum tc_if_exists)i, options};
+    unsigned flags = (i == TC_REPLACE ? TC_WRITER_REPLACE : 0) | (quick ? TC_WRITER_NO_FLUSH : 0);
+    return (struct tc_save_options){path, (enum tc_if_exists)i, flags};
 }
 
 /* ---- before anything is sent ---- */
 
-const char *tc_show_path(char *shown, const char *path)
+const char *tc_save_show_path(char *shown, const char *path)
 {
     size_t size = strlen(path), skip = size < TC_SHOWN ? 0 : size - TC_SHOWN + 4;
     while (skip && ((unsigned char)path[skip] & 0xc0) == 0x80) /* not into a character */
@@ -117,72 +116,83 @@ const char *tc_show_path(char *shown, const char *path)
     return shown;
 }
 
-/* Looks at the name that picture `number` gets if it is of type `ext`. Pushes an error table when
- * false. */
-static bool check_file(lua_State *L, const struct tc_way *way, const char *ext, unsigned number)
+/* Can picture `number` be written, if it is of type `ext`? Pushes an error table when not. */
+static bool check_file(lua_State *L, const struct tc_save_options *options, const char *ext,
+                       unsigned number)
 {
-    const char *name = tc_push_name(L, way->path, ext, number);
+    const char *name = tc_save_push_name(L, options->path, ext, number);
     bool first = number == 1 && !strcmp(ext, "png"); /* most pictures are */
-    unsigned options = way->if_exists == TC_REFUSE ? 0 : TC_WRITER_REPLACE;
-    int error = first ? tc_writer_check(name, options) : tc_writer_check_name(name, options);
+    unsigned flags = options->if_exists == TC_REFUSE ? 0 : TC_WRITER_REPLACE;
+    int error = first ? tc_writer_check(name, flags) : tc_writer_check_name(name, flags);
     if (error == EISDIR &&
-        (!first || way->if_exists == TC_NUMBER)) /* it gets another number then */
+        (!first || options->if_exists == TC_NUMBER)) /* it gets another number then */
         error = 0;
     char shown[TC_SHOWN];
     if (error)
-        tc_push_error(L, TC_IO, "save", "cannot write '%s': %s", tc_show_path(shown, name),
+        tc_push_error(L, TC_IO, "save", "cannot write '%s': %s", tc_save_show_path(shown, name),
                       tc_writer_reason(error));
     else
         lua_pop(L, 1);
     return !error;
 }
 
-/* Pushes an error table when false. */
-static bool check_way(lua_State *L, const struct tc_way *way, int fields)
+static bool has_field(lua_State *L, int table, const char *name)
 {
-    const char *wrong = NULL;
-    if (!way->path && !lua_isnil(L, fields + 1))
-        wrong = "if_exists";
-    else if (!way->path && !lua_isnil(L, fields + 2))
-        wrong = "fsync";
-    if (wrong)
-        tc_push_error(L, TC_INVALID_REQUEST, wrong, "field '%s': goes with 'save' alone", wrong);
-    else if (way->if_exists == TC_UNKNOWN)
-        tc_push_error(L, TC_INVALID_REQUEST, "if_exists",
-                      "field 'if_exists': 'replace', 'number' or 'error' expected, got '%s'",
-                      lua_tostring(L, fields + 1));
-    else
-        return !way->path || tc_check_path(L, fields, TC_INVALID_REQUEST, "save");
-    return false;
+    lua_getfield(L, table, name);
+    bool has = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    return has;
 }
 
-bool tc_check_save(lua_State *L, int table, unsigned count)
+/* Do the three fields of the table go together? Pushes an error table when false. */
+static bool check_options(lua_State *L, int table, const struct tc_save_options *options)
+{
+    const char *wrong = NULL;
+    if (!options->path && has_field(L, table, "if_exists"))
+        wrong = "if_exists";
+    else if (!options->path && has_field(L, table, "fsync"))
+        wrong = "fsync";
+    if (wrong) {
+        tc_push_error(L, TC_INVALID_REQUEST, wrong, "field '%s': goes with 'save' alone", wrong);
+        return false;
+    }
+    if (options->if_exists == TC_UNKNOWN) {
+        lua_getfield(L, table, "if_exists");
+        tc_push_error(L, TC_INVALID_REQUEST, "if_exists",
+                      "field 'if_exists': 'replace', 'number' or 'error' expected, got '%s'",
+                      lua_tostring(L, -1));
+        return false;
+    }
+    lua_getfield(L, table, "save");
+    return !options->path || tc_save_check_path(L, lua_gettop(L), TC_INVALID_REQUEST, "save");
+}
+
+bool tc_save_check(lua_State *L, int table, unsigned count)
 {
     static const char *const types[] = {"png", "jpg", "webp", "gif"};
-    int fields = lua_gettop(L) + 1;
-    struct tc_way way = tc_push_way(L, table);
-    if (!check_way(L, &way, fields))
+    struct tc_save_options options = tc_save_push_options(L, table);
+    if (!check_options(L, table, &options))
         return false;
-    if (!way.path)
+    if (!options.path)
         return true;
-    bool named = *find_extension(way.path) || tc_device_is(way.path);
+    bool named = *find_extension(options.path) || tc_device_is(options.path);
     unsigned type_count = named ? 1 : sizeof(types) / sizeof(types[0]);
     for (unsigned number = 1; number <= count; number++)
         for (unsigned i = 0; i < type_count; i++)
-            if (!check_file(L, &way, types[i], number))
+            if (!check_file(L, &options, types[i], number))
                 return false;
     return true;
 }
 
 /* ---- while it arrives ---- */
 
-int tc_open_file(lua_State *L, const struct tc_way *way, const char *ext, unsigned number,
-                 struct tc_writer *writer)
+int tc_save_open(lua_State *L, const struct tc_save_options *options, const char *ext,
+                 unsigned number, struct tc_writer *writer)
 {
     int error = 0, problem = EISDIR, first = lua_gettop(L) + 1;
     for (unsigned i = 0; i < 3 && problem; i++) {
-        const char *name = tc_push_name(L, way->path, ext, number + i * TC_IMAGES);
-        problem = tc_writer_open(writer, name, way->options);
+        const char *name = tc_save_push_name(L, options->path, ext, number + i * TC_IMAGES);
+        problem = tc_writer_open(writer, name, options->flags);
         error = error ? error : problem;
     }
     if (problem)
@@ -191,12 +201,14 @@ int tc_open_file(lua_State *L, const struct tc_way *way, const char *ext, unsign
     return problem ? error : 0;
 }
 
-int tc_commit_file(lua_State *L, const struct tc_way *way, const char *ext, unsigned number,
-                   struct tc_writer *writer, double patience)
+int tc_save_commit(lua_State *L, const struct tc_save_options *options, const char *ext,
+                   unsigned number, struct tc_writer *writer, double patience)
 {
     int error = tc_writer_commit(writer, writer->path, patience);
-    for (unsigned i = 1; error == EEXIST && way->if_exists == TC_NUMBER && i < TC_NUMBERS; i++) {
-        error = tc_writer_commit(writer, tc_push_name(L, way->path, ext, number + i), patience);
+    for (unsigned i = 1; error == EEXIST && options->if_exists == TC_NUMBER && i < TC_NUMBERS;
+         i++) {
+        error = tc_writer_commit(writer, tc_save_push_name(L, options->path, ext, number + i),
+                                 patience);
         lua_pop(L, 1);
     }
     return error;

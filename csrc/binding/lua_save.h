@@ -18,42 +18,44 @@ enum { TC_SHOWN = 160 }; /* bytes of a path that a message shows, of its end */
 /* What is done where a file has the name already. */
 enum tc_if_exists { TC_REPLACE, TC_NUMBER, TC_REFUSE, TC_UNKNOWN };
 
-/* How a picture is saved. */
-struct tc_way {
+/* How pictures are saved. */
+struct tc_save_options {
     const char *path; /* before it has a number and an extension; NULL where it is not saved */
     enum tc_if_exists if_exists;
-    unsigned options; /* the writer's */
+    unsigned flags; /* of the writer */
 };
 
-/* Reads what the table at `index` says of it, and leaves that on the stack. */
-struct tc_way tc_push_way(lua_State *L, int index);
+/* Reads the fields save, if_exists and fsync of the table at `index`, and leaves them on the stack.
+ */
+struct tc_save_options tc_save_push_options(lua_State *L, int index);
 
 /* Can `count` files be written as the fields `save`, `if_exists` and `fsync` say? Pushes an error
  * table when not. */
-bool tc_check_save(lua_State *L, int table, unsigned count);
+bool tc_save_check(lua_State *L, int table, unsigned count);
 
-/* Is the string at `index` the name of a file? Pushes an error table when not. */
-bool tc_check_path(lua_State *L, int index, enum tc_kind kind, const char *field);
+/* Can the string at `index` be the name of a file? Pushes an error table when not. */
+bool tc_save_check_path(lua_State *L, int index, enum tc_kind kind, const char *field);
 
 /*
  * Pushes `path` as picture `number` of a request is saved: numbered from the second on, and with
  * the extension `ext` (may be NULL) where it has none. A device keeps its name.
  */
-const char *tc_push_name(lua_State *L, const char *path, const char *ext, unsigned number);
+const char *tc_save_push_name(lua_State *L, const char *path, const char *ext, unsigned number);
 
-/* Opens the file of a picture: under another number where that name cannot be, else elsewhere. */
-int tc_open_file(lua_State *L, const struct tc_way *way, const char *ext, unsigned number,
-                 struct tc_writer *writer);
+/* Opens the file of a picture: with another number if that name cannot be opened, else elsewhere.
+ * Returns 0 or an errno. */
+int tc_save_open(lua_State *L, const struct tc_save_options *options, const char *ext,
+                 unsigned number, struct tc_writer *writer);
 
-/* Ends the file of a whole picture under its name, or under the next number where that is taken and
- * a number is wanted. */
-int tc_commit_file(lua_State *L, const struct tc_way *way, const char *ext, unsigned number,
-                   struct tc_writer *writer, double patience);
+/* Ends the file of a whole picture under its name, or, where that is taken and if_exists is
+ * "number", with the next number. Returns 0 or an errno. */
+int tc_save_commit(lua_State *L, const struct tc_save_options *options, const char *ext,
+                   unsigned number, struct tc_writer *writer, double patience);
 
-/* Writes a path as it is shown. */
-const char *tc_show_path(char *shown, const char *path);
+/* Writes a path into `shown`, of TC_SHOWN bytes, as a message shows it. Returns that. */
+const char *tc_save_show_path(char *shown, const char *path);
 
 /* Does the name say a format of pictures, and not the one that has the extension `ext`? */
-bool tc_is_misnamed(const char *path, const char *ext);
+bool tc_save_is_misnamed(const char *path, const char *ext);
 
 #endif

@@ -70,17 +70,17 @@ static void take_to_sink(lua_State *L, int uservalue, struct tc_job *job, struct
 /* ---- files ---- */
 
 /* Reads from the params how pictures are saved, and leaves that on the stack. */
-static struct tc_way push_way_of(lua_State *L, int uservalue)
+static struct tc_save_options push_save_options(lua_State *L, int uservalue)
 {
     lua_getfield(L, uservalue, "params");
-    return tc_push_way(L, lua_gettop(L));
+    return tc_save_push_options(L, lua_gettop(L));
 }
 
 /* Stops the job: the rest of a picture could be written nowhere. */
 static void cannot_write(struct tc_job *job, struct tc_subrequest *sub, const char *path, int error)
 {
     char message[400], shown[TC_SHOWN];
-    snprintf(message, sizeof(message), "cannot write '%s': %s", tc_show_path(shown, path),
+    snprintf(message, sizeof(message), "cannot write '%s': %s", tc_save_show_path(shown, path),
              tc_writer_reason(error));
     tc_job_stop(job, sub, TC_IO, message);
 }
@@ -92,8 +92,8 @@ static void note_misplaced(lua_State *L, int uservalue, struct tc_job *job,
     struct tc_failure failure;
     char meant[TC_SHOWN], found[TC_SHOWN];
     tc_failure_set(&failure, TC_IO, "cannot write '%s': %s; the picture is in '%s'",
-                   tc_show_path(meant, path), tc_writer_reason(error),
-                   tc_show_path(found, sub->writer.path));
+                   tc_save_show_path(meant, path), tc_writer_reason(error),
+                   tc_save_show_path(found, sub->writer.path));
     failure.maybe_billed = true;
     failure.attempts = sub->request->attempts;
     lua_getfield(L, uservalue, "failures");
@@ -153,17 +153,17 @@ static void save_bytes(lua_State *L, int uservalue, struct tc_job *job, struct t
     const void *bytes = image->bytes.data;
     size_t size = image->bytes.size;
     int error = 0, top = lua_gettop(L);
-    struct tc_way way = push_way_of(L, uservalue);
+    struct tc_save_options options = push_save_options(L, uservalue);
     sub->saved_index = index;
     if (!writer->temporary)
-        error = tc_open_file(L, &way, image->signature.ext, number, writer);
+        error = tc_save_open(L, &options, image->signature.ext, number, writer);
     if (!error)
         error = tc_writer_write(writer, bytes, size);
     if (error && writer->temporary && !writer->error)
         error = tc_writer_move(writer, error, bytes, size) ? error : 0;
     if (error) {
         keep_cut(L, uservalue, sub, index, number);
-        cannot_write(job, sub, way.path, error);
+        cannot_write(job, sub, options.path, error);
     }
     image->bytes.size = 0;
     lua_settop(L, top);
@@ -176,15 +176,16 @@ static void save_image(lua_State *L, int uservalue, struct tc_job *job, struct t
     const char *ext = sub->request->envelope->images.list[index]->signature.ext;
     struct tc_writer *writer = &sub->writer;
     int error = 0, image = lua_gettop(L);
-    struct tc_way way = push_way_of(L, uservalue);
+    struct tc_save_options options = push_save_options(L, uservalue);
     if (!writer->path) /* not a byte has come */
-        error = tc_open_file(L, &way, ext, number, writer);
+        error = tc_save_open(L, &options, ext, number, writer);
     if (!error && writer->temporary)
-        error = tc_commit_file(L, &way, ext, number, writer, PATIENCE);
+        error = tc_save_commit(L, &options, ext, number, writer, PATIENCE);
     if (error && writer->temporary && !tc_writer_keep(writer, error, ext))
-        note_misplaced(L, uservalue, job, sub, tc_push_name(L, way.path, ext, number), error);
+        note_misplaced(L, uservalue, job, sub, tc_save_push_name(L, options.path, ext, number),
+                       error);
     else if (error)
-        cannot_write(job, sub, way.path, error);
+        cannot_write(job, sub, options.path, error);
     lua_settop(L, image);
     if (writer->path)
         set_path(L, writer);
@@ -201,7 +202,7 @@ static void sample_bytes(struct tc_subrequest *sub, const struct tc_image *image
         sub->sample = (sub->sample ^ image->bytes.data[i]) * 16777619U;
 }
 
-/* Takes the bytes of a picture under way. */
+/* Takes the bytes of a picture under options. */
 static void take_bytes(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index)
 {

@@ -17,7 +17,7 @@ static double number_field(lua_State *L, int table, const char *name)
     return number;
 }
 
-/* Have the pixels visibly another ratio than was asked for, and than the model makes of that? */
+/* Is the ratio visibly another one than was asked for, and than the model makes of that? */
 static bool is_other_shape(const struct tc_job *job, double width, double height)
 {
     static const double tolerance = 0.02;
@@ -39,8 +39,7 @@ static void warn_of_shape(lua_State *L, const struct tc_job *job, int list, int 
     tc_append(L, list);
 }
 
-/* Pushes what two pictures that are the same have in common: their bytes, or what was seen of them
- * while they went elsewhere. */
+/* Pushes what is equal for equal pictures: the bytes, or a hash if they went elsewhere. */
 static void push_identity(lua_State *L, int uservalue, int data, int index)
 {
     lua_rawgeti(L, data, index);
@@ -51,7 +50,7 @@ static void push_identity(lua_State *L, int uservalue, int data, int index)
     lua_pop(L, 1);
     lua_getfield(L, uservalue, "samples");
     lua_rawgeti(L, data, index);
-    lua_rawget(L, -2); /* they are by picture, too */
+    lua_rawget(L, -2);
     lua_remove(L, -2);
 }
 
@@ -71,7 +70,7 @@ static bool are_same(lua_State *L, int uservalue, int data, int a, int b)
     return same;
 }
 
-/* Warns of a picture that has come before: who asks for several wants several. */
+/* Warns of a picture that is equal to one before it. */
 static void warn_of_repetition(lua_State *L, int list, int uservalue, int data, int number)
 {
     int other = 1;
@@ -84,13 +83,13 @@ static void warn_of_repetition(lua_State *L, int list, int uservalue, int data, 
     tc_append(L, list);
 }
 
-/* Warns of picture `number`, at `image`, if its file's name says another format. */
+/* Warns of a picture whose file's name says another format. */
 static void warn_of_name(lua_State *L, int list, int image, int number)
 {
     lua_getfield(L, image, "path");
     lua_getfield(L, image, "ext");
     const char *path = lua_tostring(L, -2), *ext = lua_tostring(L, -1);
-    if (path && ext && tc_is_misnamed(path, ext)) {
+    if (path && ext && tc_save_is_misnamed(path, ext)) {
         lua_pushfstring(L, "image %d is a %s file, whatever its name says: %s", number, ext, path);
         tc_append(L, list);
     }
