@@ -1,10 +1,10 @@
 /*
- * Answers: what is said around the pictures, and where those are that did not come along.
+ * Answers: see lua_answer.h.
  *
- * An answer is the envelope as it was decoded: null may still be a userdata, and where a picture
- * was, there is its number. One reader is for all of them, as gateways answer one route in the
- * shape of another: whatever there is of `data`, `images`, `choices`, `candidates` and `output` is
- * looked at. A list of documents is the chunks of a stream: they make one answer.
+ * An answer is the envelope as JSON was decoded: null may be a userdata, and where a picture was,
+ * there is its number. One reader serves all routes, as gateways answer one route in the shape of
+ * another: it looks at `data`, `images`, `choices`, `candidates` and `output`, whichever are there.
+ * A list of documents is the chunks of a stream, which are one answer.
  */
 #include "lua_answer.h"
 
@@ -25,13 +25,13 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* What is read so far, and where its tables are on the stack. */
+/* What was read so far. Tables are stack indices. */
 struct reading {
     const struct tc_subrequest *sub;
     int fields, slots;
-    int texts;          /* lists of what was said, by choice: 1 is for what belongs to none */
-    bool chunks;        /* the documents are pieces of one: their words are joined as they are */
-    bool has_reason;    /* this document has told why the model stopped */
+    int texts;          /* lists of strings, by choice; 1 is for those of no choice */
+    bool chunks;        /* of a stream: their strings are joined without anything between */
+    bool has_reason;    /* this document said why the model stopped */
     unsigned last_text; /* the largest key of `texts` */
 };
 
@@ -46,7 +46,7 @@ static void push_field(lua_State *L, int index, const char *name)
         lua_pushnil(L);
 }
 
-/* The same under two names: Google's JSON has both. */
+/* The same for a field with two names: Google's JSON has both. */
 static void push_either(lua_State *L, int index, const char *name, const char *other)
 {
     push_field(L, index, name);
@@ -67,17 +67,17 @@ static bool is_null(lua_State *L, int index)
     return lua_isnil(L, index) || lua_isuserdata(L, index);
 }
 
-/* ---- slots ---- */
+/* ---- slots: where a picture belongs ---- */
 
-/* Is the value at `index` the number of a picture that came along, and that is no draft? */
+/* Is the value at `index` the number of a picture that came along, and is no draft? */
 static bool is_number(lua_State *L, const struct reading *r, int index)
 {
     double number = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
     return number >= 1 && number <= r->sub->numbered && r->sub->numbers[(unsigned)number - 1];
 }
 
-/* Adds a place for the number or the address on top, which is popped; `item` is the index of a
- * table, or 0. Anything else that is on top is no place. */
+/* Pops a number or an address and adds a slot for it, with the table at `item` (0: none). Returns
+ * false for another value. */
 static bool add_slot(lua_State *L, const struct reading *r, int item)
 {
     int value = lua_gettop(L);
@@ -97,7 +97,7 @@ static bool add_slot(lua_State *L, const struct reading *r, int item)
     return name != NULL;
 }
 
-/* Pushes what is the picture, or its address, in the table at `index` that stands for one. */
+/* Pushes the picture, or its address, of a table like { url = "..." }. */
 static void push_picture(lua_State *L, int index)
 {
     static const char *const fields[] = {"url", "data", "fileUri", "file_uri"};
@@ -108,7 +108,7 @@ static void push_picture(lua_State *L, int index)
     }
 }
 
-/* Adds the place of the picture that is in one of the fields of the table at `index`: one that came
+/* Adds the slot of the picture that one of the fields of the table at `index` has: one that came
  * along, else one at an address, which only the first `addresses` of the fields may have. */
 static void add_field(lua_State *L, const struct reading *r, int index, const char *const *fields,
                       size_t count, size_t addresses, int item)
@@ -127,8 +127,8 @@ static void add_field(lua_State *L, const struct reading *r, int index, const ch
     }
 }
 
-/* Adds the place of a picture, which is on top, and popped: a table that has it in one of its
- * fields, or the picture itself. `detailed`: what else is in the table is said of the picture. */
+/* Pops a picture, or a table that has one in a field, and adds its slot. `detailed`: what else is
+ * in the table is said of the picture. */
 static void add_item(lua_State *L, const struct reading *r, bool detailed)
 {
     static const char *const fields[] = {"b64_json", "url",    "image_url",  "result",     "image",
@@ -145,7 +145,7 @@ static void add_item(lua_State *L, const struct reading *r, bool detailed)
     lua_settop(L, item - 1);
 }
 
-/* The same for a list of them, or one that is in no list. */
+/* The same for a list of them, or for a single one. */
 static void add_items(lua_State *L, const struct reading *r, bool detailed)
 {
     int list = lua_gettop(L), count = length_of(L, list);
@@ -158,9 +158,9 @@ static void add_items(lua_State *L, const struct reading *r, bool detailed)
     lua_settop(L, list - 1);
 }
 
-/* ---- words ---- */
+/* ---- text ---- */
 
-/* Takes the value on top, if it is words, for the list of a choice, and pops it. */
+/* Pops a value and, if it is a string, adds it to the list of a choice. */
 static void take_text(lua_State *L, struct reading *r, unsigned choice)
 {
     int value = lua_gettop(L);
@@ -194,7 +194,7 @@ static void take_text_field(lua_State *L, struct reading *r, unsigned choice, in
     take_text(L, r, choice);
 }
 
-/* Pushes the strings of the list at `list` as one. */
+/* Pushes the strings of the list at `list`, joined. */
 static void push_joined(lua_State *L, int list, const char *separator)
 {
     luaL_Buffer buffer;
@@ -213,7 +213,7 @@ static void push_joined(lua_State *L, int list, const char *separator)
     luaL_pushresult(&buffer);
 }
 
-/* Adds the place of the picture that a link points to. */
+/* Adds the slot of the picture that a link points to. */
 static void add_link(lua_State *L, const struct reading *r, const struct tc_link *link)
 {
     char *address = lua_newuserdata(L, link->size);
@@ -223,14 +223,14 @@ static void add_link(lua_State *L, const struct reading *r, const struct tc_link
     add_slot(L, r, 0);
 }
 
-/* Is the picture of a link to be fetched? Not beside pictures that are there by themselves. */
+/* Is the picture of a link fetched? Not beside other pictures. */
 static bool is_wanted(const struct tc_link *link, bool fetches)
 {
     return fetches && tc_link_is_address(link->address, link->size);
 }
 
-/* Replaces the words on top by those around their pictures; of links that are fetched, the
- * addresses become slots. */
+/* Takes links to pictures out of the text on top; the addresses of those that are fetched become
+ * slots. */
 static void take_links(lua_State *L, const struct reading *r, bool fetches)
 {
     size_t size;
@@ -260,7 +260,7 @@ static void take_links(lua_State *L, const struct reading *r, bool fetches)
     lua_remove(L, -2);
 }
 
-/* Sets `text` of the answer to what was said, choice by choice. */
+/* Sets `text` of the answer, choice by choice. */
 static void set_text(lua_State *L, struct reading *r)
 {
     bool fetches = !r->sub->pictures && tc_rawlen(L, r->slots) == 0;
@@ -287,8 +287,8 @@ static void set_text(lua_State *L, struct reading *r)
 
 /* ---- choices and candidates ---- */
 
-/* The key in `texts` for choice `position` (from 1) at `choice`, which may say itself which one it
- * is: a stream has one in a chunk. */
+/* The key in `texts` of the choice at `choice`, number `position` (from 1) of its list. It may say
+ * itself which one it is: each chunk of a stream has one. */
 static unsigned text_key(lua_State *L, int choice, int position)
 {
     push_field(L, choice, "index");
@@ -297,8 +297,8 @@ static unsigned text_key(lua_State *L, int choice, int position)
     return index >= 0 && index < TC_IMAGES ? (unsigned)index + 2 : 2;
 }
 
-/* Takes the reason on top, why the model stopped, and pops it: the first one of a document, and of
- * the chunks of a stream the last. */
+/* Pops the reason why the model stopped: the first one of a document counts, and the last document
+ * of a stream. */
 static void take_reason(lua_State *L, struct reading *r)
 {
     if (lua_type(L, -1) != LUA_TSTRING || r->has_reason) {
@@ -309,8 +309,8 @@ static void take_reason(lua_State *L, struct reading *r)
     lua_setfield(L, r->fields, "finish_reason");
 }
 
-/* Adds the picture of a part of a content. Other parts have addresses too: of what they cite, say.
- */
+/* Adds the slot of the picture of a part of a message. Other parts have addresses too, of sources
+ * that they cite, for instance. */
 static void add_part(lua_State *L, const struct reading *r, int part)
 {
     static const char *const fields[] = {"image_url", "fileData", "file_data",  "b64_json",
@@ -318,8 +318,7 @@ static void add_part(lua_State *L, const struct reading *r, int part)
     add_field(L, r, part, fields, COUNT(fields), 3, 0);
 }
 
-/* Takes what is in the parts of a content, which are on top, and popped. What the model only
- * thought is not said. */
+/* Pops the parts of a message and takes what they have. Thoughts of the model are left out. */
 static void take_parts(lua_State *L, struct reading *r, unsigned choice)
 {
     int parts = lua_gettop(L), count = length_of(L, parts);
@@ -337,7 +336,7 @@ static void take_parts(lua_State *L, struct reading *r, unsigned choice)
     lua_settop(L, parts - 1);
 }
 
-/* A message, or what a chunk adds to one. */
+/* Reads a message, or what a chunk adds to one. */
 static void read_message(lua_State *L, struct reading *r, int message, unsigned choice)
 {
     push_field(L, message, "images");
@@ -362,8 +361,7 @@ static void read_choice(lua_State *L, struct reading *r, int choice, int positio
     take_reason(L, r);
 }
 
-/* Takes the words on top for those of a choice where they say why there is no picture. Pops them.
- */
+/* Pops a string that says why there is no picture, and takes it as text where there is none. */
 static void take_excuse(lua_State *L, struct reading *r, unsigned choice)
 {
     if (r->sub->pictures)
@@ -384,7 +382,7 @@ static void read_candidate(lua_State *L, struct reading *r, int candidate, int p
     take_excuse(L, r, key);
 }
 
-/* What OpenAI's newer route gives: pictures, and messages with parts. */
+/* Reads an element of OpenAI's responses route: a picture, or a message with parts. */
 static void read_output(lua_State *L, struct reading *r, int output, int position)
 {
     (void)position;
@@ -394,8 +392,7 @@ static void read_output(lua_State *L, struct reading *r, int output, int positio
     add_item(L, r, true);
 }
 
-/* Reads each element of the list in the field `name` of the document, as far as there may be
- * pictures in one answer. */
+/* Calls `read` for each element of the list that is a field of the document, up to TC_IMAGES. */
 static void read_list(lua_State *L, struct reading *r, int document, const char *name,
                       void (*read)(lua_State *L, struct reading *r, int element, int position))
 {
@@ -411,7 +408,7 @@ static void read_list(lua_State *L, struct reading *r, int document, const char 
 
 /* ---- documents ---- */
 
-/* Is a field of a document read above, or its name one of ours? */
+/* Is a field of a document read above, or is its name one of a response's own fields? */
 static bool is_taken(const char *name)
 {
     static const char *const names[] = {
@@ -425,7 +422,7 @@ static bool is_taken(const char *name)
     return false;
 }
 
-/* Gives the answer the fields of a document that are not read. Of chunks the last has its way. */
+/* Copies the fields of a document that are not read. Of chunks the last one counts. */
 static void copy_fields(lua_State *L, const struct reading *r, int document)
 {
     for (lua_pushnil(L); lua_next(L, document); lua_pop(L, 1)) {
@@ -437,7 +434,7 @@ static void copy_fields(lua_State *L, const struct reading *r, int document)
     }
 }
 
-/* Pictures that are a level deeper than elsewhere: {"data": {"images": [...]}}. */
+/* Reads pictures that are a level deeper: {"data": {"images": [...]}}. */
 static void read_inner(lua_State *L, struct reading *r, int document)
 {
     static const char *const fields[] = {"data", "result", "output"};
@@ -474,7 +471,7 @@ static void read_document(lua_State *L, struct reading *r, int document)
     read_inner(L, r, document);
 }
 
-/* The same of one that may be inside another: {"response": {"candidates": [...]}}. */
+/* Reads a document that may be inside another: {"response": {"candidates": [...]}}. */
 static void read_wrapped(lua_State *L, struct reading *r, int document)
 {
     read_document(L, r, document);
@@ -503,7 +500,7 @@ static void read_documents(lua_State *L, struct reading *r, int index)
 
 /* ---- the answer ---- */
 
-/* Gives a field of the answer the name that it has on other routes. */
+/* Renames a field of the answer as other routes name it. */
 static void move_field(lua_State *L, int answer, const char *from, const char *to, int type)
 {
     lua_getfield(L, answer, to);
@@ -517,7 +514,7 @@ static void move_field(lua_State *L, int answer, const char *from, const char *t
     lua_setfield(L, answer, from);
 }
 
-/* Drops a field that is not of the type that its name promises; numbers have to be whole. */
+/* Drops a field that has another type than it should, or a number with a fraction. */
 static void check_field(lua_State *L, int answer, const char *name, int type)
 {
     lua_getfield(L, answer, name);

@@ -1,5 +1,6 @@
 /*
- * Answers: what is said around the pictures, and where those are that did not come along.
+ * Answers: the server's response to one subrequest, decoded. What it says beside the pictures, and
+ * where pictures belong.
  */
 #ifndef TC_LUA_ANSWER_H
 #define TC_LUA_ANSWER_H

@@ -20,14 +20,14 @@ static const struct tc_field fields[] = {
     {"max_retries", TC_T_WHOLE, 0}, {"retry", TC_T_STRING, 0},
 };
 
-/* A path of the gateway's, from its root on, as it goes into the request line. */
+/* Reads the path, from the gateway's root on, as it goes into the request line. */
 static bool read_path(lua_State *L, int index, struct tc_request_options *options)
 {
     size_t size = 0;
     lua_getfield(L, index, "path");
     const char *path = lua_tolstring(L, -1, &size);
     bool ok = path && *path == '/' && path[1] != '/';
-    for (size_t i = 0; ok && i < size; i++) /* no line ends, no fragment, nothing to be escaped */
+    for (size_t i = 0; ok && i < size; i++) /* no spaces, no fragment, ASCII */
         ok = path[i] > 0x20 && path[i] < 0x7f && path[i] != '#';
     if (ok) {
         options->path = path;
@@ -61,7 +61,7 @@ static bool read_method(lua_State *L, int index, struct tc_request_options *opti
     return false;
 }
 
-/* Makes the body, if there is one: a table as JSON, or what the caller wrote. */
+/* Makes the body, if there is one: of a table, or of JSON that the caller wrote. */
 static bool make_body(lua_State *L, int index, int uservalue, struct tc_job *job)
 {
     lua_getfield(L, index, "body");

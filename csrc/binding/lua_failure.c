@@ -111,7 +111,7 @@ void tc_push_error(lua_State *L, enum tc_kind kind, const char *param, const cha
         set_text(L, "param", param);
 }
 
-/* Rounded up; as many as an int has at most. */
+/* Seconds, rounded up, as an int. */
 static int whole_seconds(double seconds)
 {
     return seconds < 1e9 ? (int)(seconds + 0.999) : 1000000000;
@@ -125,7 +125,7 @@ static void add_fact(lua_State *L, const char *fact, int number)
     lua_concat(L, 3);
 }
 
-/* Pushes what is known of the error (1) beside its message, or "". */
+/* Pushes what else is known of the error (1): " (HTTP status 429)", or "". */
 static void push_facts(lua_State *L)
 {
     lua_getfield(L, 1, "status");

@@ -12,13 +12,14 @@ struct tc_request;
 void tc_register_failure(lua_State *L);
 
 /*
- * Pushes an error table for `failure`; `request`, where there is one, adds what is known from its
- * answer. Raises when it is for want of memory, as Lua does.
+ * Pushes an error table for `failure`, with what is known from the response to `request` (may be
+ * NULL). Raises instead when the failure is want of memory.
  */
 void tc_push_failure(lua_State *L, const struct tc_failure *failure,
                      const struct tc_request *request);
 
-/* Pushes the error for a success that is none. */
+/* The same for a response of status 200 that is none of use: adds the status, the attempts and
+ * whether it may be billed. */
 void tc_push_failed_success(lua_State *L, const struct tc_request *request,
                             struct tc_failure *failure);
 

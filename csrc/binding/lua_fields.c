@@ -1,8 +1,6 @@
 /*
- * Reading tables of named fields: the options of a client, the params of a request.
- *
- * Every check that fails pushes an error table that names the field, the value and what would be
- * right, and returns false: nothing is sent for a table that is wrong.
+ * Reading tables of named fields: see lua_fields.h. A message names the field and the value, and
+ * says what would be right.
  */
 #include "lua_fields.h"
 
@@ -56,7 +54,7 @@ static size_t least(size_t a, size_t b, size_t c)
     return smaller < c ? smaller : c;
 }
 
-/* Levenshtein's distance, case aside, one row at a time. */
+/* Levenshtein's distance without regard to case, one row at a time. */
 static size_t distance(const char *a, const char *b)
 {
     size_t row[LONGEST_NAME + 1], size = strlen(b);
@@ -77,11 +75,11 @@ static size_t distance(const char *a, const char *b)
     return row[size];
 }
 
-/* The known name that `name` was probably meant to be, or NULL. */
+/* The known name that `name` is probably a misspelling of, or NULL. */
 static const char *nearest(const char *name, const struct tc_field *fields, size_t count)
 {
     const char *best = NULL;
-    size_t best_distance = strlen(name) / 3 + 1; /* beyond that it is another word */
+    size_t best_distance = strlen(name) / 3 + 1; /* farther away it is another word */
     for (size_t i = 0; i < count; i++) {
         size_t this_distance = distance(name, fields[i].name);
         if (this_distance < best_distance || (!best && this_distance == best_distance)) {
@@ -120,7 +118,7 @@ static bool has_type(lua_State *L, int index, enum tc_type type)
     switch (type) {
     case TC_T_STRING:
         return lua_type(L, index) == LUA_TSTRING;
-    case TC_T_WHOLE: /* a string of digits will do; its value is looked at later */
+    case TC_T_WHOLE: /* a string of digits will do; tc_field_whole checks its value */
         return lua_isnumber(L, index) != 0;
     case TC_T_NUMBER:
         return lua_type(L, index) == LUA_TNUMBER;
@@ -165,7 +163,7 @@ static void make_plain(lua_State *L, int index, const struct tc_field *fields, s
     lua_newtable(L);
     for (size_t i = 0; i < count; i++) {
         lua_getfield(L, index, fields[i].name);
-        if (lua_isnil(L, -1)) /* for which some Luas would make room */
+        if (lua_isnil(L, -1)) /* for which some Luas would allocate */
             lua_pop(L, 1);
         else
             lua_setfield(L, -2, fields[i].name);
@@ -183,7 +181,7 @@ bool tc_fields_resolve(lua_State *L, int index, const struct tc_field *fields, s
 
 /* ---- values ---- */
 
-static const double EXACT = 9007199254740992.0; /* 2^53: up to here a double counts in ones */
+static const double EXACT = 9007199254740992.0; /* 2^53: to here a double has all whole numbers */
 
 static bool out_of_range(lua_State *L, const char *noun, const char *name, double lowest,
                          double highest, int index)
@@ -271,7 +269,7 @@ bool tc_field_settings(lua_State *L, int index, struct tc_request_options *optio
 
 /* ---- headers ---- */
 
-/* RFC 9110, 5.6.2: what a header's name is made of. */
+/* Is it a token of RFC 9110, 5.6.2, as a header's name must be? */
 static bool is_token(const char *name, size_t size)
 {
     for (size_t i = 0; i < size; i++)
@@ -295,7 +293,7 @@ static bool equal_names(const char *a, const char *b)
     return *a == *b;
 }
 
-/* Headers that the module must know to be right. */
+/* Is it a header that only the module may set? */
 static bool is_ours(const char *name)
 {
     static const char *const ours[] = {"authorization",     "content-type", "content-length",
@@ -306,8 +304,7 @@ static bool is_ours(const char *name)
     return false;
 }
 
-/* Checks the pair on top of the stack (name below value). Values are not shown: they may be keys.
- */
+/* Checks the name and the value on top. A message does not show the value, which may be a key. */
 static bool check_header(lua_State *L, const char *noun, const char *field)
 {
     size_t name_size, value_size;

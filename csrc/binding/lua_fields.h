@@ -1,7 +1,9 @@
 /*
- * Reading tables of named fields: the options of a client, the params of a request.
+ * Reading tables of named fields, the options of a client and the params of a request, and
+ * appending to lists.
  *
- * All push an error table when they return false.
+ * Functions that return false have pushed an error table. `noun` is what messages call a field:
+ * "field" or "option".
  */
 #ifndef TC_LUA_FIELDS_H
 #define TC_LUA_FIELDS_H
@@ -36,37 +38,37 @@ struct tc_defaults {
     struct tc_request_options options; /* time limits and retries; the rest is zero */
 };
 
-/* Is every key of the table at `index` among the `count` fields, and every value of its type?
- * `noun`, here and below, is what errors call one: "field" or "option". */
+/* Is every key of the table at `index` the name of one of the `count` fields, and every value of
+ * its type? */
 bool tc_fields_check(lua_State *L, int index, const char *noun, const struct tc_field *fields,
                      size_t count);
 
-/* The same, and replaces the table by a plain one of these fields: what is looked at from here on
- * is what was checked, whatever a metatable would say the next time. */
+/* The same, and replaces the table by a plain one with these fields: a metatable could give other
+ * values the next time. */
 bool tc_fields_resolve(lua_State *L, int index, const struct tc_field *fields, size_t count);
 
 /* Reads a request's own time limit and ways to retry, which win over what is in `options`. */
 bool tc_field_settings(lua_State *L, int index, struct tc_request_options *options);
 
-/* Reads a number of at least `least` and at most `most` into `*number`; an absent one stays. */
+/* Reads a number from `least` to `most` into `*number`, which stays if the field is absent. */
 bool tc_field_number(lua_State *L, int index, const char *noun, const char *name, double least,
                      double most, double *number);
 
-/* Like tc_field_number for a whole number; a float or a string that is one is taken too. */
+/* The same for a whole number; a float or a string that is one will do. */
 bool tc_field_whole(lua_State *L, int index, const char *noun, const char *name, double least,
                     double most, double *number);
 
-/* Reads how to retry ("safe", "all", "none"). */
+/* Reads the field `retry`: "safe", "all" or "none". */
 bool tc_field_retry(lua_State *L, int index, const char *noun, enum tc_retry *retry);
 
 /*
- * Reads a table of header names and values, checks them, and leaves on the stack one value that
- * anchors `*lines` (NULL at its end, as the engine takes it). An absent table is an empty one.
+ * Reads a table of header names and values into `*lines`, as the engine takes them, with NULL at
+ * the end. Pushes one value that they belong to. An absent table is an empty one.
  */
 bool tc_field_headers(lua_State *L, int index, const char *noun, const char *name,
                       const char *const **lines);
 
-/* The text at `index`, cut for a message and without what a terminal might obey. Pushes it. */
+/* Pushes the value at `index` as messages show it: short, and without control characters. */
 const char *tc_push_quoted(lua_State *L, int index);
 
 /* Appends the value on top to the list at `list`, and pops it. */

@@ -1,9 +1,7 @@
 /*
- * What is known of models, by their names: which way they are asked, what they take, how many
- * pictures one request gives. Models of no family are asked as the caller says, and checked for
- * types only.
- *
- * Families come and go with the service; nothing but this table knows them.
+ * What is known of models: see lua_models.h. A model of no family is asked as the caller says, and
+ * its params are checked for types only. Families come and go with the service: this table is the
+ * only place that knows them.
  */
 #include "lua_models.h"
 
@@ -23,8 +21,8 @@ static const struct tc_shape gemini_shapes[] = {
 };
 
 /*
- * The service names these sizes. LiteLLM makes aspect ratios of a few others, and 1:1 of
- * these: 1.79.1 was seen to, with Imagen of Vertex.
+ * The service offers these sizes. LiteLLM turns sizes into aspect ratios, and these two into 1:1:
+ * seen with LiteLLM 1.79.1 and Vertex's Imagen.
  */
 static const struct tc_squared imagen_squared[] = {
     {"1536x1024", "4:3"},

@@ -1,6 +1,6 @@
 /*
- * What is known of models, by their names: which way they are asked, what they take, how many
- * pictures one request gives.
+ * What is known of models, by their names: their route, what they take, how many pictures a
+ * request gives.
  */
 #ifndef TC_LUA_MODELS_H
 #define TC_LUA_MODELS_H
@@ -9,23 +9,23 @@
 
 enum tc_via { TC_VIA_IMAGES, TC_VIA_CHAT, TC_VIA_GEMINI };
 
-/* What a model makes of an aspect ratio: models round, Imagen's 3:4 is seven percent off. */
+/* The pixels that a model makes for an aspect ratio. Models round: Imagen's 3:4 is 7 % off. */
 struct tc_shape {
     const char *ratio; /* "16:9"; NULL at the end of a list */
     unsigned width, height;
 };
 
-/* A size that comes out as a square, whatever it says. */
+/* A size for which a model makes a square. */
 struct tc_squared {
     const char *size;  /* "1536x1024"; NULL at the end of a list */
-    const char *ratio; /* the aspect ratio that comes near to it */
+    const char *ratio; /* the aspect ratio nearest to it */
 };
 
-/* Models that share their ways and limits. */
+/* Models that share their route and limits. */
 struct tc_family {
     const char *pattern; /* of a model's name, '*' for any characters */
     enum tc_via via;
-    unsigned most;        /* pictures that one request gives */
+    unsigned most;        /* pictures per request */
     unsigned limit;       /* pictures that may be asked for; 0: as many as an answer may have */
     const char *sizes[4]; /* NULL at the end; none at all: any */
     const struct tc_shape *shapes;    /* the ratios that it takes; NULL: any */
@@ -36,14 +36,14 @@ struct tc_family {
     bool spells_ratio_twice;
 };
 
-/* The family of a model, or NULL. A provider's name before a '/' does not count. */
+/* The family of a model, or NULL. A provider before a '/' is left out. */
 const struct tc_family *tc_family_of(const char *model);
 
-/* What a model of `family` (may be NULL) makes of `ratio`; NULL where that is not known. */
+/* What a model of `family` (may be NULL) makes for `ratio`; NULL where that is not known. */
 const struct tc_shape *tc_shape_of(const struct tc_family *family, const char *ratio);
 
-/* The aspect ratio that comes near to a size which models of `family` (may be NULL) make a square
- * of; NULL for other sizes. */
+/* The aspect ratio nearest to `size`, if models of `family` (may be NULL) make a square for that;
+ * else NULL. */
 const char *tc_ratio_for_squared(const struct tc_family *family, const char *size);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Params: from the table that a user wrote to an order, which the engine can carry out.
+ * Params: see lua_params.h.
  *
- * What the API and LiteLLM know by name is listed here, with its type and the routes that take it;
- * what a model takes is in lua_models.c. Whatever else is wanted goes into extra_body, unchecked
- * but for what JSON itself cannot carry.
+ * The fields that the API and LiteLLM know are listed here, with their types and the routes that
+ * take them; what a model takes is in lua_models.c. Anything else goes into extra_body, which is
+ * only checked for what JSON cannot have.
  */
 #include "lua_params.h"
 
@@ -26,9 +26,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ---- what there is ---- */
+/* ---- the fields ---- */
 
-/* Who takes a field: routes send it as it is, or write it in a way of their own. */
+/* The routes that take a field. */
 enum { IMAGES = 1 << TC_VIA_IMAGES, CHAT = 1 << TC_VIA_CHAT, GEMINI = 1 << TC_VIA_GEMINI };
 enum { EVERY = IMAGES | CHAT | GEMINI };
 
@@ -64,7 +64,7 @@ static const struct tc_field fields[] = {
     {"fallbacks", TC_T_TABLE, IMAGES | CHAT},
     {"mock_response", TC_T_STRING, IMAGES | CHAT},
     {"messages", TC_T_TABLE, CHAT},
-    /* each route has its own way with these */
+    /* sent by each route in its own way */
     {"prompt", TC_T_STRING, EVERY},
     {"n", TC_T_WHOLE, EVERY},
     {"size", TC_T_STRING, IMAGES},
@@ -86,7 +86,7 @@ static const struct tc_field fields[] = {
     {"retry", TC_T_STRING, EVERY},
 };
 
-enum { SENT_FIELDS = 30 }; /* the first of them */
+enum { SENT_FIELDS = 30 }; /* how many are sent as they are */
 
 /* ---- checks; all push an error table when false ---- */
 
@@ -98,7 +98,7 @@ static bool has_field(lua_State *L, int params, const char *name)
     return has;
 }
 
-/* The caller's own conversation stands in place of all that would make one. */
+/* `messages` are the caller's own conversation: nothing else may make one. */
 static bool check_messages(lua_State *L, int params)
 {
     static const char *const others[] = {"prompt", "images", "history"};
@@ -135,7 +135,7 @@ static bool check_prompt(lua_State *L, int params)
     return true;
 }
 
-/* Pushes "'1:1', '3:4' or '16:9'". */
+/* Pushes the values as a message lists them: "'1:1', '3:4' or '16:9'". */
 static const char *push_choice(lua_State *L, const char *const *values)
 {
     lua_pushfstring(L, "'%s'", values[0]);
@@ -164,9 +164,9 @@ static bool check_choice(lua_State *L, int body, const char *name, const char *c
     return false;
 }
 
-/* ---- the model and the way to it ---- */
+/* ---- the model and its route ---- */
 
-/* Finds the route: the caller's, or the model's family's. */
+/* Finds the route: `via`, or what the model's family has. */
 static bool find_route(lua_State *L, int params, const struct tc_family *family, struct tc_job *job)
 {
     job->via = family ? family->via : TC_VIA_IMAGES;
@@ -182,7 +182,7 @@ static bool find_route(lua_State *L, int params, const struct tc_family *family,
     return true;
 }
 
-/* Are all fields there such as the route takes? */
+/* Does the route take all fields that are there? */
 static bool check_route(lua_State *L, int params, enum tc_via via)
 {
     for (size_t i = 0; i < COUNT(fields); i++) {
@@ -209,7 +209,7 @@ static bool check_route(lua_State *L, int params, enum tc_via via)
     return true;
 }
 
-/* How many pictures, in how many requests. */
+/* Reads how many pictures are wanted, and how many of them per request. */
 static bool read_count(lua_State *L, int params, const struct tc_family *family, struct tc_job *job)
 {
     double most = family && family->limit ? family->limit : TC_IMAGES, count = 1;
@@ -247,7 +247,7 @@ static void read_ratio(lua_State *L, int params, int uservalue, const struct tc_
     lua_setfield(L, uservalue, "shape");
 }
 
-/* Is the ratio one that the model takes? */
+/* Does the model take the aspect ratio? */
 static bool check_ratio(lua_State *L, int params, const struct tc_family *family)
 {
     enum { MOST = 15 };
@@ -257,7 +257,7 @@ static bool check_ratio(lua_State *L, int params, const struct tc_family *family
     return check_choice(L, params, "aspect_ratio", ratios);
 }
 
-/* Does the caller say something of the shape that we do not look into? */
+/* Does extra_body set the size or the aspect ratio? */
 static bool has_own_shape(lua_State *L, int params)
 {
     lua_getfield(L, params, "extra_body");
@@ -269,7 +269,7 @@ static bool has_own_shape(lua_State *L, int params)
     return own;
 }
 
-/* Sets the list of what is known to come out otherwise than asked for, before it is paid. */
+/* Sets `warnings`: what is known to come out otherwise than asked for. */
 static void set_warnings(lua_State *L, int params, int uservalue, const struct tc_family *family,
                          enum tc_via via)
 {
@@ -292,7 +292,7 @@ static void set_warnings(lua_State *L, int params, int uservalue, const struct t
         lua_pop(L, 1);
 }
 
-/* Finds out whom to ask for how much. The model's name is left in the params. */
+/* Reads the model, the route and the number of pictures. */
 static bool read_job(lua_State *L, int params, int uservalue, const char *model, struct tc_job *job)
 {
     lua_getfield(L, params, "model");
@@ -320,7 +320,7 @@ static bool read_job(lua_State *L, int params, int uservalue, const char *model,
 
 /* ---- the body ---- */
 
-/* Sets a whole number in the body as one: 2, where 2.0 or "2" was given. */
+/* Sets a whole number in the body: 2, where 2.0 or "2" was given. */
 static bool set_whole(lua_State *L, int params, int body, const char *name)
 {
     double value = NAN;
@@ -347,7 +347,7 @@ static bool copy_fields(lua_State *L, int params, int body)
     return true;
 }
 
-/* A table in the body with one entry. The value is on top, and popped. */
+/* Pops a value and sets it as the one field of a new table in the body. */
 static void set_inside(lua_State *L, int body, const char *table, const char *name)
 {
     lua_createtable(L, 0, 1);
@@ -360,9 +360,9 @@ static void set_images_fields(lua_State *L, int params, int body, unsigned n)
 {
     lua_getfield(L, params, "prompt");
     lua_setfield(L, body, "prompt");
-    lua_pushinteger(L, (lua_Integer)n); /* always: older gateways make, and bill, four without it */
+    lua_pushinteger(L, (lua_Integer)n); /* always: without it older gateways make, and bill, four */
     lua_setfield(L, body, "n");
-    lua_getfield(L, params, "aspect_ratio"); /* overrides the size: only it is sent */
+    lua_getfield(L, params, "aspect_ratio"); /* it wins over the size, which is not sent then */
     bool shaped = !lua_isnil(L, -1);
     lua_setfield(L, body, "aspect_ratio");
     lua_getfield(L, params, shaped ? "aspect_ratio" : "size");
@@ -442,7 +442,7 @@ static bool merge_extra(lua_State *L, int params, int body)
 static bool check_body(lua_State *L, int body)
 {
     for (lua_pushnil(L); lua_next(L, body); lua_pop(L, 1)) {
-        if (!tc_text_check(L, -2, "extra_body")) /* its names: ours are well */
+        if (!tc_text_check(L, -2, "extra_body")) /* its names */
             return false;
         if (!tc_value_check(L, lua_gettop(L), lua_tostring(L, -2)))
             return false;
@@ -468,7 +468,7 @@ static bool push_body(lua_State *L, int params, int turns, enum tc_via via, unsi
     return true;
 }
 
-/* Makes the bodies: of a request, and of the last one where that is for fewer pictures. */
+/* Makes the body of a request, and that of the last one if that is for fewer pictures. */
 static bool make_bodies(lua_State *L, int params, int uservalue, struct tc_job *job)
 {
     unsigned rest = job->count % job->at_once;
@@ -488,7 +488,7 @@ static bool make_bodies(lua_State *L, int params, int uservalue, struct tc_job *
     return true;
 }
 
-/* Pushes the path of the route, with the model's name in it where it has a place for that. */
+/* Pushes the path of the route; the model's name replaces "{model}". */
 static const char *push_path(lua_State *L, int params, const char *path)
 {
     static const char here[] = "{model}", hex[] = "0123456789ABCDEF";
@@ -517,7 +517,7 @@ static const char *push_path(lua_State *L, int params, const char *path)
 
 /* ---- the whole ---- */
 
-/* Where the pictures go, and who watches. */
+/* Reads who takes the pictures as they come. */
 static bool read_takers(lua_State *L, int params, struct tc_request_options *options)
 {
     bool sink = has_field(L, params, "sink"), save = has_field(L, params, "save");
@@ -538,7 +538,7 @@ void tc_params_argument(lua_State *L, int index)
     luaL_argerror(L, index, text);
 }
 
-/* Makes the string at `index` the table that it is short for. */
+/* Replaces a string at `index` by the table that it is short for. */
 static void expand(lua_State *L, int index)
 {
     if (lua_type(L, index) != LUA_TSTRING)

@@ -1,5 +1,5 @@
 /*
- * Params: from the table that a user wrote to a job, which the engine can carry out.
+ * Params: the table that a user wrote is read into a job.
  */
 #ifndef TC_LUA_PARAMS_H
 #define TC_LUA_PARAMS_H

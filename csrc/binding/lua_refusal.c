@@ -1,7 +1,9 @@
 /*
- * Refusals: why an answer that went well has no picture. Each gateway and each model has a place of
- * its own for that, so the whole document is looked through, for names that say it wherever they
- * are. Only where there is no picture: beside one they are notes.
+ * Responses without a picture: see lua_refusal.h.
+ *
+ * Each gateway and each model has its own field for a refusal. So the whole document is searched
+ * for names that say it, wherever they are. This is only done where there is no picture: beside one
+ * such fields are notes.
  */
 #include "lua_refusal.h"
 
@@ -19,16 +21,16 @@
 
 enum { DEEPEST = 16, LONGEST_NAME = 32 };
 
-/* What of a field makes it a refusal. */
+/* When a field is a refusal. */
 enum meaning {
-    IS_TEXT,   /* there is one, and it says why */
-    IS_WORDS,  /* the same, but it is for the reader of the answer's text */
-    IS_REASON, /* it is one of those below */
-    IS_TRUE,   /* it, or one of its elements */
+    IS_TEXT,   /* when it has a string, which says why */
+    IS_WORDS,  /* the same, but the string is part of the answer's text */
+    IS_REASON, /* when it is one of `reasons` */
+    IS_TRUE,   /* when it, or one of its elements, is true */
     IS_FALSE
 };
 
-/* Fields, without case and signs; the earlier ones tell more. */
+/* Names in lower case, letters only. Earlier ones say more. */
 static const struct sign {
     const char *name;
     enum meaning meaning;
@@ -56,7 +58,7 @@ static const struct sign {
     {"refusal", IS_WORDS},
 };
 
-/* Why models stop when they refuse, again without case and signs. */
+/* Reasons for which models stop when they refuse, likewise. */
 static const char *const reasons[] = {
     "contentfilter",
     "contentfiltered",
@@ -84,14 +86,14 @@ static const char *const reasons[] = {
     "sensitive",
 };
 
-/* The best sign so far: its rank, and the index of the reason on the stack. */
+/* The best sign so far. */
 struct find {
     size_t rank;
     int reason;
 };
 
-/* Copies the letters of a name, small ones; a path before them ("FinishReason.SAFETY") is left out.
- */
+/* Copies the letters of a name in lower case, without what is before a dot
+ * ("FinishReason.SAFETY"). */
 static void plain(char out[LONGEST_NAME], const char *name)
 {
     const char *dot = strrchr(name, '.');
@@ -119,7 +121,7 @@ bool tc_is_cut_off(const char *reason)
     return is_among(names, COUNT(names), reason);
 }
 
-/* The rank of the sign that the key has, or how many there are. */
+/* The index of the key in `signs`, or their count. */
 static size_t rank_of(const char *key)
 {
     char name[LONGEST_NAME];
@@ -135,7 +137,7 @@ static bool is_boolean(lua_State *L, int index, bool value)
     return lua_type(L, index) == LUA_TBOOLEAN && lua_toboolean(L, index) == value;
 }
 
-/* Is one of a list of flags up, or the one flag? */
+/* Is the value true, or one of its elements? */
 static bool is_up(lua_State *L, int value)
 {
     bool up = is_boolean(L, value, true);
@@ -148,7 +150,7 @@ static bool is_up(lua_State *L, int value)
     return up;
 }
 
-/* Words that are there and say something: Google has names for "nothing". */
+/* Is it a string that says something? Google has names for "nothing". */
 static bool is_told(lua_State *L, int value)
 {
     return lua_type(L, value) == LUA_TSTRING && tc_rawlen(L, value) &&
@@ -235,14 +237,14 @@ void tc_push_refusal(lua_State *L, int document)
 
 #define TC_MORE_TOKENS "allow more tokens (max_tokens in extra_body), or ask for less"
 
-/* Is it why a model stops that has done all? "stop", "STOP", "completed" */
+/* Does a model stop for this reason when it is done? "stop", "STOP", "completed" */
 static bool is_ordinary(const char *reason)
 {
     return ((*reason | 0x20) == 's' && strlen(reason) == 4) || !strcmp(reason, "completed");
 }
 
-/* Makes the failure for an answer without a picture, of a model that did not refuse. `said` and
- * `reason` (why it stopped) may be NULL. */
+/* Makes the failure for an answer without a picture or a refusal. `said`, its text, and `reason`,
+ * why the model stopped, may be NULL. */
 static void no_image(struct tc_failure *failure, const struct tc_subrequest *sub, const char *said,
                      const char *reason)
 {
@@ -270,7 +272,7 @@ static void no_image(struct tc_failure *failure, const struct tc_subrequest *sub
     }
 }
 
-/* Pushes a string without what a line of text cannot have, cut to a message's length; nil stays. */
+/* Pushes the string at `index` as one short line, or nil for another value. */
 static const char *push_line(lua_State *L, int index)
 {
     char line[200];
@@ -299,7 +301,7 @@ void tc_push_no_image(lua_State *L, const struct tc_subrequest *sub, int answer,
     tc_push_failed_success(L, sub->request, &failure);
 }
 
-/* Adds what is wrong with a picture, which is on top if there is something, to `text`. Pops it. */
+/* Pops what is wrong with a picture, or nil, and adds it to `text`. */
 static void add_fault(lua_State *L, char *text, size_t size)
 {
     size_t used = strlen(text);
@@ -308,8 +310,7 @@ static void add_fault(lua_State *L, char *text, size_t size)
     lua_pop(L, 1);
 }
 
-/* Why did the model of a subrequest stop, as far as its answer is known? Pushes the string, or nil.
- */
+/* Pushes why the model stopped, or nil where that is not known. */
 static void push_reason(lua_State *L, const struct tc_subrequest *sub, int uservalue)
 {
     lua_getfield(L, uservalue, "answers");

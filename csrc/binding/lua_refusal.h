@@ -1,5 +1,5 @@
 /*
- * Refusals: why an answer that went well has no picture.
+ * Responses of status 200 that have no picture, or none that is whole: why that is, and the errors.
  */
 #ifndef TC_LUA_REFUSAL_H
 #define TC_LUA_REFUSAL_H
@@ -10,17 +10,18 @@ struct tc_subrequest;
 
 #include "lua_compat.h"
 
-/* Pushes why the document, which has no picture, refuses to have one, as a string, or nil. */
+/* Pushes why the model refused, as a string, or nil. The document has no picture. */
 void tc_push_refusal(lua_State *L, int document);
 
-/* Is this reason, for which a model stopped, its token limit? */
+/* Did the model stop for this reason because of its token limit? */
 bool tc_is_cut_off(const char *reason);
 
-/* Pushes the error for an answer without a picture; `refusal` is the index of why, or of nil. */
+/* Pushes the error for an answer without a picture: the table at `answer`, and the refusal, or nil,
+ * at `refusal`. */
 void tc_push_no_image(lua_State *L, const struct tc_subrequest *sub, int answer, int refusal);
 
-/* Pushes the error for an answer that came well, but with pictures that are not whole; false, and
- * nothing, when there are none. */
+/* Pushes the error for pictures of a subrequest that are not whole. Returns false, and pushes
+ * nothing, when all are. */
 bool tc_push_fault(lua_State *L, const struct tc_subrequest *sub, int uservalue);
 
 #endif

@@ -1,6 +1,5 @@
 /*
- * The ways to a picture, as data: where a request goes, who writes its body, where answers have
- * pictures, and who reads the rest of those.
+ * Routes, as data: where a request goes, who writes its body, and where responses have pictures.
  */
 #include "lua_routes.h"
 
@@ -14,11 +13,11 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
- * Where answers have pictures, whichever way they were asked for: servers behind the gateway answer
- * in each other's shapes. First the images route's, also as the events of a stream, then chat's of
- * today, of LiteLLM 1.76.1 and .2 and of before, then Gemini's, then the responses route's. Where
- * anything else may be, only what begins as pictures do is taken for one (TC_CAPTURE_DATA_URL).
- * lua_answer.c reads the same places.
+ * Where responses have pictures, on any route, as servers behind the gateway answer in each other's
+ * shapes. First the images route's, also as the events of a stream; then chat's of today, of
+ * LiteLLM 1.76.1 and .2 and of before; Gemini's; the responses route's. Where there may be anything
+ * else, only strings that begin as pictures do are taken (TC_CAPTURE_DATA_URL). lua_answer.c reads
+ * the same fields.
  */
 const struct tc_rule tc_picture_rules[TC_PICTURE_RULES] = {
     {TC_CAPTURE_BASE64,

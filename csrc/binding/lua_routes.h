@@ -1,5 +1,5 @@
 /*
- * The ways to a picture, as data.
+ * Routes: the ways to ask for a picture.
  */
 #ifndef TC_LUA_ROUTES_H
 #define TC_LUA_ROUTES_H
@@ -10,7 +10,7 @@
 #include "lua_compat.h"
 #include "lua_models.h"
 
-/* One way to a picture. */
+/* A route. */
 struct tc_route {
     const char *name; /* "chat" */
     enum tc_base base;
@@ -18,19 +18,19 @@ struct tc_route {
     enum tc_credentials credentials;
 
     /*
-     * Pushes the pieces of a request's body: the table at `body`, and the conversation at `turns`
-     * where the route has one. False: an error table is on top.
+     * Pushes the pieces of a request's body (see tc_push_body): of the table at `body`, and of the
+     * conversation at `turns` if the route has one. False: an error table is on top.
      */
     bool (*write)(lua_State *L, int body, int turns);
 };
 
 const struct tc_route *tc_route(enum tc_via via);
 
-/* Where an answer has pictures, whatever its route. */
+/* Where a response of any route has pictures. */
 enum { TC_PICTURE_RULES = 26 };
 extern const struct tc_rule tc_picture_rules[TC_PICTURE_RULES];
 
-/* The route of that name; false when there is none. */
+/* Finds the route of that name. Returns false when there is none. */
 bool tc_via_of(const char *name, enum tc_via *via);
 
 #endif

@@ -58,7 +58,7 @@ bool tc_text_check(lua_State *L, int index, const char *name)
     return !wrong || invalid_text(L, name, wrong);
 }
 
-/* lua-cjson would round a whole number that has more digits than it writes. */
+/* Has the number no more digits than JSON keeps? lua-cjson rounds some. */
 static bool check_digits(lua_State *L, int index, const char *name)
 {
     double value = lua_tonumber(L, index), exact = tc_json_exact(L);
@@ -73,7 +73,7 @@ static bool check_digits(lua_State *L, int index, const char *name)
 
 enum { DEEPEST = 100 };
 
-/* Is all that is in the value at `index` fit to be sent? `name` is the field that it is in. */
+/* tc_value_check for a value that is `depth` tables deep. */
 static bool check_value(lua_State *L, int index, const char *name, int depth)
 {
     tc_checkstack(L, 8);
@@ -106,7 +106,7 @@ bool tc_value_check(lua_State *L, int index, const char *name)
 
 /* ---- what is blank ---- */
 
-/* Reads a character of UTF-8, and goes behind it. What is none is read as some letter. */
+/* Reads a character of UTF-8 and moves `*text` behind it. Other bytes are read as a letter. */
 static unsigned long next_character(const char **text)
 {
     unsigned char first = (unsigned char)*(*text)++;
@@ -122,8 +122,8 @@ static unsigned long next_character(const char **text)
     return character;
 }
 
-/* Unicode's white space and control characters, and what is drawn as nothing
- * (Default_Ignorable_Code_Point); the blank of braille, too. First and last of each range. */
+/* Unicode's white space, control characters, and characters that are drawn as nothing
+ * (Default_Ignorable_Code_Point, and the blank of braille). First and last of each range. */
 static const unsigned long blanks[][2] = {
     {0, 0x20},          {0x7f, 0xa0},       {0xad, 0xad},     {0x34f, 0x34f},   {0x61c, 0x61c},
     {0x115f, 0x1160},   {0x1680, 0x1680},   {0x17b4, 0x17b5}, {0x180b, 0x180f}, {0x2000, 0x200f},

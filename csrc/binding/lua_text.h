@@ -9,17 +9,17 @@
 
 #include "lua_compat.h"
 
-/* Where `text` stops being UTF-8 (RFC 3629), from 1, or 0 where it never does. */
+/* The number of the first byte (from 1) that makes `text` no UTF-8 (RFC 3629), or 0. */
 size_t tc_utf8_error(const char *text, size_t size);
 
 /* Is the string at `index`, of the field `name`, UTF-8? Pushes an error table when not. */
 bool tc_text_check(lua_State *L, int index, const char *name);
 
-/* Can the value at `index`, of the field `name`, be sent without a loss: is its text UTF-8, are its
- * numbers such as lua-cjson writes, is it no circle? Pushes an error table when false. */
+/* Can the value at `index`, of the field `name`, be sent as it is? Its strings must be UTF-8, its
+ * numbers such as JSON keeps, and its tables must have an end. Pushes an error table when not. */
 bool tc_value_check(lua_State *L, int index, const char *name);
 
-/* Is there nothing in the text that could be seen? */
+/* Has the text only characters that cannot be seen? */
 bool tc_text_is_blank(const char *text, size_t size);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Warnings of a response: what was asked for and is visibly not there.
+ * Warnings of a response: what was asked for and did visibly not come.
  */
 #include "lua_warnings.h"
 

@@ -1,5 +1,5 @@
 /*
- * Warnings of a response: what was asked for and is visibly not there.
+ * Warnings of a response: what was asked for and did visibly not come.
  */
 #ifndef TC_LUA_WARNINGS_H
 #define TC_LUA_WARNINGS_H
@@ -8,7 +8,7 @@
 
 struct tc_job;
 
-/* Sets the list of what was asked for and is visibly not there; the images are at `data`. */
+/* Sets `warnings` of the response; its pictures are the list at `data`. */
 void tc_set_warnings(lua_State *L, const struct tc_job *job, int uservalue, int response, int data);
 
 #endif
