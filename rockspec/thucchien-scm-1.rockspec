@@ -57,7 +57,7 @@ build = {
             "csrc/binding/lua_host.c",
             "csrc/binding/lua_image.c",
             "csrc/binding/lua_job.c",
-            "csrc/binding/lua_json.c",
+            "csrc/binding/lua_json_own.c",
             "csrc/binding/lua_key.c",
             "csrc/binding/lua_models.c",
             "csrc/binding/lua_options.c",

@@ -6,7 +6,7 @@
 #include "../base/number.h"
 #include "../splitter/path.h"
 #include "lua_host.h"
-#include "lua_json.h"
+#include "lua_json_own.h"
 #include "lua_own.h"
 
 #include <locale.h>
@@ -129,7 +129,7 @@ static void push_json(lua_State *L, const char *name)
     if (lua_isfunction(L, -1) && knows_point(L, reads))
         return;
     lua_pop(L, 1);
-    lua_pushcfunction(L, reads ? tc_json_decode : tc_json_encode);
+    lua_pushcfunction(L, reads ? tc_json_own_decode : tc_json_own_encode);
 }
 
 /* How far whole numbers come through: releases of lua-cjson write 14 digits or all. */

@@ -5,7 +5,7 @@
  * with null in gaps unless most of it is gaps, and any other as an object, an empty one too; null
  * is a light userdata. It minds no locale.
  */
-#include "lua_json.h"
+#include "lua_json_own.h"
 
 #include "../base/number.h"
 #include "../splitter/path.h"
@@ -261,7 +261,7 @@ static bool read_value(lua_State *L, const char **at, unsigned depth)
     return ok;
 }
 
-int tc_json_decode(lua_State *L)
+int tc_json_own_decode(lua_State *L)
 {
     size_t size;
     const char *text = luaL_checklstring(L, 1, &size), *at = text;
@@ -482,7 +482,7 @@ static bool write_value(struct output *out, int index, unsigned depth)
     }
 }
 
-int tc_json_encode(lua_State *L)
+int tc_json_own_encode(lua_State *L)
 {
     struct output out = {.L = L, .place = 2};
     lua_settop(L, 1);

@@ -1,0 +1,12 @@
+/*
+ * JSON of our own, for a process in which lua-cjson cannot serve.
+ */
+#ifndef TC_LUA_JSON_OWN_H
+#define TC_LUA_JSON_OWN_H
+
+#include "lua_compat.h"
+
+int tc_json_own_encode(lua_State *L);
+int tc_json_own_decode(lua_State *L);
+
+#endif
