@@ -14,10 +14,10 @@
 #include "../splitter/link.h"
 #include "../engine/failure.h"
 #include "../engine/request.h"
-#include "lua_cjson.h"
 #include "lua_conceal.h"
 #include "lua_failure.h"
 #include "lua_job.h"
+#include "lua_json.h"
 #include "lua_refusal.h"
 
 #include <ctype.h>

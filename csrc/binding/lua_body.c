@@ -11,9 +11,9 @@
 #include "../base/reader.h"
 #include "../splitter/body.h"
 #include "../splitter/signature.h"
-#include "lua_cjson.h"
 #include "lua_failure.h"
 #include "lua_fields.h"
+#include "lua_json.h"
 #include "lua_own.h"
 #include "lua_text.h"
 

@@ -1,5 +1,5 @@
 /*
- * JSON of our own, for a process in which lua-cjson cannot serve: see lua_cjson.c.
+ * JSON of our own, for a process in which lua-cjson cannot serve: see lua_json.c.
  *
  * As lua-cjson does by default, it writes a table whose keys are whole numbers from 1 on as a list,
  * with null in gaps unless most of it is gaps, and any other as an object, an empty one too; null

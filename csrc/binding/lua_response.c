@@ -7,10 +7,10 @@
 #include "../base/number.h"
 #include "../engine/failure.h"
 #include "../engine/request.h"
-#include "lua_cjson.h"
 #include "lua_failure.h"
 #include "lua_fields.h"
 #include "lua_job.h"
+#include "lua_json.h"
 #include "lua_warnings.h"
 
 #include <math.h>

@@ -3,9 +3,9 @@
  */
 #include "lua_text.h"
 
-#include "lua_cjson.h"
 #include "lua_failure.h"
 #include "lua_fields.h"
+#include "lua_json.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

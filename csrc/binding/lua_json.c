@@ -1,7 +1,7 @@
 /*
  * JSON: lua-cjson, where it is there and serves; else our own.
  */
-#include "lua_cjson.h"
+#include "lua_json.h"
 
 #include "../base/number.h"
 #include "../splitter/path.h"

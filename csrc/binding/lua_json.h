@@ -1,8 +1,8 @@
 /*
  * JSON: lua-cjson, where it is there and serves; else our own.
  */
-#ifndef TC_LUA_CJSON_H
-#define TC_LUA_CJSON_H
+#ifndef TC_LUA_JSON_H
+#define TC_LUA_JSON_H
 
 #include <stdbool.h>
 
