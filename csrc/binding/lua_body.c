@@ -1,10 +1,10 @@
 /*
- * Bodies of requests: JSON with gaps, into which the pictures' base64 is encoded while it is sent.
+ * Bodies of requests: see lua_body.h.
  *
- * What is small goes through lua-cjson. The conversation, which may have pictures, is written
- * around it: a list of pieces, where a string is JSON and a picture is a gap. A conversation is a
- * list of turns, each a table with a role and its parts: strings, and pictures as
- * { bytes (a string, or a userdata for a file's), mime = "image/png" }.
+ * A body is a list of pieces: a string is JSON, a table is a picture, { bytes, mime = "image/png"
+ * }, where the bytes are a string, or a userdata if they are a file's. The JSON of small values is
+ * lua-cjson's. A conversation is a list of turns, each a table with a `role` and a list of parts,
+ * which are strings and pictures.
  */
 #include "lua_body.h"
 
@@ -23,7 +23,7 @@
 
 /* ---- pictures that go along ---- */
 
-/* May the value at `index` have been meant as a file's name? */
+/* Is the value at `index` perhaps a file's name? */
 static bool is_short_text(lua_State *L, int index)
 {
     size_t size = 0;
@@ -88,7 +88,8 @@ static const char *bytes_of(lua_State *L, int index, size_t *size)
     return lua_touserdata(L, index);
 }
 
-/* What the bytes at `index` are ("image/png"), or NULL. `*whole`: has their file an end? */
+/* The type of the bytes at `index` ("image/png"), or NULL. `*whole` becomes true if they have an
+ * end. */
 static const char *type_of(lua_State *L, int index, bool *whole)
 {
     struct tc_signature signature = {0};
@@ -99,7 +100,7 @@ static const char *type_of(lua_State *L, int index, bool *whole)
     return signature.mime;
 }
 
-/* What has no end is of no use to a model, which would be paid all the same. */
+/* A picture without an end is of no use to a model, and is paid for. */
 static bool half_picture(lua_State *L, const char *name, int value, const char *mime)
 {
     const char *file = "";
@@ -114,8 +115,8 @@ static bool half_picture(lua_State *L, const char *name, int value, const char *
     return false;
 }
 
-/* Pushes the picture that the value on top stands for, in its place: bytes, an image of a response,
- * or { path = }. `name` is the field's, for errors. */
+/* Replaces the value on top, bytes, an image of a response, or { path = }, by the picture. `name`
+ * is the field's, for errors. */
 static bool push_picture(lua_State *L, const char *name)
 {
     int value = lua_gettop(L);
@@ -167,31 +168,30 @@ static void begin_turn(lua_State *L, const char *role)
     lua_setfield(L, -2, "role");
 }
 
-/* Is the table at `index` a list and nothing else? What stands beside one would be left out of a
- * request that is paid for: all there is, in `images = { path = "a.png" }`. */
+/* Is the table at `index` a list and nothing else? In `images = { path = "a.png" }` the picture
+ * would be left out of a request that is paid for. */
 static bool check_list(lua_State *L, int index, const char *name)
 {
     size_t count = 0;
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
         count++;
-    if (count == tc_rawlen(L, index)) /* whoever reads it finds the holes that are left */
+    if (count == tc_rawlen(L, index)) /* remaining nils fail in push_picture */
         return true;
     tc_push_error(L, TC_INVALID_REQUEST, name,
                   "field '%s': a list expected, without names and holes: { first, second }", name);
     return false;
 }
 
-/* Appends the pictures of the list on top, which is the field `name`, to the turn at `turn`, and
- * pops it. */
+/* Pops a list of pictures, the field `name`, and appends them to the turn at `turn`. */
 static bool append_pictures(lua_State *L, int turn, const char *name)
 {
     int list = lua_gettop(L), count = (int)tc_rawlen(L, list);
     if (!check_list(L, list, name))
         return false;
     for (int i = 1; i <= count; i++) {
-        const char *place = lua_pushfstring(L, "%s[%d]", name, i);
+        const char *element = lua_pushfstring(L, "%s[%d]", name, i);
         lua_rawgeti(L, list, i);
-        if (!push_picture(L, place))
+        if (!push_picture(L, element))
             return false;
         tc_append(L, turn);
         lua_pop(L, 1);
@@ -200,7 +200,7 @@ static bool append_pictures(lua_State *L, int turn, const char *name)
     return true;
 }
 
-/* Is the value at `index` no text at all, or one that can be sent? */
+/* Is the value at `index` no string, or one of UTF-8? */
 static bool is_utf8(lua_State *L, int index)
 {
     size_t size;
@@ -217,9 +217,8 @@ static bool no_response(lua_State *L, int number)
 }
 
 /*
- * One earlier response, at the stack's top, which it leaves: what was asked, and what was said. Its
- * pictures go along with what is asked next, in the turn at `next`: models take pictures from a
- * user in every version, from themselves in some.
+ * Appends what was asked for in the earlier response on top, and its text. Its pictures go into the
+ * next turn, at `next`: all models take pictures from a user, only some from themselves.
  */
 static bool append_response(lua_State *L, int turns, int next, int number)
 {
@@ -241,7 +240,7 @@ static bool append_response(lua_State *L, int turns, int next, int number)
     lua_pushvalue(L, response + 1);
     tc_append(L, next);
     lua_pushvalue(L, next);
-    tc_append(L, turns); /* with the pictures of the response before */
+    tc_append(L, turns); /* it has the pictures of the response before */
     begin_turn(L, "assistant");
     if (lua_type(L, response + 3) == LUA_TSTRING)
         lua_pushvalue(L, response + 3);
@@ -342,7 +341,7 @@ static bool append_string(lua_State *L, int pieces, int index)
     return true;
 }
 
-/* Appends the part on top, and pops it. */
+/* Pops a part and appends it. */
 static bool append_part(lua_State *L, int pieces, const struct dialect *dialect)
 {
     int part = lua_gettop(L);
@@ -362,7 +361,7 @@ static bool append_part(lua_State *L, int pieces, const struct dialect *dialect)
     return true;
 }
 
-/* Appends the turn on top, and pops it. */
+/* Pops a turn and appends it. */
 static bool append_turn(lua_State *L, int pieces, const struct dialect *dialect)
 {
     int turn = lua_gettop(L), count = (int)tc_rawlen(L, turn);
@@ -387,8 +386,7 @@ static bool append_turn(lua_State *L, int pieces, const struct dialect *dialect)
     return true;
 }
 
-/* Appends the table at `body` as JSON, and the conversation at `turns` as one more of its fields.
- */
+/* Appends the table at `body` as JSON, with the conversation at `turns` as one more field. */
 static bool append_all(lua_State *L, int pieces, int body, int turns, const struct dialect *dialect)
 {
     size_t size;
@@ -412,7 +410,7 @@ static bool append_all(lua_State *L, int pieces, int body, int turns, const stru
     return true;
 }
 
-/* Pushes the pieces of a body with a conversation, unless it has one from the caller. */
+/* Pushes the pieces of a body with the conversation, or with the caller's own one. */
 static bool write_conversation(lua_State *L, int body, int turns, const struct dialect *dialect)
 {
     lua_newtable(L);

@@ -5,8 +5,8 @@
 #ifndef TC_LUA_COMPAT_H
 #define TC_LUA_COMPAT_H
 
-/* In a module Lua's functions may be absent: another Lua than the one it was built for has loaded
- * it. It shall get as far as saying so. */
+/* If another Lua loads the module than it was built for, functions are missing. With weak symbols
+ * the module can say so. */
 #if defined(TC_MODULE) && defined(__ELF__) && defined(__GNUC__)
 #include <luaconf.h>
 #undef LUA_API
@@ -60,8 +60,8 @@
 #define tc_pushwhole(L, number) lua_pushnumber(L, (lua_Number)(number))
 #endif
 
-/* Makes room for so many values, or raises. (luaL_checkstack would speak of an overflow, where the
- * usual reason is that memory is short.) */
+/* Makes sure that so many values can be pushed, or raises. (luaL_checkstack would call it an
+ * overflow, where mostly memory is short.) */
 #define tc_checkstack(L, count)                                                                    \
     ((void)(lua_checkstack(L, count) || luaL_error(L, "not enough memory for Lua's stack")))
 

@@ -1,7 +1,7 @@
 /*
- * Answers without the key. A server may send it back anywhere: in what the model says, in a reason,
- * in an address. What a user prints or logs of a response, or of an error, is made of the answer's
- * table, so the key is taken out of that as soon as it is there.
+ * Answers without the key. A server may send it back anywhere: in the model's text, in a reason, in
+ * an address. Responses and errors that a user prints or logs are made from the answer's table, so
+ * the key is taken out of that at once.
  */
 #include "lua_conceal.h"
 
@@ -46,10 +46,10 @@ static void conceal_value(lua_State *L, int table, struct tc_redaction *redactio
     lua_rawset(L, originals);
     lua_pushvalue(L, -3);
     lua_insert(L, -2);
-    lua_rawset(L, table); /* a field that is there: lua_next can bear that */
+    lua_rawset(L, table); /* lua_next allows that for a field that is there */
 }
 
-/* Has the value at `index`, a field's name, the key in it? */
+/* Has the field name at `index` the key in it? */
 static bool is_telling_name(lua_State *L, int index, struct tc_redaction *redaction)
 {
     size_t size;
@@ -59,9 +59,7 @@ static bool is_telling_name(lua_State *L, int index, struct tc_redaction *redact
     return has_key(redaction, name, size);
 }
 
-/* Keeps the name under the value on top as one of the list at `names`, which is nil before the
- * first.
- */
+/* Adds the name below the top to the list at `names`, which is nil before the first one. */
 static void keep_name(lua_State *L, int names, int number)
 {
     if (number == 1) {
@@ -72,7 +70,7 @@ static void keep_name(lua_State *L, int names, int number)
     lua_rawseti(L, names, number);
 }
 
-/* Gives the field whose name is on top another one, without the key, and pops that. */
+/* Pops a field's name and renames the field, without the key. */
 static void rename_field(lua_State *L, int table, struct tc_redaction *redaction)
 {
     size_t size;
@@ -89,7 +87,7 @@ static void conceal(lua_State *L, int table, struct tc_redaction *redaction, int
 {
     int count = 0;
     tc_checkstack(L, 10);
-    lua_pushnil(L); /* or a list of names: a table must not get new ones while it is gone through */
+    lua_pushnil(L); /* or a list of names: lua_next allows no new fields meanwhile */
     int names = lua_gettop(L);
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
         if (lua_istable(L, -1))

@@ -1,13 +1,13 @@
 /*
- * Answers without the key: a server may send it back anywhere.
+ * Takes the API key out of what a server sends back.
  */
 #ifndef TC_LUA_CONCEAL_H
 #define TC_LUA_CONCEAL_H
 
 #include "lua_compat.h"
 
-/* Takes the key out of all strings of the table at `table` and its fields' names, all the way down,
- * and pushes a table that has, by what they are now, the values that had it. */
+/* Takes the key out of all strings and field names of the table at `table`, at all depths. Pushes a
+ * table with the original strings, by what they are now. */
 void tc_conceal(lua_State *L, int table, const char *key);
 
 #endif

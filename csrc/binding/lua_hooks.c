@@ -1,6 +1,6 @@
 /*
- * Debug hooks of the user's: what Ctrl-C, a debugger, or a limit on running time is made of. One
- * may raise an error, and so end whatever is running, wherever Lua calls a function.
+ * Debug hooks of the user's: see lua_hooks.h. A hook may raise an error wherever Lua calls a
+ * function, and so end whatever is running.
  */
 #include "lua_hooks.h"
 
@@ -27,14 +27,14 @@ void tc_hooks_run(lua_State *L)
 
 /* ---- errors of hooks ---- */
 
-/* A hook of ours that takes itself away. */
+/* A hook of ours that removes itself. */
 static void notice(lua_State *L, lua_Debug *event)
 {
     (void)event;
     lua_sethook(L, NULL, 0, 0);
 }
 
-/* Does Lua call hooks now? It does not while one runs, nor a finalizer. */
+/* Does Lua call hooks now? Not while a hook or a finalizer runs. */
 static bool are_called(lua_State *L)
 {
     lua_Hook hook = lua_gethook(L);
@@ -46,8 +46,8 @@ static bool are_called(lua_State *L)
     return called;
 }
 
-/* Takes note, where an error is raised, whether that is in a hook; or whether it is the last one
- * that was, and is raised on. */
+/* The message handler: notes whether the error is raised inside a hook, or is the last such error
+ * raised again. */
 static int note_origin(lua_State *L)
 {
     tc_own_push(L, INTERRUPT);
@@ -86,10 +86,10 @@ int tc_hooks_pcall(lua_State *L, int arguments, int results, bool *interrupted)
 struct hooked {
     lua_Hook hook;
     int mask, count;
-    bool called; /* it has let the call pass */
+    bool called; /* it returned, so the call is made */
 };
 
-/* Stands in for the user's hook for the one event of a call. */
+/* Runs the user's hook for one event, the call, in its place. */
 static void on_call(lua_State *L, lua_Debug *event)
 {
     tc_own_push(L, HOOKED);
@@ -107,7 +107,7 @@ int tc_hooks_call(lua_State *L, int arguments, bool *called)
     *called = true;
     if (!hooked.hook || !(hooked.mask & LUA_MASKCALL) || !are_called(L))
         return tc_hooks_pcall(L, arguments, 0, &interrupted);
-    int outer = lua_gettop(L) - arguments; /* of a call that this hook may be in */
+    int outer = lua_gettop(L) - arguments; /* HOOKED of an outer call */
     tc_own_push(L, HOOKED);
     lua_insert(L, outer);
     lua_pushlightuserdata(L, &hooked);
@@ -123,7 +123,7 @@ int tc_hooks_call(lua_State *L, int arguments, bool *called)
     return status;
 }
 
-/* What is there can be set without memory. */
+/* A field that is there can be set when memory is short. */
 static void keep_false(lua_State *L, const char *name)
 {
     lua_pushboolean(L, 0);

@@ -1,5 +1,5 @@
 /*
- * Calls that a debug hook of the user's may interrupt.
+ * Calls that a debug hook of the user's may interrupt: Ctrl-C, a debugger, a limit on running time.
  */
 #ifndef TC_LUA_HOOKS_H
 #define TC_LUA_HOOKS_H
@@ -10,15 +10,15 @@
 
 void tc_register_hooks(lua_State *L);
 
-/* Calls a function, any function, so that a hook that was set meanwhile is run: Ctrl-C's, say. */
+/* Runs a hook that was set meanwhile, Ctrl-C's for instance, by calling a function. It may raise.
+ */
 void tc_hooks_run(lua_State *L);
 
-/* lua_pcall. `*interrupted`: the error is a hook's or a finalizer's, meant for whatever runs, or
- * that error raised on. */
+/* lua_pcall. `*interrupted` becomes true if the error is a hook's or a finalizer's, or one of those
+ * raised again: it is not meant for the function but for all that runs. */
 int tc_hooks_pcall(lua_State *L, int arguments, int results, bool *interrupted);
 
-/* The same without results; `*called` is false where a hook has raised before the function began.
- */
+/* The same without results. `*called` becomes false if a hook raised before the function began. */
 int tc_hooks_call(lua_State *L, int arguments, bool *called);
 
 #endif

@@ -1,6 +1,5 @@
 /*
- * The process and the state that we are loaded into: which Lua it is, and what its environment
- * has.
+ * The process and the Lua state: see lua_host.h.
  */
 #if defined(__linux__)
 #define _GNU_SOURCE /* RTLD_DEFAULT, RTLD_NODELETE, dladdr */
@@ -49,12 +48,12 @@ void tc_host_warn(const char *message)
 #ifdef TC_MODULE
 
 struct lua {
-    const char *symbol; /* which only this one has of those behind it */
+    const char *symbol; /* which those further down do not export */
     int version;
     const char *name;
 };
 
-/* By what each exports, as little else can be asked of a Lua that may be any. */
+/* Tells Luas apart by what they export: of an unknown one little else can be called. */
 static const struct lua *running_lua(void)
 {
     static const struct lua luas[] = {
@@ -84,7 +83,7 @@ void tc_host_check_lua(lua_State *L)
 
 void tc_host_check_lua(lua_State *L)
 {
-    (void)L; /* compiled into a program, with the headers of its own Lua */
+    (void)L; /* we are compiled into a program with the headers of its own Lua */
 }
 
 #endif

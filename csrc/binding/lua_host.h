@@ -1,6 +1,5 @@
 /*
- * The process and the state that we are loaded into: which Lua it is, and what its environment
- * has.
+ * The process and the Lua state that the module is loaded into.
  */
 #ifndef TC_LUA_HOST_H
 #define TC_LUA_HOST_H
@@ -9,34 +8,33 @@
 
 #include "lua_compat.h"
 
-/* Raises unless this is the Lua that the module was built for. Asks nothing of it but luaL_error.
- */
+/* Raises if this is another Lua than the module was built for. Calls nothing but luaL_error. */
 void tc_host_check_lua(lua_State *L);
 
 /*
- * Keeps this library, and libcurl with it, in memory to the process's end. lua_close would unload
- * them, while a resolver thread of libcurl's may still run its code.
+ * Keeps this library, and libcurl with it, in memory until the process ends. lua_close would unload
+ * them while a resolver thread of libcurl may still run their code.
  */
 void tc_host_pin(void);
 
-/* Has the process a function or variable of that name that others can link to? */
+/* Does the process export a symbol of that name? */
 bool tc_host_exports(const char *symbol);
 
-/* Pushes the field `name` of a global table, or, with NULL, the global itself; nil where there is
- * none. No metatable is asked: some raise for what was not declared. */
+/* Pushes the field `name` of a global table, or, if that is NULL, the global; nil where there is
+ * none. Metatables are left out: some raise for a global that was not declared. */
 void tc_push_field_of_global(lua_State *L, const char *global, const char *name);
 
 /* Pushes what require has loaded as `name`, or nil. */
 void tc_push_loaded(lua_State *L, const char *name);
 
-/* Tells whoever runs the program, on standard error: for what no function's result can tell. */
+/* Writes to standard error, for what no function's result can say. */
 void tc_host_warn(const char *message);
 
-/* Replaces the value on top by its field `name`, looked at raw; by nil where it is no table. */
+/* Replaces the table on top by its field `name`, without metatables; another value by nil. */
 void tc_enter_field(lua_State *L, const char *name);
 
-/* Pushes the function that would load the module, with its argument: require, or what is in
- * package.preload. Else nil and something. */
+/* Pushes the function that loads a module, require or what package.preload has, and its argument.
+ * The function is nil where there is none. */
 void tc_push_loader(lua_State *L, const char *name);
 
 #endif

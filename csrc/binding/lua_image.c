@@ -43,13 +43,13 @@ static void *free_bytes(void *unused, void *bytes, size_t size, size_t zero)
 }
 
 /*
- * The bytes as a Lua string: the very buffer, which Lua frees when the string is collected, or if
- * it cannot make one. The collector does not count such memory, so it is told: it would let dozens
- * of pictures pile up that nobody holds any more.
+ * Pushes the bytes as a Lua string without a copy: Lua frees the buffer when it collects the
+ * string, or if it cannot make one. The collector does not count such memory, so it is told of it:
+ * else it would let dozens of pictures pile up.
  */
 static void push_bytes(lua_State *L, struct tc_buffer *bytes)
 {
-    char *text = tc_realloc(bytes->data, bytes->size + 1); /* with a zero behind, nothing spare */
+    char *text = tc_realloc(bytes->data, bytes->size + 1); /* with a zero at its end */
     size_t size = bytes->size;
     if (!text)
         luaL_error(L, "not enough memory");
@@ -60,7 +60,7 @@ static void push_bytes(lua_State *L, struct tc_buffer *bytes)
         lua_gc(L, LUA_GCSTEP, size);
 }
 #else
-/* The bytes as a Lua string: a copy, as Lua before 5.5 knows no other options. */
+/* Pushes the bytes as a Lua string: a copy, as Lua before 5.5 knows no other options. */
 static void push_bytes(lua_State *L, struct tc_buffer *bytes)
 {
     lua_pushlstring(L, (const char *)bytes->data, bytes->size);
@@ -100,7 +100,7 @@ static int save_failed(lua_State *L, const char *path, int error)
     return 2;
 }
 
-/* Checks the options of image:save, at `index`, and has a table there. */
+/* Checks the options of image:save at `index`, and replaces nil by a table. */
 static void check_options(lua_State *L, int index)
 {
     if (lua_isnoneornil(L, index)) {
@@ -119,8 +119,8 @@ static void check_options(lua_State *L, int index)
     }
 }
 
-/* Pushes the name that the file may get, which nobody has where that is wanted: `*number` is in
- * it. Returns an errno where there is none. */
+/* Pushes the name for the file: with "number" one that is not taken. `*number` is in it. Returns 0
+ * or an errno. */
 static int choose_name(lua_State *L, const struct tc_save_options *options, const char *ext,
                        unsigned *number)
 {
@@ -136,7 +136,7 @@ static int choose_name(lua_State *L, const struct tc_save_options *options, cons
     return error;
 }
 
-/* Pushes a writer that is let go of whatever is raised. */
+/* Pushes a writer that is ended if anything is raised. */
 static struct tc_writer *push_writer(lua_State *L)
 {
     struct tc_writer *writer = lua_newuserdata(L, sizeof(*writer));
@@ -145,8 +145,8 @@ static struct tc_writer *push_writer(lua_State *L)
     return writer;
 }
 
-/* Writes the bytes (3) of a picture of the type 4 to a file. Pushes its name, or nil and an error.
- */
+/* Writes the bytes (3) of a picture with the extension 4 to a file. Returns its name to Lua, or nil
+ * and an error. */
 static int write_file(lua_State *L, const struct tc_save_options *options)
 {
     size_t size;
@@ -167,7 +167,7 @@ static int write_file(lua_State *L, const struct tc_save_options *options)
     return error ? save_failed(L, name, error) : 1;
 }
 
-/* The same for a device. */
+/* Writes them to a device. */
 static int write_device(lua_State *L, const char *path)
 {
     size_t size;

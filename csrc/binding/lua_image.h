@@ -1,5 +1,5 @@
 /*
- * Images as Lua sees them: their bytes, and what those tell about them.
+ * Tables of pictures: their bytes, and what those say; image:save.
  */
 #ifndef TC_LUA_IMAGE_H
 #define TC_LUA_IMAGE_H
@@ -12,7 +12,7 @@ struct tc_image;
 
 void tc_register_image(lua_State *L);
 
-/* Pushes the table of one whole picture, with its bytes unless those were `streamed` elsewhere. */
+/* Pushes the table of a picture, with its bytes unless those were `streamed` elsewhere. */
 void tc_push_image(lua_State *L, struct tc_image *image, bool streamed);
 
 #endif

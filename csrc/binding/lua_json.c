@@ -1,5 +1,5 @@
 /*
- * JSON: lua-cjson, where it is there and serves; else our own.
+ * Which JSON is used: see lua_json.h.
  */
 #include "lua_json.h"
 
@@ -15,8 +15,8 @@
 #define JSON "json"
 
 /*
- * Would calls of lua-cjson's to itself land in the host? Its functions have names that others have
- * too: LuaTeX has buffers of that name, and Neovim a lua-cjson with structures of another layout.
+ * Would lua-cjson call functions of the host in place of its own? Others have functions with the
+ * same names: LuaTeX's buffers, and a lua-cjson with other structures inside Neovim.
  */
 static bool is_occupied(void)
 {
@@ -31,10 +31,10 @@ static bool is_occupied(void)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (tc_host_exports(names[i]))
             return true;
-    return strlen(localeconv()->decimal_point) != 1; /* it would end the process */
+    return strlen(localeconv()->decimal_point) != 1; /* lua-cjson would end the process */
 }
 
-/* Calls a setting of the instance on top, where its version has it, and minds no refusal. */
+/* Calls a setting of the instance on top, if its version has it. It may refuse. */
 static void set_json(lua_State *L, const char *setting, int value, int is_number)
 {
     lua_getfield(L, -1, setting);
@@ -50,7 +50,8 @@ static void set_json(lua_State *L, const char *setting, int value, int is_number
         lua_pop(L, 1);
 }
 
-/* Puts what its `new` gives in place of the module on top; false, and nothing, where that fails. */
+/* Replaces the module on top by what its `new` returns. If that fails, returns false, and pops it.
+ */
 static bool instantiate(lua_State *L)
 {
     tc_enter_field(L, "new");
@@ -60,8 +61,8 @@ static bool instantiate(lua_State *L)
     return false;
 }
 
-/* Pushes an instance of our own of lua-cjson: other code's settings do not reach it, nor ours
- * theirs. False, and nothing pushed, where there is none. */
+/* Pushes an instance of lua-cjson that shares no settings with other code's. Returns false, and
+ * pushes nothing, if there is none. */
 static bool push_cjson(lua_State *L)
 {
     tc_push_loaded(L, "cjson.safe");
@@ -76,8 +77,8 @@ static bool push_cjson(lua_State *L)
 }
 
 /*
- * Is the error on top one of JSON's? lua-cjson's safe functions catch whatever is raised meanwhile:
- * by a hook or a finalizer, for want of memory, or because Lua's stack is full.
+ * Is the message on top about JSON? lua-cjson's safe functions also catch what a hook or a
+ * finalizer raises meanwhile, and what is raised when memory is short or Lua's stack is full.
  */
 static bool is_of_json(lua_State *L)
 {
@@ -91,7 +92,7 @@ static bool is_of_json(lua_State *L)
     return false;
 }
 
-/* Calls the function that is below the value on top. False: it failed, and its message is on top.
+/* Calls the function below the value on top. If it fails, returns false, with the message on top.
  */
 static bool convert(lua_State *L)
 {
@@ -103,8 +104,8 @@ static bool convert(lua_State *L)
     return ok;
 }
 
-/* Does the function on top, of lua-cjson's, know the point of the locale that there is now? It
- * keeps that of the moment when somebody in this process made an instance. */
+/* Does the function on top, one of lua-cjson's, use the present locale's point? It keeps the point
+ * of the moment when an instance was made for the first time in this process. */
 static bool knows_point(lua_State *L, bool reads)
 {
     static const char half[] = "0.5";
@@ -120,7 +121,7 @@ static bool knows_point(lua_State *L, bool reads)
     return knows;
 }
 
-/* Pushes "encode" or "decode": a function that returns nil and a message where it fails. */
+/* Pushes the function "encode" or "decode". It returns nil and a message if it fails. */
 static void push_json(lua_State *L, const char *name)
 {
     bool reads = *name == 'd';
@@ -132,7 +133,8 @@ static void push_json(lua_State *L, const char *name)
     lua_pushcfunction(L, reads ? tc_json_own_decode : tc_json_own_encode);
 }
 
-/* How far whole numbers come through: releases of lua-cjson write 14 digits or all. */
+/* Finds out whether whole numbers are written with all digits: some releases of lua-cjson write 14.
+ */
 static void measure_json(lua_State *L)
 {
     static const char all_digits[] = "9007199254740991"; /* 2^53 - 1 */

@@ -1,5 +1,5 @@
 /*
- * JSON: lua-cjson, where it is there and serves; else our own.
+ * JSON: lua-cjson where it is there and can be used, else our own.
  */
 #ifndef TC_LUA_JSON_H
 #define TC_LUA_JSON_H
@@ -8,18 +8,17 @@
 
 #include "lua_compat.h"
 
-/* Finds the JSON that tc_json_convert uses: lua-cjson, where it is there and its calls do not go
- * astray; else our own. */
+/* Chooses which of them tc_json_convert uses. */
 void tc_json_open(lua_State *L);
 
-/* Replaces the value on top by what "encode" or "decode" makes of it. False: by a message that says
- * why it cannot be done. Raises whatever else is raised meanwhile. */
+/* Replaces the value on top by what "encode" or "decode" makes of it. If it cannot, it returns
+ * false, and a message is there instead. Raises other errors: want of memory, say. */
 bool tc_json_convert(lua_State *L, const char *name);
 
-/* The largest whole number that is written with all its digits. */
+/* The largest whole number that is written with all digits. */
 double tc_json_exact(lua_State *L);
 
-/* JSON null to nil, and whole numbers to integers where Lua has those, all the way down. */
+/* Makes nil of null and integers (where Lua has those) of whole numbers, at all depths. */
 void tc_json_tidy(lua_State *L, int table);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * JSON of our own, for a process in which lua-cjson cannot serve: see lua_json.c.
+ * JSON of our own: see lua_json_own.h.
  *
  * As lua-cjson does by default, it writes a table whose keys are whole numbers from 1 on as a list,
- * with null in gaps unless most of it is gaps, and any other as an object, an empty one too; null
- * is a light userdata. It minds no locale.
+ * with null in gaps unless there are more gaps than elements, and any other table, an empty one
+ * too, as an object. Null is a light userdata. It works in any locale.
  */
 #include "lua_json_own.h"
 
@@ -29,8 +29,8 @@ static const char *point(void)
 
 /* ---- reading ---- */
 
-/* Reads what begins at `*at` and goes behind it; pushes it. False where there is no such thing, at
- * the text's NUL, say. */
+/* Reads the value at `*at`, pushes it, and moves `*at` behind it. Returns false where there is
+ * none, as at the NUL that ends the text. The other functions here do likewise. */
 static bool read_value(lua_State *L, const char **at, unsigned depth);
 
 static void skip_space(const char **at)
@@ -38,7 +38,7 @@ static void skip_space(const char **at)
     *at += strspn(*at, " \t\r\n");
 }
 
-/* Goes behind `character` and white space, if it is next. */
+/* Moves `*at` behind `character` and white space, if that character is next. */
 static bool take(const char **at, char character)
 {
     if (**at != character)
@@ -48,7 +48,7 @@ static bool take(const char **at, char character)
     return true;
 }
 
-/* The number that the `size` characters at `text` are, whatever the locale's point. */
+/* The number that the `size` characters at `text` say; strtod wants the locale's point in it. */
 static double number_of(lua_State *L, const char *text, size_t size)
 {
     char few[NUMBER_SIZE], *copy = few;
@@ -71,7 +71,7 @@ static double number_of(lua_State *L, const char *text, size_t size)
     return number;
 }
 
-/* Goes behind digits, at least one. */
+/* Moves `*at` behind digits, at least one. */
 static bool skip_digits(const char **at)
 {
     size_t count = strspn(*at, "0123456789");
@@ -100,7 +100,7 @@ static bool read_number(lua_State *L, const char **at)
     return true;
 }
 
-/* The unit of the four digits behind "\u"; above 0xffff where they are none. */
+/* The value of the four digits behind "\u"; above 0xffff where they are none. */
 static unsigned long hex4(const char *at)
 {
     unsigned long unit = 0;
@@ -127,7 +127,7 @@ static void add_utf8(luaL_Buffer *buffer, unsigned long character)
         luaL_addchar(buffer, (char)(0x80U | (character >> 6 * more & 0x3f)));
 }
 
-/* What is behind "\u". Half a pair is no character: U+FFFD. */
+/* Reads what is behind "\u". A surrogate without its other half becomes U+FFFD. */
 static bool read_unit(luaL_Buffer *buffer, const char **at)
 {
     unsigned long unit = hex4(*at);
@@ -146,7 +146,7 @@ static bool read_unit(luaL_Buffer *buffer, const char **at)
     return true;
 }
 
-/* What is behind a backslash. */
+/* Reads what is behind a backslash. */
 static bool read_escape(luaL_Buffer *buffer, const char **at)
 {
     static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
@@ -162,7 +162,7 @@ static bool read_escape(luaL_Buffer *buffer, const char **at)
     return true;
 }
 
-/* What is behind the quote that begins a string. */
+/* Reads what is behind the quote that begins a string. */
 static bool read_string(lua_State *L, const char **at)
 {
     static const char stops[] = "\"\\";
@@ -277,27 +277,27 @@ int tc_json_own_decode(lua_State *L)
 
 /* ---- writing ---- */
 
-/* What has been written is in a userdata at `place`: Lua frees it, whatever raises. */
+/* What was written so far. The bytes are a userdata on the stack, which Lua frees. */
 struct output {
     lua_State *L;
-    int place;
+    int slot; /* of that userdata */
     char *bytes;
-    size_t size, room;
-    const char *wrong; /* why it cannot be written */
+    size_t size, capacity;
+    const char *wrong; /* what cannot be written */
 };
 
 static bool write_value(struct output *out, int index, unsigned depth);
 
 static void add(struct output *out, const char *bytes, size_t size)
 {
-    if (out->room - out->size < size) {
-        size_t room = 2 * out->room + size;
-        char *larger = lua_newuserdata(out->L, room);
+    if (out->capacity - out->size < size) {
+        size_t capacity = 2 * out->capacity + size;
+        char *larger = lua_newuserdata(out->L, capacity);
         if (out->size)
             memcpy(larger, out->bytes, out->size);
         out->bytes = larger;
-        out->room = room;
-        lua_replace(out->L, out->place);
+        out->capacity = capacity;
+        lua_replace(out->L, out->slot);
     }
     if (size)
         memcpy(out->bytes + out->size, bytes, size);
@@ -309,30 +309,30 @@ static void add_text(struct output *out, const char *text)
     add(out, text, strlen(text));
 }
 
-/* Text as it is to be written behind a backslash; NULL for a character that needs none. */
-static const char *escape_of(unsigned char character, char *room)
+/* Writes the escape of a character into `escape`; returns NULL for one that needs none. */
+static const char *escape_of(unsigned char character, char escape[8])
 {
     static const char letters[] = "btn\0fr"; /* of 8 to 13 */
-    room[0] = '\\', room[2] = '\0';
+    escape[0] = '\\', escape[2] = '\0';
     if (character == '"' || character == '\\')
-        room[1] = (char)character;
+        escape[1] = (char)character;
     else if (character >= 8 && character <= 13 && letters[character - 8])
-        room[1] = letters[character - 8];
+        escape[1] = letters[character - 8];
     else if (character < 0x20)
-        snprintf(room + 1, 6, "u%04x", character);
+        snprintf(escape + 1, 6, "u%04x", character);
     else
         return NULL;
-    return room;
+    return escape;
 }
 
 static void write_string(struct output *out, int index)
 {
     size_t size, done = 0;
     const char *text = lua_tolstring(out->L, index, &size);
-    char room[8];
+    char buffer[8];
     add(out, "\"", 1);
     for (size_t i = 0; i < size; i++) {
-        const char *escape = escape_of((unsigned char)text[i], room);
+        const char *escape = escape_of((unsigned char)text[i], buffer);
         if (!escape)
             continue;
         add(out, text + done, i - done);
@@ -343,7 +343,7 @@ static void write_string(struct output *out, int index)
     add(out, "\"", 1);
 }
 
-/* With as few digits as say which number it is, and a point in every locale. */
+/* Writes a number with as few digits as it needs, and with a point in every locale. */
 static bool write_number(struct output *out, double number)
 {
     char text[NUMBER_SIZE];
@@ -369,7 +369,7 @@ static bool write_number(struct output *out, double number)
     return true;
 }
 
-/* How long the list at `index` is; 0 where the table is none. */
+/* The length of the list at `index`; 0 where the table is none. */
 static int list_length(struct output *out, int index)
 {
     lua_State *L = out->L;
@@ -446,7 +446,7 @@ static bool write_table(struct output *out, int index, unsigned depth)
     return length ? write_list(out, index, length, depth + 1) : write_object(out, index, depth + 1);
 }
 
-/* Neovim's null is a userdata of its own. */
+/* Is it null? Neovim has a userdata of its own for that. */
 static bool is_null(lua_State *L, int index)
 {
     if (lua_islightuserdata(L, index))
@@ -484,9 +484,9 @@ static bool write_value(struct output *out, int index, unsigned depth)
 
 int tc_json_own_encode(lua_State *L)
 {
-    struct output out = {.L = L, .place = 2};
+    struct output out = {.L = L, .slot = 2};
     lua_settop(L, 1);
-    lua_pushnil(L); /* the output's place */
+    lua_pushnil(L); /* the output's slot */
     if (write_value(&out, 1, 0)) {
         lua_pushlstring(L, out.bytes, out.size);
         return 1;

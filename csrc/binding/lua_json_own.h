@@ -1,5 +1,6 @@
 /*
- * JSON of our own, for a process in which lua-cjson cannot serve.
+ * JSON of our own, for a process in which lua-cjson is missing or cannot be used. Like its
+ * functions, these return the text or the value, or nil and a message.
  */
 #ifndef TC_LUA_JSON_OWN_H
 #define TC_LUA_JSON_OWN_H

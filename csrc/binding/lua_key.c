@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Why `key` cannot be one, or NULL. The key itself is never shown. What is wrong comes along when a
- * key is copied from a file, a page or a line of a shell's. */
+/* Why `key` cannot be one, or NULL. It is never shown. What is checked comes along when a key is
+ * copied from a file, a page or a shell. */
 static const char *wrong_key(const char *key, size_t size)
 {
     static const char quotes[] = "\"'`";
@@ -57,8 +57,8 @@ bool tc_key_read(lua_State *L, int index, int uservalue, char **own)
     return true;
 }
 
-/* Calls the user's function for the key, whose result stays on the stack. Its own error means that
- * there is none; an interrupt is raised. */
+/* Calls the user's function on top for the key, which stays on the stack. Its own error means that
+ * there is no key; an interrupt is raised. */
 static bool call_for_key(lua_State *L, const char **key)
 {
     size_t size;

@@ -13,8 +13,8 @@
  * kept in the client's uservalue. False: an error table is on top. */
 bool tc_key_read(lua_State *L, int index, int uservalue, char **own);
 
-/* Finds the key for one request; it may be on the stack. Calls the user's function, where there is
- * one. False: an error table is on top. */
+/* Finds the key for one request; it is valid while it stays on the stack. Calls the user's
+ * function, if there is one. False: an error table is on top. */
 bool tc_key_find(lua_State *L, int uservalue, const char *own, const char **key);
 
 /* Overwrites and frees the copy, if there is one. */

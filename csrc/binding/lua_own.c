@@ -1,14 +1,14 @@
 /*
- * What this copy of the module keeps in a Lua state: its classes, and functions that have to be
- * there when there is no memory left to make them.
+ * What this copy of the module keeps in a Lua state: its classes, and functions that must not have
+ * to be made when memory is short.
  *
- * One state may have several copies, a plugin's beside a host's, and of different versions. Each
- * finds only what is its own: to another, a userdata of the same name may be of another form. The
- * same copy may be loaded again, and finds what it had.
+ * A state may have several copies, a plugin's and a host's, of different versions. Each finds only
+ * its own, as userdata of the same name may have another layout. A copy that is loaded again finds
+ * what it had.
  */
 #include "lua_own.h"
 
-/* Its address is this copy's key in the registry. */
+/* Its address is the key of this copy's table in the registry. */
 static const char here = 0;
 
 void tc_own_open(lua_State *L)

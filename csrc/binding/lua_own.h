@@ -8,21 +8,25 @@
 
 #include "lua_compat.h"
 
-/* Makes the table of what this copy of the module keeps, unless it is there. */
+/* Makes the table for it, unless it is there. */
 void tc_own_open(lua_State *L);
 
-/* Pushes what is kept as `name`, or nil. Allocates nothing where something is kept. */
+/* Pushes what is kept as `name`, or nil. Allocates nothing if something is. */
 void tc_own_push(lua_State *L, const char *name);
 
-/* Keeps the value on top as `name`, and pops it. Allocates nothing where something is kept. */
+/* Pops a value and keeps it as `name`. Allocates nothing if something is kept by that name. */
 void tc_own_keep(lua_State *L, const char *name);
+
+/* The same for a C function. */
 void tc_own_function(lua_State *L, const char *name, lua_CFunction function);
 
-/* Pushes what stands for no value, where any value may be one. Is that at `index`? */
+/* Pushes a value that stands for none, where nil is not enough. */
 void tc_push_nothing(lua_State *L);
+
+/* Is that value at `index`? */
 bool tc_is_nothing(lua_State *L, int index);
 
-/* Sets the functions into the table on top. */
+/* Sets the functions in the table on top. */
 void tc_set_functions(lua_State *L, const luaL_Reg *functions);
 
 /* Makes the metatable `name` with `metamethods`, and `methods` in its __index. */
