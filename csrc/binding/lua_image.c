@@ -60,7 +60,7 @@ static void push_bytes(lua_State *L, struct tc_buffer *bytes)
         lua_gc(L, LUA_GCSTEP, size);
 }
 #else
-/* Pushes the bytes as a Lua string: a copy, as Lua before 5.5 knows no other options. */
+/* Pushes the bytes as a Lua string: a copy, as Lua before 5.5 has no other way. */
 static void push_bytes(lua_State *L, struct tc_buffer *bytes)
 {
     lua_pushlstring(L, (const char *)bytes->data, bytes->size);
