@@ -114,6 +114,7 @@ build = {
       ["thucchien.cli.account"] = "lua/thucchien/cli/account.lua",
       ["thucchien.cli.arguments"] = "lua/thucchien/cli/arguments.lua",
       ["thucchien.cli.config"] = "lua/thucchien/cli/config.lua",
+      ["thucchien.cli.language"] = "lua/thucchien/cli/language.lua",
       ["thucchien.cli.names"] = "lua/thucchien/cli/names.lua",
       ["thucchien.cli.output"] = "lua/thucchien/cli/output.lua",
       ["thucchien.cli.report"] = "lua/thucchien/cli/report.lua",

@@ -972,7 +972,7 @@ describe("thucchien", function()
             } do
                 assert.is_truthy(("\n" .. out):find(("\n%s +%s\n"):format(label, pattern)), out)
             end
-            assert.is_truthy(out:find("\n         20 requests a minute to imagen-4\n", 1, true), out)
+            assert.is_truthy(out:find("\n          20 requests a minute to imagen-4\n", 1, true), out)
         end)
 
         it("tells what is left of a budget, and when it begins anew", function()
@@ -983,8 +983,8 @@ describe("thucchien", function()
             local with = { env = { THUCCHIEN_BASE_URL = poor.url } }
             run("generate x", with)
             local _, out = run("key", with)
-            assert.is_truthy(out:find("\nspend    $0.0400\n", 1, true), out)
-            assert.is_truthy(out:find "\nbudget   %$0%.0500, %$0%.0100 left, resets at %d+%-%d%d%-%d%d %d%d:%d%d UTC\n", out)
+            assert.is_truthy(out:find("\nspend     $0.0400\n", 1, true), out)
+            assert.is_truthy(out:find "\nbudget    %$0%.0500, %$0%.0100 left, resets at %d+%-%d%d%-%d%d %d%d:%d%d UTC\n", out)
             run("generate y", with) -- what was spent exceeds the budget
             _, out = run("key", with)
             assert.is_truthy(out:find(", $0.0000 left, ", 1, true), out)
@@ -1150,6 +1150,61 @@ describe("thucchien", function()
             local status, _, err = run "models --profile none"
             assert.are.equal(2, status)
             assert_one_line(err, "no profile %[none%] in ")
+        end)
+    end)
+
+    describe("in Vietnamese", function()
+        it("speaks as the locale or --lang says", function()
+            for _, case in ipairs {
+                { "", { LC_ALL = "vi_VN.UTF-8" }, "cannot be" }, { "", { LC_ALL = false, LC_MESSAGES = false, LANG = "vi" } },
+                { "--lang vi", { LC_ALL = "C" } },
+            } do
+                local status, out, err = run("generate x --model emulate/429 --retry none " .. case[1], { env = case[2] })
+                assert.are.same({ 1, "" }, { status, out })
+                assert.is_truthy(err:find "^thucchien: rate_limit: [^\n]+ %- hãy chờ rồi thử lại\n$", err)
+            end
+            for _, case in ipairs { { "", { LC_ALL = "C" } }, { "--lang en", { LC_ALL = "vi_VN.UTF-8" } },
+                { "", { LC_ALL = "", LANG = "en_US.UTF-8" } }, { "", { LC_ALL = "vin_XX" } } } do
+                local _, _, err = run("generate x --model emulate/429 --retry none " .. case[1], { env = case[2] })
+                assert.is_truthy(err:find " %- wait, then try again\n$", err)
+            end
+        end)
+
+        it("says what a key has spent, in columns, and what is wrong with a file", function()
+            local status, out, err = run "key --lang vi"
+            assert.are.equal(0, status, err)
+            assert.is_truthy(out:find "^khóa      sk%-")
+            assert.is_truthy(out:find "\nđã tiêu   %$")
+            write(directory .. "/fog.png", "mine")
+            status, out, err = run "generate x -o fog --lang vi"
+            assert.are.same({ 1, "", "thucchien: fog.png: đã có sẵn (--force sẽ ghi đè)\n" }, { status, out, err })
+            status, out = run "generate x -o nowhere/x --lang vi --json"
+            assert.are.equal(1, status)
+            assert.are.equal("io", cjson.decode(out).error.kind)
+        end)
+
+        it("has every advice of the module and every message of the command", function()
+            local language = require "thucchien.cli.language"
+            local missing = {}
+            local function check(text)
+                language.set "vi"
+                if language.say(text) == text then
+                    missing[#missing + 1] = text
+                end
+            end
+            finally(function()
+                language.set "en"
+            end)
+            for line in read(root .. "/doc/failures.md"):gmatch "%]?`[%l_]+: [^\n]* %- ([^`\n]+)` |" do
+                check(line)
+            end
+            for name in lfs.dir(root .. "/lua/thucchien/cli") do
+                local text = name:find "%.lua$" and read(root .. "/lua/thucchien/cli/" .. name) or ""
+                for message in text:gmatch '%f[%w]say%("([^"]+)"' do
+                    check(message)
+                end
+            end
+            assert.are.same({}, missing)
         end)
     end)
 

@@ -12,6 +12,7 @@
 local account = require "thucchien.cli.account"
 local arguments = require "thucchien.cli.arguments"
 local config = require "thucchien.cli.config"
+local language = require "thucchien.cli.language"
 local names = require "thucchien.cli.names"
 local output = require "thucchien.cli.output"
 local report = require "thucchien.cli.report"
@@ -19,6 +20,8 @@ local saving = require "thucchien.cli.saving"
 local targets = require "thucchien.cli.targets"
 
 local cli = {}
+
+local say = language.say
 
 local jit = rawget(_G, "jit") -- a strict _G raises for what it has not
 
@@ -50,9 +53,9 @@ local function progress_text(request)
     local received, _, seconds = request:progress()
     seconds = math.floor(seconds)
     if received == 0 then
-        return ("waiting for the gateway, %d s "):format(seconds)
+        return say("waiting for the gateway, %d s ", seconds)
     end
-    return ("receiving, %d s, %.1f MB "):format(seconds, received / 1e6)
+    return say("receiving, %d s, %.1f MB ", seconds, received / 1e6)
 end
 
 --- Cancels a request because an error was raised. The error that is returned has the pictures that were whole.
@@ -60,7 +63,7 @@ local function give_up(request, raised)
     request:cancel()
     local response, err = request:wait() -- hands out what has come
     local interrupted = is_interrupt(raised)
-    local result = interrupted and report.failure("cancelled", "interrupted")
+    local result = interrupted and report.failure("cancelled", say("interrupted"))
         or report.failure("error", tostring(raised))
     result.interrupted = interrupted
     result.data = (response or err).data
@@ -119,7 +122,7 @@ end
 
 --- A prompt that somebody types. `cat` reads it, because Ctrl-C ends cat; some Luas resume a read of their own.
 local function ask_for_prompt()
-    output.warn("type the prompt, end with Ctrl-D")
+    output.warn(say("type the prompt, end with Ctrl-D"))
     local typed = io.popen("cat")
     local text = typed:read("*a")
     typed:close()
@@ -244,6 +247,7 @@ local function run(given)
         return 1
     end
     local options, outcome = arguments.parse(argparse, given, describe_version)
+    language.set(options and options.lang or language.of_locale())
     if options and options.command == "emulator" then
         return commands.emulator(options)
     elseif options then
@@ -267,7 +271,7 @@ function cli.main(given)
     if ok then
         return result
     elseif is_interrupt(result) then
-        output.warn("interrupted")
+        output.warn(say("interrupted"))
         return report.INTERRUPTED
     end
     output.warn(result)

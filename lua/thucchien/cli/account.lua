@@ -1,8 +1,11 @@
 --- What the key may spend and which models it may use, as text.
 
+local language = require "thucchien.cli.language"
 local output = require "thucchien.cli.output"
 
 local account = {}
+
+local say = language.say
 
 local function dollars(amount)
     return ("$%.4f"):format(amount)
@@ -31,25 +34,25 @@ end
 
 local function describe_budget(info)
     if not info.max_budget then
-        return "none of its own"
+        return say("none of its own")
     end
-    local text = ("%s, %s left"):format(dollars(info.max_budget),
+    local text = say("%s, %s left", dollars(info.max_budget),
         dollars(math.max(info.max_budget - (info.spend or 0), 0)))
-    return info.budget_reset_at and text .. ", resets at " .. readable_date(info.budget_reset_at) or text
+    return info.budget_reset_at and say("%s, resets at %s", text, readable_date(info.budget_reset_at)) or text
 end
 
 local function describe_limits(info)
     local limits = {}
-    local function add(number, what)
+    local function add(number, what, model)
         if number then
-            limits[#limits + 1] = ("%s %s"):format(tostring(number), what)
+            limits[#limits + 1] = say(what, tostring(number), model)
         end
     end
-    add(info.rpm_limit, "requests a minute")
-    add(info.max_parallel_requests, "requests at once")
-    add(info.tpm_limit, "tokens a minute")
+    add(info.rpm_limit, "%s requests a minute")
+    add(info.max_parallel_requests, "%s requests at once")
+    add(info.tpm_limit, "%s tokens a minute")
     for _, limit in ipairs(sorted_pairs(info.metadata and info.metadata.model_rpm_limit)) do
-        add(limit[2], "requests a minute to " .. limit[1])
+        add(limit[2], "%s requests a minute to %s", limit[1])
     end
     return limits
 end
@@ -59,19 +62,21 @@ function account.describe_key(info)
     local lines = {}
     local function add(label, text)
         if text then
-            lines[#lines + 1] = ("%-7s  %s"):format(label, output.harmless(text))
+            label = say(label)
+            local _, width = label:gsub("[^\128-\191]", "") -- characters, not bytes
+            lines[#lines + 1] = label .. (" "):rep(10 - width) .. output.harmless(text)
         end
     end
     add("key", info.key_name)
     add("alias", info.key_alias)
     add("spend", info.spend and dollars(info.spend))
     add("budget", describe_budget(info))
-    add("expires", info.expires and readable_date(info.expires) or "never")
-    add("blocked", info.blocked and "yes")
+    add("expires", info.expires and readable_date(info.expires) or say("never"))
+    add("blocked", info.blocked and say("yes"))
     for index, limit in ipairs(describe_limits(info)) do
         add(index == 1 and "limits" or "", limit)
     end
-    add("models", info.models and info.models[1] and table.concat(info.models, ", ") or "all")
+    add("models", info.models and info.models[1] and table.concat(info.models, ", ") or say("all"))
     return table.concat(lines, "\n")
 end
 

@@ -1,6 +1,10 @@
 --- Names of files: how they are made, and what would keep a file from being written under one.
 
+local language = require "thucchien.cli.language"
+
 local names = {}
+
+local say = language.say
 
 -- errno values, the same on every system that has them.
 local ENOENT, EACCES, EISDIR = 2, 13, 21
@@ -51,12 +55,12 @@ end
 --- Why nothing may be written at `path`; nil when it may.
 function names.obstacle(path, force)
     if os.rename(path, path) and names.test("-p", path) then -- to open a pipe may wait
-        return path .. ": is a pipe"
+        return say("%s: is a pipe", path)
     end
     local file, message, code = io.open(path, "rb")
     if not file and code == ENOENT then
         -- What is not there can have no name; a link to nothing has one. To rename it so changes nothing.
-        return os.rename(path, path) and path .. ": is a link to nothing" or nil
+        return os.rename(path, path) and say("%s: is a link to nothing", path) or nil
     elseif not file then
         -- With --force a file that cannot be read can still be replaced.
         return not (force and code == EACCES) and message or nil
@@ -64,9 +68,9 @@ function names.obstacle(path, force)
     local _, _, read_code = file:read(1)
     file:close()
     if read_code == EISDIR then
-        return path .. ": is a directory"
+        return say("%s: is a directory", path)
     end
-    return not force and path .. ": already exists (--force overwrites it)" or nil
+    return not force and say("%s: already exists (--force overwrites it)", path) or nil
 end
 
 --- Why no file can be made in `directory`; nil when it can. Asked of the system by making one:
@@ -80,7 +84,7 @@ function names.directory_obstacle(directory)
     end
     local written = file:write("thucchien") and file:close()
     os.remove(probe)
-    return not written and directory .. ": cannot be written" or nil
+    return not written and say("%s: cannot be written", directory) or nil
 end
 
 --- The first of `path`-`from`, … that nobody uses; nil when there are too many.

@@ -1,11 +1,14 @@
 --- What the command says of a request when it has ended.
 
 local arguments = require "thucchien.cli.arguments"
+local language = require "thucchien.cli.language"
 local names = require "thucchien.cli.names"
 local output = require "thucchien.cli.output"
 local targets = require "thucchien.cli.targets"
 
 local report = {}
+
+local say = language.say
 
 report.INTERRUPTED = 130 -- what a shell makes of SIGINT
 
@@ -61,20 +64,20 @@ end
 
 --- The line for a request that failed, with what is saved of it. `paths` are its whole pictures.
 local function complaint(err, paths, asked)
-    local parts = { arguments.reword(tostring(err)) }
+    local parts = { arguments.reword(language.say_error(err)) }
     if err.url then -- the message has it cut
-        parts[#parts + 1] = "the picture's address is " .. output.harmless(err.url)
+        parts[#parts + 1] = say("the picture's address is %s", output.harmless(err.url))
     end
     if #paths > 0 then
-        parts[#parts + 1] = ("%d of %d pictures saved: %s"):format(#paths, asked, table.concat(paths, ", "))
+        parts[#parts + 1] = say("%d of %d pictures saved: %s", #paths, asked, table.concat(paths, ", "))
     end
     for _, image in ipairs(err.data or {}) do
         if image.complete == false and image.path then
-            parts[#parts + 1] = "what arrived of an incomplete picture is in " .. image.path
+            parts[#parts + 1] = say("what arrived of an incomplete picture is in %s", image.path)
         end
     end
     if err.interrupted and err.maybe_billed then
-        parts[#parts + 1] = "the request may be billed"
+        parts[#parts + 1] = say("the request may be billed")
     end
     return table.concat(parts, "; ")
 end
@@ -120,12 +123,13 @@ local FORMATS = {
 --- What is odd about a file, a line; nil where nothing is.
 local function oddity(image, path)
     if not image.mime then
-        return path .. ": not a picture the module knows"
+        return say("%s: not a picture the module knows", path)
     end
     local named = FORMATS[select(3, names.split(path)):sub(2):lower()]
     if named and named ~= image.ext then
-        return ("%s: the picture is a %s file, whatever its name says; without an extension in -o it gets the true one")
-            :format(path, image.ext:upper())
+        return say(
+            "%s: the picture is a %s file, whatever its name says; without an extension in -o it gets the true one",
+            path, image.ext:upper())
     end
 end
 
@@ -249,7 +253,7 @@ function report.show_plan(params, target, as_json)
     if not as_json then
         local lines = {}
         for index, path in ipairs(files) do
-            lines[index] = path .. "  not drawn: --dry-run"
+            lines[index] = say("%s  not drawn: --dry-run", path)
         end
         return output.put(table.concat(lines, "\n")) and 0 or 1
     end

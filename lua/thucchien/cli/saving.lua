@@ -1,9 +1,12 @@
 --- How pictures are saved: as they come, for they are paid for.
 
+local language = require "thucchien.cli.language"
 local names = require "thucchien.cli.names"
 local targets = require "thucchien.cli.targets"
 
 local saving = {}
+
+local say = language.say
 
 --- Saves under a name of its own: beside `path`, else here, else among temporary files.
 local function rescue(image, path)
@@ -72,7 +75,7 @@ function saving.new_keeper(target, options)
             end
             other = targets.choose_name(target, image, index, force)
         until other == name
-        return nil, { message = "too many files of that name" }, name
+        return nil, { message = say("too many files of that name") }, name
     end
 
     local function keep(image, index)
@@ -81,10 +84,11 @@ function saving.new_keeper(target, options)
         end
         local path, err, name = save(image, index)
         if not path then
-            local problem = err.code == "exists" and name .. ": already exists (--force overwrites it)" or err.message
+            local problem = err.code == "exists" and say("%s: already exists (--force overwrites it)", name)
+                or err.message
             path = rescue(image, target.device and names.full(image, "picture") or name)
-            keeper.problems[#keeper.problems + 1] = problem
-                .. (path and "; saved as " .. path or "; the picture is lost")
+            keeper.problems[#keeper.problems + 1] = path and say("%s; saved as %s", problem, path)
+                or say("%s; the picture is lost", problem)
         end
         keeper.paths[image] = path or false
     end

@@ -3,10 +3,13 @@
 -- A target has a `path`, and may be `derived` from the prompt (then the name of a file that exists is
 -- not taken) or a `device` (then the bytes are written to it as they are).
 
+local language = require "thucchien.cli.language"
 local names = require "thucchien.cli.names"
 local slug = require "thucchien.slug"
 
 local targets = {}
+
+local say = language.say
 
 -- Formats that a picture may turn out to have; the first is the likeliest.
 local EXTENSIONS = { "png", "jpg", "webp", "gif" }
@@ -48,11 +51,11 @@ end
 --- What would keep the pictures of a request from being saved, as far as it can be known.
 function targets.obstacle(target, asked, force)
     if target.device then
-        return not names.test("-w", target.path) and target.path .. ": cannot be written" or nil
+        return not names.test("-w", target.path) and say("%s: cannot be written", target.path) or nil
     end
     local directory, stem = names.split(target.path)
     if stem == "" then
-        return directory .. ": there is no such directory"
+        return say("%s: there is no such directory", directory)
     end
     local problem = names.directory_obstacle(directory)
     for index = 1, (problem or target.derived) and 0 or asked do
