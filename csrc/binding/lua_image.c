@@ -1,5 +1,5 @@
 /*
- * Images as Lua sees them: their bytes, and what those tell about them.
+ * Tables of pictures: see lua_image.h.
  */
 #include "lua_image.h"
 

@@ -1,5 +1,6 @@
 /*
- * Responses as Lua sees them: what the answers say, and the pictures in their order.
+ * The response of a job that is over, as Lua sees it: the pictures in order, and what the server
+ * says.
  */
 #ifndef TC_LUA_RESPONSE_H
 #define TC_LUA_RESPONSE_H
@@ -12,8 +13,7 @@ struct tc_subrequest;
 struct tc_request;
 struct tc_job;
 
-/* Pushes the response of a request that is over, whose uservalue is at `uservalue`. False: an error
- * table is on top instead. */
+/* Pushes the response of a job that is over. False: an error table is on top. */
 bool tc_push_response(lua_State *L, const struct tc_job *job, int uservalue);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Files of pictures: their names, what is done where one is taken, and how they are written.
+ * Files of pictures: their names, what is done if one is taken, and how they are written.
  */
 #ifndef TC_LUA_SAVE_H
 #define TC_LUA_SAVE_H
@@ -11,16 +11,16 @@
 
 struct tc_writer;
 
-enum { TC_NUMBERS = 9999 }; /* of names that are tried where one is taken */
+enum { TC_NUMBERS = 9999 }; /* how many names are tried if they are taken */
 
 enum { TC_SHOWN = 160 }; /* bytes of a path that a message shows, of its end */
 
-/* What is done where a file has the name already. */
+/* What is done if a file has the name already. */
 enum tc_if_exists { TC_REPLACE, TC_NUMBER, TC_REFUSE, TC_UNKNOWN };
 
 /* How pictures are saved. */
 struct tc_save_options {
-    const char *path; /* before it has a number and an extension; NULL where it is not saved */
+    const char *path; /* without number and extension; NULL: pictures are not saved */
     enum tc_if_exists if_exists;
     unsigned flags; /* of the writer */
 };
@@ -55,7 +55,7 @@ int tc_save_commit(lua_State *L, const struct tc_save_options *options, const ch
 /* Writes a path into `shown`, of TC_SHOWN bytes, as a message shows it. Returns that. */
 const char *tc_save_show_path(char *shown, const char *path);
 
-/* Does the name say a format of pictures, and not the one that has the extension `ext`? */
+/* Does the path name another picture format than that of the extension `ext`? */
 bool tc_save_is_misnamed(const char *path, const char *ext);
 
 #endif

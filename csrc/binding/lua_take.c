@@ -202,7 +202,7 @@ static void sample_bytes(struct tc_subrequest *sub, const struct tc_image *image
         sub->sample = (sub->sample ^ image->bytes.data[i]) * 16777619U;
 }
 
-/* Takes the bytes of a picture under options. */
+/* Takes the bytes of a picture under way. */
 static void take_bytes(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index)
 {
