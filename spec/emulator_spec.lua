@@ -5,7 +5,7 @@ local cjson = require "cjson"
 local lfs = require "lfs"
 local system = require "system"
 local command = require "spec.support.command"
-local support = require "spec.support.emulator"
+local emulators = require "spec.support.emulator"
 local pictures = require "spec.support.pictures"
 local wire = require "spec.support.wire"
 
@@ -105,7 +105,7 @@ describe("the emulator", function()
 
     setup(function()
         directory = command.new_directory()
-        emulator = support.start {}
+        emulator = emulators.start {}
     end)
 
     teardown(function()
@@ -317,7 +317,7 @@ describe("the emulator", function()
         end)
 
         it("serves the files by name and begins anew with each request", function()
-            local server = support.start { images = files }
+            local server = emulators.start { images = files }
             finally(function()
                 server:stop()
             end)
@@ -334,7 +334,7 @@ describe("the emulator", function()
         it("refuses a directory without pictures, or that is not there", function()
             lfs.mkdir(directory .. "/empty")
             for name, message in pairs { ["/empty"] = "no %.png", ["/none"] = "not a directory" } do
-                local ok, problem = pcall(support.start, { images = directory .. name })
+                local ok, problem = pcall(emulators.start, { images = directory .. name })
                 assert.is_false(ok)
                 assert.matches(message, problem)
             end
@@ -519,7 +519,7 @@ describe("the emulator", function()
         end)
 
         it("waits as long as it is told", function()
-            local server = support.start { delay = 0.3 }
+            local server = emulators.start { delay = 0.3 }
             finally(function()
                 server:stop()
             end)
@@ -572,7 +572,7 @@ describe("the emulator", function()
         end)
 
         it("says that a port is taken", function()
-            local ok, problem = pcall(support.start, { args = { "--port", emulator.url:match "%d+$" } })
+            local ok, problem = pcall(emulators.start, { args = { "--port", emulator.url:match "%d+$" } })
             assert.is_false(ok)
             assert.matches("cannot listen on 127%.0%.0%.1:%d+: Address already in use\n", problem)
         end)

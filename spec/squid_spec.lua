@@ -48,8 +48,7 @@ setup(function()
     os.execute(("echo 'joe:'$(openssl passwd -apr1 %s) >%s/users && chmod 755 %s"):format(PASSWORD, directory, directory))
     command.write(directory .. "/conf", CONF:format(port, directory, HELPER, directory))
     squid = daemon.start("squid", "http://127.0.0.1:" .. port, port,
-        { daemon.find "squid", "--foreground", "-f", directory .. "/conf" })
-    squid.directory = directory
+        { daemon.find "squid", "--foreground", "-f", directory .. "/conf" }, directory)
     proxy = ("http://joe:%s@127.0.0.1:%d"):format(PASSWORD, port)
     mirror = mirrors.start()
 end)
@@ -57,7 +56,6 @@ end)
 teardown(function()
     mirror:stop()
     squid:stop()
-    command.remove_directory(squid.directory)
 end)
 
 local function ask(url, options, params)

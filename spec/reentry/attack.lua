@@ -46,7 +46,7 @@ end
 local modes = {
     bytes = { answer = { body = images("QUJD", "QUJE") }, want = 2 },
     sink = { answer = { body = images(LARGE, "QUJE") }, want = 2, sink = true },
-    save = { answer = { body = images(LARGE) }, want = 1, save = os.tmpname() },
+    save = { answer = { body = images(LARGE) }, want = 1, save = true },
     parts = {
         answer = { body = '{"choices":[{"message":{"images":[{"image_url":{"url":"data:image/png;base64,QUJD"}}]}}]}' },
         want = 2, params = { via = "chat", model = "gemini-2.5-flash-image", n = 2 },
@@ -61,6 +61,7 @@ local modes = {
     call = { call = { path = "/any", body = { mirror = { body = '{"a":1}' } } }, want = "call" },
 }
 local chosen = assert(modes[mode], mode)
+local save_path = chosen.save and os.tmpname() or nil
 
 -- ---- one life -----------------------------------------------------------------------------------
 
@@ -321,7 +322,7 @@ local function make_params()
             called()
         end
     end
-    params.save = chosen.save
+    params.save = save_path
     for name, value in pairs(chosen.params or {}) do
         params[name] = value
     end
@@ -467,7 +468,7 @@ for i, name in ipairs(names) do
         moment = moment + step
     end
 end
-if chosen.save then
-    os.remove(chosen.save)
+if save_path then
+    os.remove(save_path)
 end
 print(runs)

@@ -48,17 +48,20 @@ local SCRIPT = [[
     cat >/dev/null
 ]]
 
----@param name string     # for the error if it does not start
----@param url string      # what is under `url` of the process
----@param port integer    # a port that takes connections when it has started
----@param words string[]  # the command; it stays in the foreground
+---@param name string      # for the error if it does not start
+---@param url string       # what is under `url` of the process
+---@param port integer     # a port that takes connections when it has started
+---@param words string[]   # the command; it stays in the foreground
+---@param directory string # with its files; gone when the process is stopped
 ---@return table process
-function daemon.start(name, url, port, words)
+function daemon.start(name, url, port, words, directory)
     local all = { "bash", "-c", SCRIPT, "daemon", url, tostring(port) }
     for _, word in ipairs(words) do
         all[#all + 1] = word
     end
-    return process.start(name, all)
+    local started = process.start(name, all)
+    started.directory = directory
+    return started
 end
 
 return daemon

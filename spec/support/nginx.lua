@@ -143,7 +143,7 @@ function nginx.start(servers)
     end
     command.write(directory .. "/nginx.conf", HEAD .. table.concat(blocks) .. INNER:format(directory) .. "}\n")
     local started = daemon.start("nginx", urls[names[1]], ports[1],
-        { daemon.find "nginx", "-p", directory, "-c", directory .. "/nginx.conf", "-e", directory .. "/error.log" })
+        { daemon.find "nginx", "-p", directory, "-c", directory .. "/nginx.conf", "-e", directory .. "/error.log" }, directory)
     local server = { urls = urls, directory = directory }
 
     ---How many requests one of the servers has answered. They are noted after the answer: waits until there are
@@ -177,11 +177,7 @@ function nginx.start(servers)
     end
 
     function server.stop()
-        if started then
-            started:stop()
-            started = nil
-            command.remove_directory(directory)
-        end
+        started:stop()
     end
 
     return server

@@ -36,12 +36,15 @@ function methods:await(pattern, seconds)
     return nil
 end
 
----Ends the process and waits until it has ended. A second time does nothing.
+---Ends the process, waits until it has ended, and removes its directory if it has one. A second time does nothing.
 function methods:stop()
     if self.pipe then
         self.pipe:close()
         self.pipe = nil
         os.remove(self.log_path)
+        if self.directory then
+            command.remove_directory(self.directory)
+        end
     end
 end
 

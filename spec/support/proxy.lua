@@ -42,7 +42,7 @@ function support.start(options)
     command.write(directory .. "/conf", table.concat(lines, "\n") .. "\n")
     local host = "127.0.0.1:" .. port
     local url = "http://" .. host
-    local started = daemon.start("tinyproxy", url, port, { daemon.find "tinyproxy", "-d", "-c", directory .. "/conf" })
+    local started = daemon.start("tinyproxy", url, port, { daemon.find "tinyproxy", "-d", "-c", directory .. "/conf" }, directory)
     local proxy = { url = url, host = host }
 
     function proxy.log()
@@ -55,11 +55,7 @@ function support.start(options)
     end
 
     function proxy.stop()
-        if started then
-            started:stop()
-            started = nil
-            command.remove_directory(directory)
-        end
+        started:stop()
     end
 
     return proxy
