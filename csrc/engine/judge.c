@@ -133,7 +133,7 @@ static struct tc_response response_of(const struct tc_request *request)
 static void judge_response(struct tc_request *request)
 {
     const struct tc_response response = response_of(request);
-    tc_failure_from_response(request->failure, &response);
+    tc_refusal_from_response(request->failure, &response);
 }
 
 /* Is there a picture that is not just a draft? */
@@ -178,7 +178,7 @@ static void judge_success(struct tc_request *request)
     }
     const struct tc_response response = response_of(request);
     if (!has_picture(envelope))
-        tc_failure_in_success(request->failure, &response,
+        tc_refusal_in_success(request->failure, &response,
                               request->options.rule_count > TC_FAILURE_RULES);
 }
 

@@ -561,7 +561,7 @@ static bool is_picture(const struct tc_response *response)
     return signature.mime != NULL;
 }
 
-void tc_failure_from_response(struct tc_failure *failure, const struct tc_response *response)
+void tc_refusal_from_response(struct tc_failure *failure, const struct tc_response *response)
 {
     struct tc_problem problem;
     const struct tc_buffer *document = response->document;
@@ -578,7 +578,7 @@ void tc_failure_from_response(struct tc_failure *failure, const struct tc_respon
     judge(failure, &problem, response);
 }
 
-bool tc_failure_in_success(struct tc_failure *failure, const struct tc_response *response,
+bool tc_refusal_in_success(struct tc_failure *failure, const struct tc_response *response,
                            bool pictures)
 {
     struct tc_problem problem;

@@ -22,14 +22,14 @@ struct tc_response {
 };
 
 /* Makes the failure for a response whose status is an error or a redirect. */
-void tc_failure_from_response(struct tc_failure *failure, const struct tc_response *response);
+void tc_refusal_from_response(struct tc_failure *failure, const struct tc_response *response);
 
 /*
  * Does a response without a picture report an error, though its status is a success? Then makes the
  * failure. Where pictures were asked for (`pictures`), more counts as an error, because a response
  * without a picture can hardly be anything else.
  */
-bool tc_failure_in_success(struct tc_failure *failure, const struct tc_response *response,
+bool tc_refusal_in_success(struct tc_failure *failure, const struct tc_response *response,
                            bool pictures);
 
 #endif
