@@ -4,7 +4,8 @@
  * something to deliver.
  *
  * Sessions are counted: the client and each of its requests hold one, so requests may outlive their
- * client. A request does not know its client; what it needs of it is here.
+ * client. A request does not know its client; what it needs of it is here. The session does point
+ * to the client, so that tc_client_fail and tc_client_cancel find it.
  */
 #ifndef TC_SESSION_H
 #define TC_SESSION_H
@@ -65,7 +66,7 @@ struct tc_pending {
 
 struct tc_session {
     unsigned references;
-    struct tc_client *client;    /* NULL once it was freed; its requests have ended by then */
+    struct tc_client *client;    /* not counted; NULL once freed, when all requests have ended */
     bool closed;                 /* the client was closed: nothing is sent any more */
     bool is_loopback;            /* the base URL is one of this machine's */
     struct tc_settings settings; /* with copies of all that they point to */
