@@ -278,6 +278,19 @@ describe("on_progress", function()
 end)
 
 describe("a sink", function()
+    it("does not keep the tables of its pictures", function()
+        local images = setmetatable({}, { __mode = "k" })
+        local function draw()
+            local response = assert(generate({ sink = function() end }, { body = '{"data":[' .. item(10) .. "]}" }))
+            images[response.data[1]] = true
+        end
+        draw()
+        for _ = 1, 3 do -- a request that has ended goes in one collection, its uservalue in the next
+            collectgarbage()
+        end
+        assert.is_nil(next(images))
+    end)
+
     it("has all bytes in order, and the end of each picture", function()
         local parts, ends, current = {}, {}, 1
         local response = assert(generate({

@@ -107,8 +107,7 @@ void tc_job_push_param(lua_State *L, int uservalue, const char *name)
     lua_remove(L, -2);
 }
 
-/* Pushes the table `name` of the uservalue at `uservalue`, to be written to. */
-static void push_table(lua_State *L, int uservalue, const char *name)
+void tc_job_push_table(lua_State *L, int uservalue, const char *name)
 {
     lua_pushstring(L, name);
     lua_rawget(L, uservalue);
@@ -359,7 +358,7 @@ uint64_t tc_job_push_received(lua_State *L, const struct tc_job *job)
 
 void tc_job_keep(lua_State *L, int uservalue, const char *name, unsigned number)
 {
-    push_table(L, uservalue, name);
+    tc_job_push_table(L, uservalue, name);
     lua_insert(L, -2);
     lua_rawseti(L, -2, (int)number);
     lua_pop(L, 1);
@@ -367,7 +366,7 @@ void tc_job_keep(lua_State *L, int uservalue, const char *name, unsigned number)
 
 void tc_job_append(lua_State *L, int uservalue, const char *name)
 {
-    push_table(L, uservalue, name);
+    tc_job_push_table(L, uservalue, name);
     lua_insert(L, -2);
     lua_rawseti(L, -2, (int)tc_rawlen(L, -2) + 1);
     lua_pop(L, 1);

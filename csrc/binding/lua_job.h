@@ -98,6 +98,10 @@ unsigned tc_job_fetch(lua_State *L, int index, const struct tc_subrequest *paren
 /* Pushes the field `name` of the params. */
 void tc_job_push_param(lua_State *L, int uservalue, const char *name);
 
+/* Pushes the table `name`, to be written to. Reading a uservalue's field may give the empty table
+ * that all jobs share. */
+void tc_job_push_table(lua_State *L, int uservalue, const char *name);
+
 /* Pops a value and sets it in the table `name`, by a picture's number or a subrequest's position.
  */
 void tc_job_keep(lua_State *L, int uservalue, const char *name, unsigned number);

@@ -221,7 +221,7 @@ static void keep_sample(lua_State *L, int uservalue, struct tc_subrequest *sub)
 {
     if (!sub->request->envelope->images.streaming)
         return;
-    lua_getfield(L, uservalue, "samples");
+    tc_job_push_table(L, uservalue, "samples");
     lua_pushvalue(L, -2);
     lua_pushnumber(L, sub->sample);
     lua_rawset(L, -3);
