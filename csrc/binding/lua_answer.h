@@ -1,6 +1,6 @@
 /*
- * Answers: the server's response to one subrequest, decoded. What it says beside the pictures, and
- * where pictures belong.
+ * Answers. An answer is the JSON of the server's response to one subrequest, decoded. It says where
+ * the pictures belong, and other things.
  */
 #ifndef TC_LUA_ANSWER_H
 #define TC_LUA_ANSWER_H
@@ -14,21 +14,22 @@ struct tc_request;
 
 /* Stack indices of what tc_read_answer pushed. */
 struct tc_answer {
-    int fields;  /* a table: what a response has of it, tidied, without the pictures */
-    int slots;   /* a list of where pictures belong: { number = 1 } for one that came along,
-                  * { url = "https://..." } for one that has to be fetched; with `item` where the
-                  * server says more of it */
+    int fields;  /* a table: the fields for the user's response, without the pictures */
+    int slots;   /* a list, one slot for each picture in its order: { number = 1 } for a picture
+                  * that is in the response, { url = "https://..." } for one that has to be fetched.
+                  * `item` is a table with what else the server says of the picture, or nil */
     int refusal; /* why the model refused, a string, or nil */
 };
 
-/* Reads the decoded response of `sub`, of any route, which is the table at `document`. */
+/* Reads the answer to `sub`, the table at `document`. The route does not matter. */
 struct tc_answer tc_read_answer(lua_State *L, int document, const struct tc_subrequest *sub);
 
-/* Pushes the answer of a request that succeeded as a table. False: an error table is on top. */
+/* Decodes the response of a request that succeeded, and pushes the table. False: an error table is
+ * on top. */
 bool tc_push_answer(lua_State *L, const struct tc_request *request);
 
-/* Pushes the answer of a request that is not for pictures, or a table that is a field of it. False:
- * an error table is on top instead. */
+/* The same for a request that is not for pictures, ready for the user. With `field` (or NULL) it
+ * pushes the table that is in that field. */
 bool tc_push_json_answer(lua_State *L, const struct tc_request *request, const char *field);
 
 #endif

@@ -1,12 +1,12 @@
 /*
- * Coroutines that wait: request:await(), and how those in it are resumed or woken.
+ * Coroutines that wait: request:await(), and how a coroutine that is in it goes on.
  */
 #ifndef TC_LUA_AWAIT_H
 #define TC_LUA_AWAIT_H
 
 #include "lua_compat.h"
 
-/* Name of a function for tc_job_call: resumes, or wakes, one coroutine that is in await. */
+/* Name of a function for tc_job_call: lets one coroutine that is in await go on. */
 #define TC_RESUME "resume"
 
 /* Adds await to the request's methods, which were registered before. */

@@ -1,5 +1,5 @@
 /*
- * The client userdata: its options, and how its requests are driven and their news handed out.
+ * The client userdata: its methods.
  */
 #ifndef TC_LUA_CLIENT_H
 #define TC_LUA_CLIENT_H

@@ -1,6 +1,6 @@
 /*
- * What differs between Lua 5.1, 5.2, 5.3, 5.4 and LuaJIT, under names of our own: LuaJIT has some
- * of 5.2's functions already, so theirs cannot be taken.
+ * What differs between Lua 5.1, 5.2, 5.3, 5.4 and LuaJIT, under names of our own. The names of Lua
+ * 5.2 would clash: LuaJIT has some of its functions, but not all.
  */
 #ifndef TC_LUA_COMPAT_H
 #define TC_LUA_COMPAT_H

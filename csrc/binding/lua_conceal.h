@@ -7,7 +7,7 @@
 #include "lua_compat.h"
 
 /* Takes the key out of all strings and field names of the table at `table`, at all depths. Pushes a
- * table with the original strings, by what they are now. */
+ * table in which each changed string leads to the original one. */
 void tc_conceal(lua_State *L, int table, const char *key);
 
 #endif

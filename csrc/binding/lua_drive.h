@@ -15,14 +15,14 @@ struct tc_client_box;
 
 void tc_register_drive(lua_State *L);
 
-/* Raises where user's functions that were called from here have driven the client again, too many
- * times one inside the other: Lua's stack must not overflow in the midst of a delivery. */
+/* Raises if the calls of user's functions are nested too deep: a function that is called from poll
+ * may poll, and so on. Otherwise Lua's stack could overflow in the middle of a delivery. */
 void tc_drive_check_depth(lua_State *L, const struct tc_client_box *box);
 
 /*
  * Drives the client at `client` until the request at `request` is over or tc_clock_now() is past
- * `until`. Returns what lua_pcall does: an error is on top if Lua was interrupted. Whoever waits
- * inside a function of the user's lets others wait for their news.
+ * `until`. Returns what lua_pcall does: an error is on top if Lua was interrupted. If a function of
+ * the user's is being called, this delivers only to requests that such functions wait for.
  */
 int tc_drive_wait(lua_State *L, int client, int request, double until);
 

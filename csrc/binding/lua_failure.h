@@ -13,18 +13,18 @@ void tc_register_failure(lua_State *L);
 
 /*
  * Pushes an error table for `failure`, with what is known from the response to `request` (may be
- * NULL). Raises instead when the failure is want of memory.
+ * NULL). If the failure is that memory is short, it raises an error instead.
  */
 void tc_push_failure(lua_State *L, const struct tc_failure *failure,
                      const struct tc_request *request);
 
-/* The same for a response of status 200 that is none of use: adds the status, the attempts and
- * whether it may be billed. */
+/* The same for a response of status 200 that cannot be used. Fills in the failure's status and
+ * attempts, and whether it may be billed. */
 void tc_push_failed_success(lua_State *L, const struct tc_request *request,
                             struct tc_failure *failure);
 
-/* Pushes an error table of `kind` for the field `param` (or NULL); the message as lua_pushfstring
- * makes it. */
+/* Pushes an error table of `kind` for the field `param` (or NULL). The message is formatted as by
+ * lua_pushfstring. */
 void tc_push_error(lua_State *L, enum tc_kind kind, const char *param, const char *format, ...);
 
 #endif

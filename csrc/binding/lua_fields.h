@@ -43,11 +43,12 @@ struct tc_defaults {
 bool tc_fields_check(lua_State *L, int index, const char *noun, const struct tc_field *fields,
                      size_t count);
 
-/* The same, and replaces the table by a plain one with these fields: a metatable could give other
- * values the next time. */
+/* The same, and replaces the table by a plain one with these fields. A table with a metatable could
+ * give other values the next time. */
 bool tc_fields_resolve(lua_State *L, int index, const struct tc_field *fields, size_t count);
 
-/* Reads a request's own time limit and ways to retry, which win over what is in `options`. */
+/* Reads a request's own `timeout`, `max_retries` and `retry` into `options`. What is absent stays
+ * as it is there. */
 bool tc_field_settings(lua_State *L, int index, struct tc_request_options *options);
 
 /* Reads a number from `least` to `most` into `*number`, which stays if the field is absent. */
@@ -63,7 +64,8 @@ bool tc_field_retry(lua_State *L, int index, const char *noun, enum tc_retry *re
 
 /*
  * Reads a table of header names and values into `*lines`, as the engine takes them, with NULL at
- * the end. Pushes one value that they belong to. An absent table is an empty one.
+ * the end. Pushes one value: the lines are valid while it is on the stack. An absent table is an
+ * empty one.
  */
 bool tc_field_headers(lua_State *L, int index, const char *noun, const char *name,
                       const char *const **lines);

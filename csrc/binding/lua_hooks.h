@@ -10,12 +10,13 @@
 
 void tc_register_hooks(lua_State *L);
 
-/* Runs a hook that was set meanwhile, Ctrl-C's for instance, by calling a function. It may raise.
- */
+/* Gives Lua an occasion to run a hook that was set meanwhile, Ctrl-C's for instance. The hook may
+ * raise an error. */
 void tc_hooks_run(lua_State *L);
 
-/* lua_pcall. `*interrupted` becomes true if the error is a hook's or a finalizer's, or one of those
- * raised again: it is not meant for the function but for all that runs. */
+/* lua_pcall. `*interrupted` becomes true if a hook or a finalizer has raised the error, or if a
+ * function has raised such an error again. Such an error is meant to end all that runs, not only
+ * the function that was called. */
 int tc_hooks_pcall(lua_State *L, int arguments, int results, bool *interrupted);
 
 /* The same without results. `*called` becomes false if a hook raised before the function began. */

@@ -20,14 +20,14 @@ void tc_host_pin(void);
 /* Does the process export a symbol of that name? */
 bool tc_host_exports(const char *symbol);
 
-/* Pushes the field `name` of a global table, or, if that is NULL, the global; nil where there is
- * none. Metatables are left out: some raise for a global that was not declared. */
+/* Pushes the field `name` of the table in a global; if `name` is NULL, the global itself. Pushes
+ * nil if there is none. Calls no metamethods: those of a strict _G raise errors. */
 void tc_push_field_of_global(lua_State *L, const char *global, const char *name);
 
 /* Pushes what require has loaded as `name`, or nil. */
 void tc_push_loaded(lua_State *L, const char *name);
 
-/* Writes to standard error, for what no function's result can say. */
+/* Writes to standard error, if there is no caller to return an error to. */
 void tc_host_warn(const char *message);
 
 /* Replaces the table on top by its field `name`, without metatables; another value by nil. */

@@ -15,40 +15,41 @@
 
 #define TC_REQUEST "thucchien.request"
 
-/* One request of the engine's: for some of the pictures, or for one that a response only has the
- * address of. */
+/* One request of the engine's. It asks for some of the job's pictures, or fetches one picture of
+ * which a response has only the address (then it has a `parent`). */
 struct tc_subrequest {
     struct tc_subrequest *next;
     struct tc_request *request;
     struct tc_writer writer; /* of the picture that is being saved as it comes */
-    unsigned saved_index;    /* of that picture, in the envelope */
+    unsigned saved_index;    /* that picture's index in the envelope */
     unsigned position;       /* among the job's subrequests, from 1 */
     unsigned first, quota;   /* its pictures get the numbers first + 1 to first + quota */
-    unsigned numbered;       /* how many pictures, drafts and addresses have a number */
-    unsigned *numbers;       /* theirs, 0 for a draft; NULL as long as there are none */
-    unsigned pictures;       /* how many of them are not 0 */
+    unsigned *numbers;       /* the number in the job of each picture, by index: first those in the
+                              * response, then those at addresses; 0 for a draft. NULL: none yet */
+    unsigned numbered;       /* how many elements of `numbers` are set */
+    unsigned pictures;       /* how many of those are not drafts */
     uint32_t sample;         /* a hash of the picture under way, if its bytes go elsewhere */
     const struct tc_subrequest *parent; /* whose response has the address; NULL for others */
     bool finished;                      /* its end has been processed */
     bool deferred;  /* it brought something while the job was busy: deliver it again */
-    bool holds_end; /* one reference to the request is the client's, kept for that */
+    bool holds_end; /* it is deferred and has ended: it keeps the client's reference to `request` */
 };
 
 /* The job of a request userdata. */
 struct tc_job {
     /* What is asked for. */
     struct tc_request_options options; /* of each subrequest; empty once they are submitted */
-    struct tc_body *last_body;         /* of the last one, where that is for fewer pictures */
+    struct tc_body *last_body;         /* the last one's, if that asks for fewer pictures */
     unsigned count;                    /* pictures */
     unsigned at_once;                  /* pictures per request */
     enum tc_via via;
-    double ratio;     /* width by height; 0: any */
-    double own_ratio; /* what the model makes of that, as far as is known */
-    bool json;        /* no pictures: the result is the response's JSON */
+    double ratio;     /* width by height that was asked for; 0: any */
+    double own_ratio; /* the ratio that the model makes of it; `ratio` where that is not known */
+    bool json;        /* not for pictures: the result is the response's JSON */
 
     /* How far it is. */
     struct tc_subrequest *subrequests, *last_subrequest; /* NULL until it is submitted */
-    unsigned last_number;                /* the largest of a picture so far, at least `count` */
+    unsigned last_number;                /* the largest number of a picture, at least `count` */
     struct tc_subrequest *finishing;     /* whose end is being processed, or NULL */
     const struct tc_subrequest *culprit; /* which stopped the whole job, or NULL */
     bool stopped;                        /* no more of the user's functions are called */
@@ -58,7 +59,7 @@ struct tc_job {
     struct {
         uint64_t bytes;
         double at; /* tc_clock_now's seconds */
-    } reported;    /* to on_progress, the last time */
+    } reported;    /* what on_progress was last called with, and when */
     struct {
         unsigned count;
         double since;
@@ -77,8 +78,8 @@ struct tc_job *tc_job_check(lua_State *L, int index);
 
 /*
  * Pushes the userdata of a new job for the client at `client`, and its uservalue on top of that.
- * `done` is the index of a function that is called with the result, or of nil. A reader fills the
- * job in (tc_params_read, tc_call_read), tc_job_submit sends it.
+ * `done` is the index of a function that is called with the result, or of nil. Then tc_params_read
+ * or tc_call_read fills the job in, and tc_job_submit sends it.
  */
 struct tc_job *tc_job_push(lua_State *L, int client, int done);
 
@@ -109,7 +110,7 @@ void tc_job_keep(lua_State *L, int uservalue, const char *name, unsigned number)
 /* Pops a value and appends it to the list `name`. */
 void tc_job_append(lua_State *L, int uservalue, const char *name);
 
-/* Is there a result? From here on nothing changes any more. */
+/* Is there a result? Then nothing changes any more. */
 bool tc_job_is_settled(lua_State *L, int uservalue);
 
 /* ---- how far it is ---- */
@@ -132,18 +133,18 @@ uint64_t tc_job_push_received(lua_State *L, const struct tc_job *job);
 /* ---- calling the user's functions ---- */
 
 /*
- * Calls the function `name` of tc_own_push, protected as by tc_hooks_pcall, with the request
- * userdata at `index` and a light userdata of `sub` (may be NULL). An error stops the job because
- * of the subrequest whose end is being processed, or else of `sub`.
+ * Calls the function that tc_own_push knows as `name`, protected by tc_hooks_pcall, with the
+ * request userdata at `index` and a light userdata of `sub` (may be NULL). If it raises an error,
+ * the job is stopped; the culprit is the subrequest whose end is being processed, or else `sub`.
  */
 int tc_job_call(lua_State *L, int index, const char *name, struct tc_subrequest *sub,
                 bool *interrupted);
 
-/* A busy job defers what else it brings until it is not busy any more, so that it is delivered in
- * order. */
+/* What arrives for a busy job is deferred until it is not busy any more, so that all is delivered
+ * in order. */
 void tc_job_set_busy(struct tc_job *job, bool busy);
 
-/* Defers what `request`, just taken from the client, has brought for a busy job. */
+/* Defers what `request` has brought for a busy job. The request was just taken from the client. */
 void tc_job_defer(const struct tc_job *job, struct tc_request *request);
 
 /* Raises the error for a function of the user's that waits for the request which calls it. */
@@ -161,10 +162,11 @@ void tc_job_stop(struct tc_job *job, struct tc_subrequest *sub, enum tc_kind kin
 /* The same because of the error on top, which stays there. */
 void tc_job_stop_by_error(lua_State *L, struct tc_job *job, struct tc_subrequest *sub);
 
-/* Cancels the whole job: the error will have what has come. Returns false if it had ended. */
+/* Cancels the whole job; its error will have the pictures that have come. Returns false if it had
+ * ended. */
 bool tc_job_cancel(struct tc_job *job);
 
-/* Cancels all of it without an error: nobody asks for it any more. */
+/* Ends all subrequests, and makes no error: nobody will ask for the result. */
 void tc_job_abandon(struct tc_job *job);
 
 /* ---- who waits ---- */
@@ -173,11 +175,12 @@ void tc_job_abandon(struct tc_job *job);
  * nobody is. */
 bool tc_job_keep_error(lua_State *L, int index);
 
-/* Sets whether somebody is in wait for the request at `index`. Returns whether somebody was. */
+/* Sets whether somebody is in wait for the request at `index`. Returns whether somebody was before.
+ */
 bool tc_job_set_in_wait(lua_State *L, int index, bool in_wait);
 
-/* Sets whether a function of the user's waits for it, called while something is delivered. Returns
- * whether one did. */
+/* Sets whether a function of the user's, called while something is delivered, waits for the job.
+ * Returns whether one did before. */
 bool tc_job_set_awaited(struct tc_job *job, bool awaited);
 
 #endif

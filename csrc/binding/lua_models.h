@@ -29,10 +29,11 @@ struct tc_family {
     unsigned limit;       /* pictures that may be asked for; 0: as many as an answer may have */
     const char *sizes[4]; /* NULL at the end; none at all: any */
     const struct tc_shape *shapes;    /* the ratios that it takes; NULL: any */
-    const struct tc_squared *squared; /* by its route; NULL: none that is known */
+    const struct tc_squared *squared; /* sizes that come out square; NULL: none that is known */
 
-    /* LiteLLM 1.79 makes Vertex's aspectRatio of aspect_ratio, newer ones pass that on as it is,
-     * and Vertex does not know it. All pass aspectRatio on. For other models it may be an error. */
+    /* The ratio is sent as `aspect_ratio` and as `aspectRatio`. Vertex knows only the latter.
+     * LiteLLM 1.79 translates the former, newer releases pass both on. For models of other makers
+     * the second name may be an error. */
     bool spells_ratio_twice;
 };
 

@@ -16,8 +16,8 @@ struct tc_options {
 };
 
 /*
- * Reads the table at `index`, and the environment where that has nothing. False: an error table is
- * on top. Strings that `options` points to are on the stack, or the environment's.
+ * Reads the options in the table at `index`; for some that are absent, the environment. False: an
+ * error table is on top. `options` points to strings that are on the stack or in the environment.
  */
 bool tc_options_read(lua_State *L, int index, struct tc_options *options);
 

@@ -6,11 +6,11 @@
 
 #include <stdbool.h>
 
-struct tc_subrequest;
-
 #include "lua_compat.h"
 
-/* Pushes why the model refused, as a string, or nil. The document has no picture. */
+struct tc_subrequest;
+
+/* Pushes why the model refused, as a string, or nil. Only for a document without a picture. */
 void tc_push_refusal(lua_State *L, int document);
 
 /* Did the model stop for this reason because of its token limit? */

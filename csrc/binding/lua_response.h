@@ -9,8 +9,6 @@
 
 #include "lua_compat.h"
 
-struct tc_subrequest;
-struct tc_request;
 struct tc_job;
 
 /* Pushes the response of a job that is over. False: an error table is on top. */

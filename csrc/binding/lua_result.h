@@ -1,6 +1,7 @@
 /*
- * The end of a job: each subrequest is finished, which may fetch pictures; the job is settled, when
- * its result is made; whoever submitted it is notified.
+ * The end of a job, in three steps. Each subrequest is finished: its response is read, and pictures
+ * at addresses are fetched by more subrequests. When all are, the job is settled: its result is
+ * made. Then whoever submitted it is notified.
  */
 #ifndef TC_LUA_RESULT_H
 #define TC_LUA_RESULT_H
@@ -15,9 +16,9 @@
 void tc_register_result(lua_State *L);
 
 /*
- * Pushes the response, or nil and the error, of the request at `index`, which is over. Raises
- * instead what one of the user's functions raised while somebody was in wait. Returns how many
- * values it pushed.
+ * Pushes the response, or nil and the error, of the request at `index`, which is over. Returns how
+ * many values it pushed. If a function of the user's raised an error while somebody was in wait,
+ * this raises that error instead.
  */
 int tc_result_push(lua_State *L, int index);
 

@@ -42,13 +42,14 @@ bool tc_save_check_path(lua_State *L, int index, enum tc_kind kind, const char *
  */
 const char *tc_save_push_name(lua_State *L, const char *path, const char *ext, unsigned number);
 
-/* Opens the file of a picture: with another number if that name cannot be opened, else elsewhere.
- * Returns 0 or an errno. */
+/* Opens the file of a picture. If that name cannot be opened, tries other numbers, and then another
+ * directory. Returns 0 or an errno. */
 int tc_save_open(lua_State *L, const struct tc_save_options *options, const char *ext,
                  unsigned number, struct tc_writer *writer);
 
-/* Ends the file of a whole picture under its name, or, where that is taken and if_exists is
- * "number", with the next number. Returns 0 or an errno. */
+/* Gives the finished file of a picture its name; if that is taken and if_exists is "number", the
+ * next number that is free. Waits at most `patience` seconds for a pipe's reader. Returns 0 or an
+ * errno. */
 int tc_save_commit(lua_State *L, const struct tc_save_options *options, const char *ext,
                    unsigned number, struct tc_writer *writer, double patience);
 

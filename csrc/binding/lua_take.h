@@ -16,11 +16,11 @@ struct tc_job;
 void tc_register_take(lua_State *L);
 
 /* Takes all that a subrequest of the request at `index` has brought so far, and calls the user's
- * functions with it. Its transfer stands still meanwhile, so that its buffers stay as they are. */
+ * functions with it. The transfer is paused meanwhile, so that its buffers stay as they are. */
 void tc_take_all(lua_State *L, int index, struct tc_subrequest *sub);
 
-/* Keeps what is left at the end, without calling the user's functions: pictures that were not
- * handed out, and what came of the one under way. */
+/* At the end of a subrequest: keeps the pictures that were not handed out, and what has arrived of
+ * the last one. Does not call the user's functions. */
 void tc_take_rest(lua_State *L, struct tc_job *job, struct tc_subrequest *sub, int uservalue);
 
 #endif

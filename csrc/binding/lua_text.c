@@ -1,5 +1,5 @@
 /*
- * What can be sent: text in UTF-8, numbers that JSON keeps, and nothing that is blank.
+ * Checks of what is to be sent: see lua_text.h.
  */
 #include "lua_text.h"
 
@@ -12,7 +12,7 @@
 /* ---- UTF-8 ---- */
 
 /* The length of the well-formed sequence at `at`, 0 where there is none (RFC 3629, section 4). */
-static size_t sequence(const unsigned char *at, size_t left)
+static size_t sequence_length(const unsigned char *at, size_t left)
 {
     unsigned char first = at[0];
     if (first < 0x80)
@@ -34,7 +34,7 @@ size_t tc_utf8_error(const char *text, size_t size)
 {
     const unsigned char *bytes = (const unsigned char *)text;
     for (size_t i = 0, step; i < size; i += step) {
-        step = sequence(bytes + i, size - i);
+        step = sequence_length(bytes + i, size - i);
         if (!step)
             return i + 1;
     }
@@ -63,7 +63,7 @@ static bool check_digits(lua_State *L, int index, const char *name)
 {
     double value = lua_tonumber(L, index), exact = tc_json_exact(L);
     if ((value >= -exact && value <= exact) ||
-        value - value != 0) /* infinite, NaN: cjson says so */
+        value - value != 0) /* infinite, NaN: the JSON encoder refuses those */
         return true;
     const char *shown = tc_push_quoted(L, index);
     tc_push_error(L, TC_INVALID_REQUEST, name,

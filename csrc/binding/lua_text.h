@@ -1,5 +1,5 @@
 /*
- * What can be sent: text in UTF-8, numbers that JSON keeps, and nothing that is blank.
+ * Checks of what is to be sent: is text UTF-8, can JSON hold a number exactly, is a prompt blank?
  */
 #ifndef TC_LUA_TEXT_H
 #define TC_LUA_TEXT_H
@@ -16,7 +16,8 @@ size_t tc_utf8_error(const char *text, size_t size);
 bool tc_text_check(lua_State *L, int index, const char *name);
 
 /* Can the value at `index`, of the field `name`, be sent as it is? Its strings must be UTF-8, its
- * numbers such as JSON keeps, and its tables must have an end. Pushes an error table when not. */
+ * numbers must keep all digits in JSON, and its tables must not be nested in themselves. Pushes an
+ * error table when not. */
 bool tc_value_check(lua_State *L, int index, const char *name);
 
 /* Has the text only characters that cannot be seen? */

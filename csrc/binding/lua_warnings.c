@@ -1,5 +1,5 @@
 /*
- * Warnings of a response: what was asked for and did visibly not come.
+ * Warnings of a response: see lua_warnings.h.
  */
 #include "lua_warnings.h"
 
@@ -17,7 +17,8 @@ static double number_field(lua_State *L, int table, const char *name)
     return number;
 }
 
-/* Is the ratio visibly another one than was asked for, and than the model makes of that? */
+/* Does the ratio visibly differ from the one that was asked for, and from the one that the model is
+ * known to make of it? */
 static bool is_other_shape(const struct tc_job *job, double width, double height)
 {
     static const double tolerance = 0.02;
@@ -39,7 +40,8 @@ static void warn_of_shape(lua_State *L, const struct tc_job *job, int list, int 
     tc_append(L, list);
 }
 
-/* Pushes what is equal for equal pictures: the bytes, or a hash if they went elsewhere. */
+/* Pushes a value that is the same for equal pictures: the bytes, or a hash if they went elsewhere.
+ */
 static void push_identity(lua_State *L, int uservalue, int data, int index)
 {
     lua_rawgeti(L, data, index);

@@ -1,5 +1,5 @@
 /*
- * Warnings of a response: what was asked for and did visibly not come.
+ * Warnings of a response: where it visibly differs from what was asked for.
  */
 #ifndef TC_LUA_WARNINGS_H
 #define TC_LUA_WARNINGS_H

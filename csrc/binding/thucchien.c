@@ -33,8 +33,6 @@
 
 TC_EXPORT int luaopen_thucchien(lua_State *L);
 
-/* ---- the library ---- */
-
 int luaopen_thucchien(lua_State *L)
 {
     static const luaL_Reg functions[] = {
