@@ -1,10 +1,10 @@
 /*
  * Answers: see lua_answer.h.
  *
- * An answer is the envelope as JSON was decoded: null may be a userdata, and where a picture was,
- * there is its number. One reader serves all routes, as gateways answer one route in the shape of
- * another: it looks at `data`, `images`, `choices`, `candidates` and `output`, whichever are there.
- * A list of documents is the chunks of a stream, which are one answer.
+ * In the decoded JSON null may be a userdata, and a picture is replaced by its number. One reader
+ * serves all routes, because gateways answer one route in the shape of another: it looks for
+ * `data`, `images`, `choices`, `candidates` and `output`. A response may be one document or a list
+ * of them, the chunks of a stream, which make one answer.
  */
 #include "lua_answer.h"
 
@@ -29,8 +29,8 @@
 struct reading {
     const struct tc_subrequest *sub;
     int fields, slots;
-    int texts;          /* lists of strings, by choice; 1 is for those of no choice */
-    bool chunks;        /* of a stream: their strings are joined without anything between */
+    int texts;          /* lists of strings: 1 is for text outside choices, then one a choice */
+    bool chunks;        /* the chunks of a stream: their strings are joined without separators */
     bool has_reason;    /* this document said why the model stopped */
     unsigned last_text; /* the largest key of `texts` */
 };
@@ -69,8 +69,8 @@ static bool is_null(lua_State *L, int index)
 
 /* ---- slots: where a picture belongs ---- */
 
-/* Is the value at `index` the number of a picture that came along, and is no draft? */
-static bool is_number(lua_State *L, const struct reading *r, int index)
+/* Is the value at `index` the number of a picture in this response that is not a draft? */
+static bool is_picture_number(lua_State *L, const struct reading *r, int index)
 {
     double number = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
     return number >= 1 && number <= r->sub->numbered && r->sub->numbers[(unsigned)number - 1];
@@ -82,7 +82,7 @@ static bool add_slot(lua_State *L, const struct reading *r, int item)
 {
     int value = lua_gettop(L);
     bool has_address = lua_type(L, value) == LUA_TSTRING && tc_rawlen(L, value);
-    const char *name = is_number(L, r, value) ? "number" : has_address ? "url" : NULL;
+    const char *name = is_picture_number(L, r, value) ? "number" : has_address ? "url" : NULL;
     if (name) {
         lua_createtable(L, 0, 2);
         lua_pushvalue(L, value);
@@ -108,8 +108,8 @@ static void push_picture(lua_State *L, int index)
     }
 }
 
-/* Adds the slot of the picture that one of the fields of the table at `index` has: one that came
- * along, else one at an address, which only the first `addresses` of the fields may have. */
+/* Adds a slot for the first picture in the fields of the table at `index`. Pictures in the response
+ * come before those at addresses; addresses are looked for in the first `addresses` fields only. */
 static void add_field(lua_State *L, const struct reading *r, int index, const char *const *fields,
                       size_t count, size_t addresses, int item)
 {
@@ -127,8 +127,8 @@ static void add_field(lua_State *L, const struct reading *r, int index, const ch
     }
 }
 
-/* Pops a picture, or a table that has one in a field, and adds its slot. `detailed`: what else is
- * in the table is said of the picture. */
+/* Pops a picture, or a table that has one in a field, and adds its slot. `detailed`: the table's
+ * other fields describe the picture. */
 static void add_item(lua_State *L, const struct reading *r, bool detailed)
 {
     static const char *const fields[] = {"b64_json", "url",    "image_url",  "result",     "image",
@@ -223,14 +223,14 @@ static void add_link(lua_State *L, const struct reading *r, const struct tc_link
     add_slot(L, r, 0);
 }
 
-/* Is the picture of a link fetched? Not beside other pictures. */
+/* Is the picture of a link fetched? If there are other pictures, `fetches` is false. */
 static bool is_wanted(const struct tc_link *link, bool fetches)
 {
     return fetches && tc_link_is_address(link->address, link->size);
 }
 
-/* Takes links to pictures out of the text on top; the addresses of those that are fetched become
- * slots. */
+/* Takes links to pictures out of the text on top, and adds slots for those that are fetched. Other
+ * addresses stay in the text. */
 static void take_links(lua_State *L, const struct reading *r, bool fetches)
 {
     size_t size;
@@ -265,7 +265,7 @@ static void set_text(lua_State *L, struct reading *r)
 {
     bool fetches = !r->sub->pictures && tc_rawlen(L, r->slots) == 0;
     lua_newtable(L);
-    struct reading whole = {.texts = lua_gettop(L)};
+    struct reading whole = {.texts = lua_gettop(L)}; /* for take_text, which trims */
     for (unsigned choice = 1; choice <= r->last_text; choice++) {
         lua_rawgeti(L, r->texts, (int)choice);
         if (!lua_istable(L, -1)) {
@@ -287,8 +287,8 @@ static void set_text(lua_State *L, struct reading *r)
 
 /* ---- choices and candidates ---- */
 
-/* The key in `texts` of the choice at `choice`, number `position` (from 1) of its list. It may say
- * itself which one it is: each chunk of a stream has one. */
+/* The key in `texts` for the choice at `choice`, which is number `position` (from 1) of its list.
+ * Its field `index` counts more: a chunk of a stream has one choice, whichever that is. */
 static unsigned text_key(lua_State *L, int choice, int position)
 {
     push_field(L, choice, "index");
@@ -297,8 +297,8 @@ static unsigned text_key(lua_State *L, int choice, int position)
     return index >= 0 && index < TC_IMAGES ? (unsigned)index + 2 : 2;
 }
 
-/* Pops the reason why the model stopped: the first one of a document counts, and the last document
- * of a stream. */
+/* Pops the reason why the model stopped. In a document the first reason counts; in a stream, the
+ * last document that has one. */
 static void take_reason(lua_State *L, struct reading *r)
 {
     if (lua_type(L, -1) != LUA_TSTRING || r->has_reason) {
@@ -309,8 +309,8 @@ static void take_reason(lua_State *L, struct reading *r)
     lua_setfield(L, r->fields, "finish_reason");
 }
 
-/* Adds the slot of the picture of a part of a message. Other parts have addresses too, of sources
- * that they cite, for instance. */
+/* Adds a slot for the picture of a part of a message. Only fields for pictures are looked at, as
+ * parts have other addresses too, those of sources that they cite, for instance. */
 static void add_part(lua_State *L, const struct reading *r, int part)
 {
     static const char *const fields[] = {"image_url", "fileData", "file_data",  "b64_json",
@@ -361,7 +361,7 @@ static void read_choice(lua_State *L, struct reading *r, int choice, int positio
     take_reason(L, r);
 }
 
-/* Pops a string that says why there is no picture, and takes it as text where there is none. */
+/* Pops a string that says why there is no picture. If there is no picture, it is taken as text. */
 static void take_excuse(lua_State *L, struct reading *r, unsigned choice)
 {
     if (r->sub->pictures)
@@ -408,7 +408,7 @@ static void read_list(lua_State *L, struct reading *r, int document, const char 
 
 /* ---- documents ---- */
 
-/* Is a field of a document read above, or is its name one of a response's own fields? */
+/* Is a field of a document read by the functions above, or does our response set it itself? */
 static bool is_taken(const char *name)
 {
     static const char *const names[] = {
@@ -422,7 +422,7 @@ static bool is_taken(const char *name)
     return false;
 }
 
-/* Copies the fields of a document that are not read. Of chunks the last one counts. */
+/* Copies the other fields of a document to the answer. In a stream the last chunk wins. */
 static void copy_fields(lua_State *L, const struct reading *r, int document)
 {
     for (lua_pushnil(L); lua_next(L, document); lua_pop(L, 1)) {
@@ -500,7 +500,7 @@ static void read_documents(lua_State *L, struct reading *r, int index)
 
 /* ---- the answer ---- */
 
-/* Renames a field of the answer as other routes name it. */
+/* Renames a field of the answer to what other routes call it. */
 static void move_field(lua_State *L, int answer, const char *from, const char *to, int type)
 {
     lua_getfield(L, answer, to);
@@ -515,7 +515,7 @@ static void move_field(lua_State *L, int answer, const char *from, const char *t
 }
 
 /* Drops a field that has another type than it should, or a number with a fraction. */
-static void check_field(lua_State *L, int answer, const char *name, int type)
+static void drop_mistyped(lua_State *L, int answer, const char *name, int type)
 {
     lua_getfield(L, answer, name);
     bool right =
@@ -542,10 +542,10 @@ struct tc_answer tc_read_answer(lua_State *L, int document, const struct tc_subr
     lua_settop(L, r.slots);
     move_field(L, r.fields, "modelVersion", "model", LUA_TSTRING);
     move_field(L, r.fields, "usageMetadata", "usage", LUA_TTABLE);
-    check_field(L, r.fields, "model", LUA_TSTRING);
-    check_field(L, r.fields, "usage", LUA_TTABLE);
-    check_field(L, r.fields, "created", LUA_TNUMBER);
-    check_field(L, r.fields, "finish_reason", LUA_TSTRING);
+    drop_mistyped(L, r.fields, "model", LUA_TSTRING);
+    drop_mistyped(L, r.fields, "usage", LUA_TTABLE);
+    drop_mistyped(L, r.fields, "created", LUA_TNUMBER);
+    drop_mistyped(L, r.fields, "finish_reason", LUA_TSTRING);
     tc_json_tidy(L, r.fields);
     if (sub->pictures || tc_rawlen(L, r.slots))
         lua_pushnil(L);
@@ -554,7 +554,7 @@ struct tc_answer tc_read_answer(lua_State *L, int document, const struct tc_subr
     return (struct tc_answer){r.fields, r.slots, r.slots + 1};
 }
 
-/* ---- of one request ---- */
+/* ---- decoding the response of one request ---- */
 
 bool tc_push_answer(lua_State *L, const struct tc_request *request)
 {

@@ -31,12 +31,12 @@ static bool is_attached(lua_State *L, int list, int index)
 }
 
 /* Pushes the list of waiters, a new one if there is none. */
-static void need_waiters(lua_State *L, int uservalue)
+static void push_waiters(lua_State *L, int uservalue)
 {
     lua_getfield(L, uservalue, "waiters");
     if (lua_istable(L, -1))
         return;
-    lua_newtable(L); /* a finalizer may make one meanwhile */
+    lua_newtable(L); /* this may run a finalizer, which may make the list: look again */
     lua_getfield(L, uservalue, "waiters");
     if (lua_istable(L, -1))
         return;
@@ -69,8 +69,8 @@ static void warn_of_haste(lua_State *L, int uservalue)
     lua_pop(L, 2);
 }
 
-/* Counts that a coroutine in await was resumed too early. It goes on waiting; but a scheduler that
- * resumes whatever has yielded makes a busy loop of that, which no function's result can say. */
+/* Counts that a coroutine in await was resumed too early; it then goes on waiting. A scheduler that
+ * at once resumes whatever has yielded makes that a busy loop, of which nobody else can warn. */
 static void count_early(lua_State *L, struct tc_job *job, int uservalue)
 {
     enum { MANY = 1000 };
@@ -83,15 +83,15 @@ static void count_early(lua_State *L, struct tc_job *job, int uservalue)
     job->early.since = now;
 }
 
-/* attach(request, waiter) -> has it ended? If not, the waiter is resumed, or called, when it has.
- */
+/* attach(request, waiter) -> has the request ended? If not, the waiter is resumed, or called, when
+ * it ends. */
 static int request_attach(lua_State *L)
 {
     struct tc_job *job = tc_job_check(L, 1);
     lua_settop(L, 2);
     tc_getuservalue(L, 1);
-    need_waiters(L, 3);
-    int list = lua_gettop(L); /* from here on no finalizer runs: one might end the request */
+    push_waiters(L, 3);
+    int list = lua_gettop(L); /* nothing below runs a finalizer, which could end the request */
     bool ended = has_ended(L, job, 3);
     if (!ended && is_attached(L, list, 2)) { /* it was resumed by somebody else */
         count_early(L, job, 3);
@@ -103,7 +103,7 @@ static int request_attach(lua_State *L)
     return 1;
 }
 
-/* Is await among the innermost so many functions of the coroutine? */
+/* Is await among the `frames` innermost functions of the coroutine? */
 static bool has_await(lua_State *thread, int frames)
 {
     lua_Debug frame;
@@ -125,7 +125,8 @@ static bool is_in_await(lua_State *thread)
     return lua_status(thread) == LUA_YIELD && has_await(thread, FRAMES);
 }
 
-/* Is it about to be suspended? Then it runs still, and a hook inside await has called us. */
+/* Is the coroutine about to be suspended by await? Then it is still running: a hook has interrupted
+ * it inside await, and has called us. */
 static bool is_entering_await(lua_State *thread)
 {
     return lua_status(thread) == 0 && has_await(thread, INT_MAX);
@@ -162,18 +163,18 @@ static void put_first(lua_State *L, int list, int index)
     lua_rawseti(L, list, 1);
 }
 
-/* Whether a waiter goes on. */
+/* What became of a waiter that was to go on. */
 enum outcome {
     WENT_ON,
-    NOT_YET, /* try again the next time */
-    FAILED   /* the same; the error on top says why */
+    NOT_YET, /* it could not; try again the next time */
+    FAILED   /* the same, and an error is on top */
 };
 
 /* Resumes a coroutine; raises its error, if it ends with one. */
 static enum outcome resume(lua_State *L, lua_State *thread)
 {
     int results;
-    if (!is_in_await(thread)) /* somebody else has resumed it */
+    if (!is_in_await(thread)) /* if it is not about to be, somebody else has resumed it */
         return is_entering_await(thread) ? NOT_YET : WENT_ON;
     int status = tc_resume(thread, L, 0, &results);
     if (status == LUA_YIELD || status == 0) {
@@ -184,7 +185,7 @@ static enum outcome resume(lua_State *L, lua_State *thread)
     if (lua_status(thread) == LUA_YIELD) /* it did not begin: Lua's stack is full */
         return FAILED;
     lua_error(L);   /* the coroutine's own */
-    return WENT_ON; /* which it never does */
+    return WENT_ON; /* not reached */
 }
 
 /* Calls the function at `index`, with which a scheduler wakes its coroutine. */
@@ -257,7 +258,7 @@ void tc_register_await(lua_State *L)
     tc_own_push(L, TC_REQUEST);
     lua_getfield(L, -1, "__index");
     int methods = lua_gettop(L);
-    tc_push_field_of_global(L, "coroutine", NULL); /* a scheduler may have put its own there */
+    tc_push_field_of_global(L, "coroutine", NULL); /* some schedulers replace it by their own */
     if (!lua_istable(L, -1)) {
         lua_pop(L, 1);
         tc_push_loaded(L, "coroutine");
