@@ -1,10 +1,10 @@
 /*
  * Bodies of requests: see lua_body.h.
  *
- * A body is a list of pieces: a string is JSON, a table is a picture, { bytes, mime = "image/png"
- * }, where the bytes are a string, or a userdata if they are a file's. The JSON of small values is
- * lua-cjson's. A conversation is a list of turns, each a table with a `role` and a list of parts,
- * which are strings and pictures.
+ * A body is a list of pieces. A piece that is a string is JSON. A piece that is a table is a
+ * picture, for example { bytes, mime = "image/png" }; its bytes are a string, or a userdata if they
+ * were read from a file. A conversation is a list of turns. A turn is a table with a `role` and a
+ * list of parts, which are strings and pictures.
  */
 #include "lua_body.h"
 
@@ -23,7 +23,7 @@
 
 /* ---- pictures that go along ---- */
 
-/* Is the value at `index` perhaps a file's name? */
+/* Is the value at `index` a short text, which may be a file's name? */
 static bool is_short_text(lua_State *L, int index)
 {
     size_t size = 0;
@@ -88,8 +88,8 @@ static const char *bytes_of(lua_State *L, int index, size_t *size)
     return lua_touserdata(L, index);
 }
 
-/* The type of the bytes at `index` ("image/png"), or NULL. `*whole` becomes true if they have an
- * end. */
+/* The type of the picture whose bytes are at `index` ("image/png"), or NULL. `*whole` becomes true
+ * if its file is complete. */
 static const char *type_of(lua_State *L, int index, bool *whole)
 {
     struct tc_signature signature = {0};
@@ -100,8 +100,8 @@ static const char *type_of(lua_State *L, int index, bool *whole)
     return signature.mime;
 }
 
-/* A picture without an end is of no use to a model, and is paid for. */
-static bool half_picture(lua_State *L, const char *name, int value, const char *mime)
+/* Refuses a picture that is not complete: a model cannot use it, but it would be paid for. */
+static bool cut_picture(lua_State *L, const char *name, int value, const char *mime)
 {
     const char *file = "";
     if (lua_istable(L, value)) {
@@ -115,8 +115,8 @@ static bool half_picture(lua_State *L, const char *name, int value, const char *
     return false;
 }
 
-/* Replaces the value on top, bytes, an image of a response, or { path = }, by the picture. `name`
- * is the field's, for errors. */
+/* Replaces the value on top by a picture. The value is a string of bytes, an image of a response,
+ * or { path = }. `name` is the field's, for errors. */
 static bool push_picture(lua_State *L, const char *name)
 {
     int value = lua_gettop(L);
@@ -148,7 +148,7 @@ static bool push_picture(lua_State *L, const char *name)
     if (!mime)
         return no_picture(L, name, value + 1);
     if (!whole)
-        return half_picture(L, name, value, mime);
+        return cut_picture(L, name, value, mime);
     lua_createtable(L, 1, 1);
     lua_insert(L, value + 1);
     lua_rawseti(L, value + 1, 1);
@@ -168,8 +168,8 @@ static void begin_turn(lua_State *L, const char *role)
     lua_setfield(L, -2, "role");
 }
 
-/* Is the table at `index` a list and nothing else? In `images = { path = "a.png" }` the picture
- * would be left out of a request that is paid for. */
+/* Is the table at `index` a list and nothing else? Otherwise `images = { path = "a.png" }` would
+ * send, and pay for, a request without the picture. */
 static bool check_list(lua_State *L, int index, const char *name)
 {
     size_t count = 0;
@@ -217,8 +217,9 @@ static bool no_response(lua_State *L, int number)
 }
 
 /*
- * Appends what was asked for in the earlier response on top, and its text. Its pictures go into the
- * next turn, at `next`: all models take pictures from a user, only some from themselves.
+ * Appends the earlier response on top as two turns: its prompt is the user's, its text the model's.
+ * Its pictures go into the user's next turn, at `next`, because all models take pictures from a
+ * user, but only some from themselves.
  */
 static bool append_response(lua_State *L, int turns, int next, int number)
 {
@@ -240,7 +241,7 @@ static bool append_response(lua_State *L, int turns, int next, int number)
     lua_pushvalue(L, response + 1);
     tc_append(L, next);
     lua_pushvalue(L, next);
-    tc_append(L, turns); /* it has the pictures of the response before */
+    tc_append(L, turns); /* this turn has the pictures of the response before this one */
     begin_turn(L, "assistant");
     if (lua_type(L, response + 3) == LUA_TSTRING)
         lua_pushvalue(L, response + 3);
@@ -316,6 +317,7 @@ static const struct dialect gemini = {
     "\"}}",       NULL,    NULL,
 };
 
+/* Appends JSON: `format`, whose "%s" stands for `text`. */
 static void append_text(lua_State *L, int pieces, const char *format, const char *text)
 {
     lua_pushfstring(L, format, text);
@@ -332,8 +334,8 @@ bool tc_push_encoded(lua_State *L, int index)
     return false;
 }
 
-/* Appends a string as JSON. */
-static bool append_string(lua_State *L, int pieces, int index)
+/* Appends the value at `index` as JSON. */
+static bool append_encoded(lua_State *L, int pieces, int index)
 {
     if (!tc_push_encoded(L, index))
         return false;
@@ -347,7 +349,7 @@ static bool append_part(lua_State *L, int pieces, const struct dialect *dialect)
     int part = lua_gettop(L);
     if (!lua_istable(L, part)) {
         append_text(L, pieces, "%s", dialect->text);
-        if (!append_string(L, pieces, part))
+        if (!append_encoded(L, pieces, part))
             return false;
         append_text(L, pieces, "%s", dialect->text_end);
     } else {
@@ -372,7 +374,7 @@ static bool append_turn(lua_State *L, int pieces, const struct dialect *dialect)
     lua_rawgeti(L, turn, 1);
     bool plain = dialect->plain_turn && count == 1 && lua_type(L, -1) == LUA_TSTRING;
     append_text(L, pieces, plain ? dialect->plain_turn : dialect->turn, role);
-    if (plain && !append_string(L, pieces, lua_gettop(L)))
+    if (plain && !append_encoded(L, pieces, lua_gettop(L)))
         return false;
     for (int i = 1; i <= count && !plain; i++) {
         if (i > 1)
@@ -394,7 +396,7 @@ static bool append_all(lua_State *L, int pieces, int body, int turns, const stru
         return false;
     const char *json = lua_tolstring(L, -1, &size);
     bool empty = !strcmp(json, "{}");
-    lua_pushlstring(L, json, size - 1); /* without its brace */
+    lua_pushlstring(L, json, size - 1); /* without the last brace */
     lua_remove(L, -2);
     tc_append(L, pieces);
     append_text(L, pieces, empty ? "\"%s\":[" : ",\"%s\":[", dialect->field);
@@ -410,7 +412,8 @@ static bool append_all(lua_State *L, int pieces, int body, int turns, const stru
     return true;
 }
 
-/* Pushes the pieces of a body with the conversation, or with the caller's own one. */
+/* Pushes the pieces of a body with the conversation at `turns`, unless the body has the caller's
+ * own conversation. */
 static bool write_conversation(lua_State *L, int body, int turns, const struct dialect *dialect)
 {
     lua_newtable(L);
@@ -418,14 +421,14 @@ static bool write_conversation(lua_State *L, int body, int turns, const struct d
     lua_getfield(L, body, dialect->field);
     bool own = !lua_isnil(L, -1);
     lua_pop(L, 1);
-    return own ? append_string(L, pieces, body) : append_all(L, pieces, body, turns, dialect);
+    return own ? append_encoded(L, pieces, body) : append_all(L, pieces, body, turns, dialect);
 }
 
 bool tc_write_images(lua_State *L, int body, int turns)
 {
-    (void)turns; /* none: such models take a prompt alone */
+    (void)turns; /* nil: this route takes a prompt alone */
     lua_newtable(L);
-    return append_string(L, lua_gettop(L), body);
+    return append_encoded(L, lua_gettop(L), body);
 }
 
 bool tc_write_chat(lua_State *L, int body, int turns)

@@ -1,5 +1,5 @@
 /*
- * Requests that are not for pictures: any JSON route of the gateway.
+ * Requests that are not for pictures: see lua_call.h.
  */
 #include "lua_call.h"
 
@@ -20,7 +20,7 @@ static const struct tc_field fields[] = {
     {"max_retries", TC_T_WHOLE, 0}, {"retry", TC_T_STRING, 0},
 };
 
-/* Reads the path, from the gateway's root on, as it goes into the request line. */
+/* Reads the path, which begins at the gateway's root and is sent as it is. */
 static bool read_path(lua_State *L, int index, struct tc_request_options *options)
 {
     size_t size = 0;
@@ -61,7 +61,7 @@ static bool read_method(lua_State *L, int index, struct tc_request_options *opti
     return false;
 }
 
-/* Makes the body, if there is one: of a table, or of JSON that the caller wrote. */
+/* Makes the body, if there is one, from a table or from the caller's JSON. */
 static bool make_body(lua_State *L, int index, int uservalue, struct tc_job *job)
 {
     lua_getfield(L, index, "body");
