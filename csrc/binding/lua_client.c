@@ -2,14 +2,14 @@
  * The client userdata: its methods. Its uservalue has
  *
  *     model      the default one
- *     api_key    where that is a function
+ *     api_key    the user's function for the key, if that was given
  *     driver     see lua_driver.c
  *     raised     the first error of the user's functions that was not raised yet
  *     interrupt  the first error of a hook that was not raised yet
- *     warned_of_haste
+ *     warned_of_haste   true once lua_await.c has warned of a busy loop
  *
- * and, by the ids of the engine's requests, the userdata of the jobs that they are for: a client
- * holds its requests until they have ended.
+ * and, by the id of each of the engine's requests, the userdata of its job: a client holds its
+ * requests until they have ended.
  */
 #include "lua_client.h"
 
@@ -51,7 +51,7 @@ static struct tc_client_box *push_client(lua_State *L)
     box->deadline = -1;
     tc_set_class(L, TC_CLIENT);
     lua_newtable(L);
-    tc_push_nothing(L); /* a field that is there can be set when memory is short */
+    tc_push_nothing(L); /* setting a field that is there already needs no memory */
     lua_setfield(L, -2, TC_RAISED);
     tc_push_nothing(L);
     lua_setfield(L, -2, TC_INTERRUPT);
@@ -70,7 +70,7 @@ static bool open_client(lua_State *L, int index, struct tc_client_box *box)
         return false;
     box->defaults = options.defaults;
     lua_pushstring(L, options.defaults.model);
-    box->defaults.model = lua_tostring(L, -1); /* which the uservalue keeps */
+    box->defaults.model = lua_tostring(L, -1); /* the uservalue keeps the string */
     lua_setfield(L, uservalue, "model");
     box->client = tc_client_new(&options.client);
     if (!box->client)
@@ -96,7 +96,8 @@ int tc_client_lua_new(lua_State *L)
 
 /* ---- requests ---- */
 
-static bool closed(lua_State *L)
+/* Pushes the error for a closed client, and returns false. */
+static bool refuse_closed(lua_State *L)
 {
     tc_push_error(L, TC_INVALID_REQUEST, NULL,
                   "the client is closed; make another with thucchien.new");
@@ -109,26 +110,26 @@ typedef bool reader(lua_State *L, int index, int uservalue, const struct tc_defa
 
 /*
  * Reads what is at `index` into a job, and puts that into the queue of the client at `client`. The
- * function at `done` (or nil) is called with its result. Pushes the request userdata; when false an
- * error table.
+ * function at `done` (or nil) is called with its result. Pushes the request userdata. False: an
+ * error table is on top.
  */
 static bool submit(lua_State *L, int client, int index, int done, reader *read)
 {
     struct tc_client_box *box = lua_touserdata(L, client);
     tc_checkstack(L, 40);
     if (!tc_client_box_is_open(box))
-        return closed(L);
+        return refuse_closed(L);
     struct tc_job *job = tc_job_push(L, client, done);
     int uservalue = lua_gettop(L), request = uservalue - 1;
     if (!read(L, index, uservalue, &box->defaults, job))
         return false;
     if (!tc_client_box_is_open(box)) /* closed by a metamethod of the params */
-        return closed(L);
+        return refuse_closed(L);
     tc_getuservalue(L, client);
     if (!tc_key_find(L, lua_gettop(L), box->api_key, &job->options.api_key))
         return false;
     if (!tc_client_box_is_open(box)) /* closed by the function for the key */
-        return closed(L);
+        return refuse_closed(L);
     tc_job_submit(L, request, client);
     lua_settop(L, request);
     return true;
@@ -141,14 +142,14 @@ static int sync_client(lua_State *L)
     return 0;
 }
 
-/* Returns the request on top, which was submitted, to Lua. If the driver raises an error, so does
- * this, and the request is abandoned: the caller would never get hold of it. */
+/* Returns the request on top, which was submitted, to Lua, and tells the driver. If the driver
+ * raises an error, this raises it too and abandons the request, which the caller will never see. */
 static int return_request(lua_State *L)
 {
     int request = lua_gettop(L);
     tc_own_push(L, SYNC);
     lua_pushvalue(L, 1);
-    if (lua_pcall(L, 1, 0, 0)) { /* without the driver's timer nothing begins */
+    if (lua_pcall(L, 1, 0, 0)) { /* the request begins when the driver's timer fires */
         tc_job_abandon(tc_job_of(L, request));
         return lua_error(L);
     }
@@ -181,7 +182,7 @@ static int client_submit(lua_State *L)
 static int generate(lua_State *L, int client, int index)
 {
     tc_drive_check_depth(L, tc_check_client(L, client)); /* before anything is sent */
-    lua_pushnil(L);                                      /* no function is called */
+    lua_pushnil(L);                                      /* no `done` */
     bool ok = submit(L, client, index, lua_gettop(L), tc_params_read);
     return ok ? return_result(L, client) : refuse(L);
 }
@@ -194,7 +195,7 @@ static int client_generate(lua_State *L)
     return generate(L, 1, 2);
 }
 
-/* client:call with its arguments at 2 and 3. */
+/* client:call; the client is at 1, the request's table at 2, `done` (or nil) at 3. */
 static int call(lua_State *L)
 {
     bool has_done = !lua_isnil(L, 3);
@@ -216,7 +217,8 @@ static int client_call(lua_State *L)
     return call(L);
 }
 
-/* Calls the route at `path`; `field` of its response is the result. */
+/* client:call for the route at `path`, with the client at 1 and `done` (or nothing) at 2. The
+ * result is the field `field` of the response. */
 static int call_path(lua_State *L, const char *path, const char *field)
 {
     tc_check_client(L, 1);
@@ -267,7 +269,7 @@ static void forget_requests(lua_State *L, int uservalue)
             continue;
         lua_pushvalue(L, -2);
         lua_pushnil(L);
-        lua_rawset(L, uservalue); /* lua_next allows that for a field that is there */
+        lua_rawset(L, uservalue); /* lua_next allows this, as the field is there already */
     }
 }
 

@@ -1,7 +1,8 @@
 /*
- * Answers without the key. A server may send it back anywhere: in the model's text, in a reason, in
- * an address. Responses and errors that a user prints or logs are made from the answer's table, so
- * the key is taken out of that at once.
+ * Answers without the API key. A server may send it back anywhere: in the model's text, in a
+ * reason, in an address. Responses and errors, which users print and log, are made from the
+ * answer's table, so the key is taken out of that table at once. (In comments here "the key" is the
+ * API key; what leads to a value in a table is a name.)
  */
 #include "lua_conceal.h"
 
@@ -14,7 +15,7 @@ static bool has_key(struct tc_redaction *redaction, const char *text, size_t siz
     size_t length;
     tc_redact_text(redaction, text, size);
     while ((piece = tc_redact_next(redaction, &length)))
-        if (piece < text || piece >= text + size)
+        if (piece < text || piece >= text + size) /* not a part of the text: it replaces the key */
             return true;
     return false;
 }
@@ -33,7 +34,8 @@ static void push_concealed(lua_State *L, struct tc_redaction *redaction, const c
     luaL_pushresult(&buffer);
 }
 
-/* Replaces the string on top, the value of the key below it in `table`, if it has the key in it. */
+/* The string on top is the value in `table` of the name below it. If it has the key in it, replaces
+ * it there, and notes the original. */
 static void conceal_value(lua_State *L, int table, struct tc_redaction *redaction, int originals)
 {
     size_t size;
@@ -46,11 +48,11 @@ static void conceal_value(lua_State *L, int table, struct tc_redaction *redactio
     lua_rawset(L, originals);
     lua_pushvalue(L, -3);
     lua_insert(L, -2);
-    lua_rawset(L, table); /* lua_next allows that for a field that is there */
+    lua_rawset(L, table); /* lua_next allows this, as the field is there already */
 }
 
 /* Has the field name at `index` the key in it? */
-static bool is_telling_name(lua_State *L, int index, struct tc_redaction *redaction)
+static bool name_has_key(lua_State *L, int index, struct tc_redaction *redaction)
 {
     size_t size;
     if (lua_type(L, index) != LUA_TSTRING)
@@ -87,14 +89,14 @@ static void conceal(lua_State *L, int table, struct tc_redaction *redaction, int
 {
     int count = 0;
     tc_checkstack(L, 10);
-    lua_pushnil(L); /* or a list of names: lua_next allows no new fields meanwhile */
+    lua_pushnil(L); /* becomes a list of names to change later: lua_next allows no new fields */
     int names = lua_gettop(L);
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
         if (lua_istable(L, -1))
             conceal(L, lua_gettop(L), redaction, originals);
         else if (lua_type(L, -1) == LUA_TSTRING)
             conceal_value(L, table, redaction, originals);
-        if (is_telling_name(L, -2, redaction))
+        if (name_has_key(L, -2, redaction))
             keep_name(L, names, ++count);
     }
     for (int i = 1; i <= count; i++) {
