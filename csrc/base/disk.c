@@ -1,5 +1,5 @@
 /*
- * What the writer asks of the system: see disk.h.
+ * Operations on files: see disk.h.
  */
 #if defined(__linux__)
 #define _GNU_SOURCE /* sync_file_range */
@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { MOST_AT_ONCE = 1 << 24 };
+enum { MOST_AT_ONCE = 1 << 24 }; /* bytes of one read or write */
 
 #ifdef _WIN32
 #include <io.h>
@@ -72,7 +72,8 @@ int tc_disk_create(const char *path, int mode, int *file)
     return *file < 0 ? errno : 0;
 }
 
-/* A file that is open somewhere cannot be opened for oneself alone, nor be renamed. */
+/* Nobody else can open a file that is in use: opening it with _SH_DENYRW fails. It is closed again,
+ * because an open file cannot be renamed. */
 bool tc_disk_adopt(const char *path, int *file, uint64_t *size)
 {
     int alone = -1;
@@ -149,7 +150,7 @@ int tc_disk_rename(int *file, const char *from, const char *to, bool replace)
 #include <sys/file.h>
 #include <unistd.h>
 
-enum { OLD = 24 * 60 * 60 }; /* seconds */
+enum { ABANDONED_AFTER = 24 * 60 * 60 }; /* seconds without a change */
 
 bool tc_disk_is_separator(char character)
 {
@@ -203,7 +204,8 @@ bool tc_disk_is_name_of(const char *path, int file)
            there.st_dev == here.st_dev;
 }
 
-/* A lock ends with its process, however that ends. Where there are none, files are not marked. */
+/* The mark is a lock: the system removes it when the process ends, however it ends. Some file
+ * systems have no locks; there the file is not marked. */
 int tc_disk_create(const char *path, int mode, int *file)
 {
     *file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
@@ -217,12 +219,12 @@ int tc_disk_create(const char *path, int mode, int *file)
     return EEXIST;
 }
 
-/* Has no process locked the file? Where it cannot be locked, it has not changed for long. */
+/* Has no process locked the file? Where it cannot be locked: has it not changed for long? */
 static bool is_abandoned(int file, const struct stat *about)
 {
     if (flock(file, LOCK_EX | LOCK_NB) == 0)
         return true;
-    return errno != EWOULDBLOCK && time(NULL) - about->st_mtime > OLD;
+    return errno != EWOULDBLOCK && time(NULL) - about->st_mtime > ABANDONED_AFTER;
 }
 
 bool tc_disk_adopt(const char *path, int *file, uint64_t *size)
@@ -276,14 +278,14 @@ void tc_disk_start_flush(int file, uint64_t from, uint64_t size)
 #endif
 }
 
-/* Other errors say that the file system cannot be asked for it. */
+/* Other errors mean that the file system does not support fsync. They are ignored. */
 int tc_disk_flush(int file)
 {
     int error = fsync(file) ? errno : 0;
     return tc_disk_refused(error) ? error : 0;
 }
 
-/* The file is there whatever comes of this: only a power cut would tell. */
+/* Errors are ignored: the file has its name, and only a power cut could undo that. */
 void tc_disk_flush_directory(const char *path, size_t size)
 {
     char *name = tc_strndup(size ? path : ".", size ? size : 1);
@@ -294,7 +296,8 @@ void tc_disk_flush_directory(const char *path, size_t size)
     tc_free(name);
 }
 
-/* Where there are no hard links, an empty file keeps the name for the one to come. */
+/* Renames a file unless the name is taken. Where there are no hard links, an empty file reserves
+ * the name, and is then replaced. */
 static int take_name(const char *from, const char *to)
 {
     if (link(from, to) == 0) {
@@ -303,10 +306,10 @@ static int take_name(const char *from, const char *to)
     }
     if (errno == EEXIST)
         return EEXIST;
-    int kept = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, TC_DISK_PRIVATE);
-    if (kept < 0)
+    int reserved = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, TC_DISK_PRIVATE);
+    if (reserved < 0)
         return errno;
-    tc_disk_close(kept);
+    tc_disk_close(reserved);
     int error = rename(from, to) ? errno : 0;
     if (error)
         (void)unlink(to);

@@ -1,8 +1,8 @@
 /*
- * Files that are there whole or not at all: see writer.h.
+ * Writes files so that each appears whole or not at all: see writer.h.
  *
- * Temporary files have one of a few fixed names, so that those which nobody writes any more are
- * found without reading a directory, of whatever size.
+ * Temporary files have one of a few fixed names. So those that a killed process left are found
+ * without listing the directory, which may be large.
  */
 #include "writer.h"
 
@@ -16,12 +16,12 @@
 #include <string.h>
 
 enum {
-    SLOTS = 32,     /* fixed names of temporary files */
-    TRIES = 100,    /* those and others */
-    NUMBERS = 9999, /* of files that are kept */
-    ROOM = 48,      /* for what a name has behind its directory, or gains */
-    FLUSH_EVERY = 256 * 1024,
-    COPY_SIZE = 16 * 1024
+    SLOTS = 32,               /* fixed names of temporary files */
+    TRIES = 100,              /* names that are tried: the fixed ones, then others */
+    NUMBERS = 9999,           /* the last number in names such as a-rescued-1.png */
+    ROOM = 48,                /* bytes for a file's name, or for what is appended to a name */
+    FLUSH_EVERY = 256 * 1024, /* bytes after which the system is asked to write to the disk */
+    COPY_SIZE = 16 * 1024     /* bytes that are copied at once */
 };
 
 /* ---- names ---- */
@@ -35,13 +35,14 @@ const char *tc_base_name(const char *path)
     return base;
 }
 
-/* The length of the directory's part of `path`, its separator included. */
+/* The length of the directory in `path`, its last separator included. */
 static size_t directory_size(const char *path)
 {
     return (size_t)(tc_base_name(path) - path);
 }
 
-/* The beginnings of two texts and a whole one, one behind the other, with ROOM; or NULL. */
+/* Joins the first `a_size` bytes of `a`, the first `b_size` bytes of `b`, and `c`. ROOM more bytes
+ * are allocated after them. NULL when memory is short. */
 static char *join(const char *a, size_t a_size, const char *b, size_t b_size, const char *c)
 {
     size_t c_size = strlen(c);
@@ -54,15 +55,16 @@ static char *join(const char *a, size_t a_size, const char *b, size_t b_size, co
     return text;
 }
 
-/* The extension of a file's name with its dot, or the end of the name. */
+/* The extension of a file's name with its dot, or the end of a name that has none. */
 static const char *find_extension(const char *base)
 {
     const char *dot = strrchr(base, '.');
     return dot && dot != base && dot[1] ? dot : base + strlen(base);
 }
 
-/* Gives the file `from` the first of head-1.tail, head-2.tail, ... that nobody has; the first has
- * no number unless `numbered`. Sets `*name` where that went well. */
+/* Renames the file `from` to the first free name. For the head "a" and the tail ".png" these are
+ * a-1.png, a-2.png, ...; the first one is a.png unless `numbered`. Sets `*name`, which is NULL
+ * after an error. */
 static int take_free_name(int *file, const char *from, const char *head, const char *tail,
                           bool numbered, char **name)
 {
@@ -88,8 +90,8 @@ static int take_free_name(int *file, const char *from, const char *head, const c
 
 /* ---- temporary files ---- */
 
-/* Gives the file that a process left at `name`, if it did, a name that is seen. */
-static void name_leftover(const char *name)
+/* If a killed process left a temporary file at `name`, gives it a visible name. */
+static void show_leftover(const char *name)
 {
     int file;
     uint64_t size;
@@ -106,6 +108,7 @@ static void name_leftover(const char *name)
     tc_free(head);
 }
 
+/* Writes the fixed name number `slot` of a temporary file. */
 static void name_slot(char *name, size_t room, int slot)
 {
     snprintf(name, room, ".thucchien-%02d.part", slot);
@@ -121,7 +124,7 @@ static int open_temporary(struct tc_writer *writer, const char *directory, int m
         return ENOMEM;
     for (int i = 0; i < SLOTS; i++) {
         name_slot(name + size, ROOM, i);
-        name_leftover(name);
+        show_leftover(name);
     }
     for (int i = 0; i < TRIES && error == EEXIST; i++) {
         unsigned long number = (unsigned long)((uint64_t)(tc_clock_now() * 1e6) % 1000000000);
@@ -137,13 +140,15 @@ static int open_temporary(struct tc_writer *writer, const char *directory, int m
     return error;
 }
 
-/* Is it written to as it is? What must not be replaced is no such thing: its name is taken. */
+/* Is `path` written to directly? Without TC_WRITER_REPLACE it is not, whatever it is: then its name
+ * is taken. */
 static bool is_device(const char *path, unsigned options)
 {
     return (options & TC_WRITER_REPLACE) && tc_device_is(path);
 }
 
-/* The directory of a file that is to be `path`, for tc_free. */
+/* The directory where the temporary file for `path` has to be, to be freed with tc_free. NULL if
+ * `*error` is set. */
 static char *find_directory(const char *path, unsigned options, int *error)
 {
     const char *base = tc_base_name(path);
@@ -162,7 +167,7 @@ static char *find_directory(const char *path, unsigned options, int *error)
     return target;
 }
 
-/* Begins a file that is to be `path`, in `directory`. */
+/* Opens a temporary file for `path` in `directory`. */
 static int begin(struct tc_writer *writer, const char *path, const char *directory, int mode)
 {
     int error = ENOMEM;
@@ -219,7 +224,7 @@ int tc_writer_check(const char *path, unsigned options)
         error = tc_writer_open(&writer, path, options);
     if (error)
         return error;
-    error = tc_writer_write(&writer, "x", 1); /* which a full disk does not take */
+    error = tc_writer_write(&writer, "x", 1); /* a full disk refuses it */
     tc_writer_abort(&writer);
     return error;
 }
@@ -253,8 +258,8 @@ void tc_writer_fill(struct tc_writer *writer, const void *bytes, size_t size)
     }
 }
 
-/* Gives all that is in the file to `take`, piece by piece. */
-static int copy(const struct tc_writer *writer, int (*take)(void *, const void *, size_t), void *to)
+/* Passes the contents of the file to `put`, piece by piece. */
+static int copy(const struct tc_writer *writer, int (*put)(void *, const void *, size_t), void *to)
 {
     char piece[COPY_SIZE];
     int error = 0;
@@ -263,13 +268,13 @@ static int copy(const struct tc_writer *writer, int (*take)(void *, const void *
         size_t size = rest < sizeof(piece) ? (size_t)rest : sizeof(piece);
         error = tc_disk_read(writer->file, at, piece, size);
         if (!error)
-            error = take(to, piece, size);
+            error = put(to, piece, size);
         at += size;
     }
     return error;
 }
 
-static int take_into_file(void *writer, const void *bytes, size_t size)
+static int write_to_file(void *writer, const void *bytes, size_t size)
 {
     return tc_writer_write(writer, bytes, size);
 }
@@ -280,7 +285,7 @@ int tc_writer_move(struct tc_writer *writer, int error, const void *bytes, size_
     int problem = tc_writer_open_elsewhere(&moved, writer->path, error);
     if (problem)
         return problem;
-    problem = copy(writer, take_into_file, &moved);
+    problem = copy(writer, write_to_file, &moved);
     if (!problem && size)
         problem = tc_writer_write(&moved, bytes, size);
     tc_writer_abort(problem ? &moved : writer);
@@ -291,7 +296,7 @@ int tc_writer_move(struct tc_writer *writer, int error, const void *bytes, size_
 
 /* ---- the end ---- */
 
-/* The file has the name that it keeps. */
+/* Closes the file, which has its last name now. Takes ownership of `name`. */
 static void settle(struct tc_writer *writer, char *name)
 {
     tc_disk_close(writer->file);
@@ -302,32 +307,35 @@ static void settle(struct tc_writer *writer, char *name)
     writer->temporary = NULL;
 }
 
-struct reader {
+/* Where give_to_device copies to. */
+struct destination {
     int device;
     double patience;
 };
 
-static int take_into_device(void *to, const void *bytes, size_t size)
+static int write_to_device(void *to, const void *bytes, size_t size)
 {
-    const struct reader *reader = to;
-    return tc_device_write(reader->device, bytes, size, reader->patience);
+    const struct destination *destination = to;
+    return tc_device_write(destination->device, bytes, size, destination->patience);
 }
 
+/* Writes the contents of the file to the device `path`, and removes the file. */
 static int give_to_device(const struct tc_writer *writer, const char *path, double patience)
 {
-    struct reader reader = {-1, patience};
-    int error = tc_device_open(path, &reader.device);
+    struct destination destination = {-1, patience};
+    int error = tc_device_open(path, &destination.device);
     if (error)
         return error;
-    error = copy(writer, take_into_device, &reader);
-    int late = tc_device_close(reader.device);
-    if (error || late)
-        return error ? error : late;
+    error = copy(writer, write_to_device, &destination);
+    int close_error = tc_device_close(destination.device);
+    if (error || close_error)
+        return error ? error : close_error;
     tc_disk_remove(writer->temporary);
     return 0;
 }
 
-/* The file that `path` means, for tc_free: behind a link, if what is there is to be replaced. */
+/* The name that the file has to get, to be freed with tc_free: `path`, or the one that `path`
+ * points to if files may be replaced and it is a symbolic link. NULL if `*error` is set. */
 static char *find_target(const char *path, unsigned options, int *error)
 {
     if (options & TC_WRITER_REPLACE)
@@ -338,7 +346,7 @@ static char *find_target(const char *path, unsigned options, int *error)
     return copy;
 }
 
-/* Gives the temporary file the name that `path` means, once the disk has it. */
+/* Renames the temporary file to `path`, once it is on the disk. */
 static int give_name(struct tc_writer *writer, const char *path)
 {
     bool replace = writer->options & TC_WRITER_REPLACE;
@@ -371,8 +379,9 @@ int tc_writer_commit(struct tc_writer *writer, const char *path, double patience
     return error;
 }
 
-/* Gives the file the name under which it is kept: with `base` in it, in its directory. */
-static int name_kept(struct tc_writer *writer, const char *base, bool whole, const char *ext)
+/* Renames a file that is kept to a free name with `base` in it, in the directory where it is, and
+ * closes it. */
+static int rename_kept(struct tc_writer *writer, const char *base, bool whole, const char *ext)
 {
     const char *dot = find_extension(base);
     size_t stem = whole ? (size_t)(dot - base) : strlen(base);
@@ -393,14 +402,15 @@ static int name_kept(struct tc_writer *writer, const char *base, bool whole, con
     return error;
 }
 
+/* Keeps the file in the directory where it is. */
 static int keep_here(struct tc_writer *writer, bool whole, const char *ext)
 {
     int error = tc_disk_flush(writer->file);
     if (error)
         return error;
-    error = name_kept(writer, tc_base_name(writer->path), whole, ext);
+    error = rename_kept(writer, tc_base_name(writer->path), whole, ext);
     if (error == ENAMETOOLONG)
-        error = name_kept(writer, "picture", whole, ext);
+        error = rename_kept(writer, "picture", whole, ext);
     return error;
 }
 
@@ -412,8 +422,9 @@ int tc_writer_keep(struct tc_writer *writer, int error, const char *ext)
     int problem = keep_here(writer, whole, ext);
     if (!problem)
         return 0;
-    bool here = tc_disk_is_name_of(writer->temporary, writer->file) && !tc_disk_refused(problem);
-    if (!here && !tc_writer_move(writer, error, NULL, 0) && !keep_here(writer, whole, ext))
+    /* If only the name was the problem, the temporary file can stay where it is. */
+    bool stays = tc_disk_is_name_of(writer->temporary, writer->file) && !tc_disk_refused(problem);
+    if (!stays && !tc_writer_move(writer, error, NULL, 0) && !keep_here(writer, whole, ext))
         return 0;
     if (tc_disk_is_name_of(writer->temporary, writer->file)) {
         settle(writer, writer->temporary);

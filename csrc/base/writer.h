@@ -1,13 +1,14 @@
 /*
- * Files that are there whole or not at all: bytes go to a temporary file beside the one that is
- * meant, which takes its place in one step at the end, when the disk has them. Who reads the file
- * sees the old one or the new one, never half a picture; not after a power cut either.
+ * Writes files so that each appears whole or not at all. The bytes go to a temporary file in the
+ * same directory. When all of them are on the disk, it gets its final name in one step. So readers
+ * see the old file or the new one and never half a picture, even after a power cut.
  *
- * The bytes may be paid for. Where the file cannot get its name, they can be kept: under another
- * name beside it, else among the system's temporary files. What a process that was killed has left
- * in a directory gets a name that is seen, `unfinished-1.part`, when the next file is begun there.
+ * The bytes may have been paid for. If the file cannot get its name, tc_writer_keep gives it
+ * another one in the same directory, or among the system's temporary files. If a process was
+ * killed, its temporary file stays. It gets a visible name, `unfinished-1.part`, when the next file
+ * is opened in that directory.
  *
- * A device or a pipe gets the bytes as they are, all at once, at the end: see device.h.
+ * A device or a pipe gets all its bytes at once, at the end: see device.h.
  */
 #ifndef TC_WRITER_H
 #define TC_WRITER_H
@@ -17,71 +18,74 @@
 #include <stdint.h>
 
 enum tc_writer_option {
-    TC_WRITER_REPLACE = 1,  /* a file of that name is replaced, a device is written to */
-    TC_WRITER_NO_FLUSH = 2, /* do not wait until the disk has it */
+    TC_WRITER_REPLACE = 1,  /* replace a file of that name, and write to a device */
+    TC_WRITER_NO_FLUSH = 2, /* do not wait until the file is on the disk */
 };
 
-/* A file on its way. All zero is none. */
+/* A file that is being written. All zero: there is none. */
 struct tc_writer {
-    char *temporary; /* its name for now; NULL when none is open */
-    char *path;      /* the name that it is to have; once that is settled, the one that it has */
+    char *temporary; /* its name while it is open, else NULL */
+    char *path;      /* the name that it should get; once it is closed, the name that it has */
     int file;
     unsigned options;
-    int error; /* why it is in another directory, 0 where it is not */
-    uint64_t size, flushed;
+    int error;        /* why it could not be written in the directory of `path`, or 0 */
+    uint64_t size;    /* bytes so far */
+    uint64_t flushed; /* how many of them the system was asked to write to the disk */
 };
 
 /* The name of a file without its directories. */
 const char *tc_base_name(const char *path);
 
 /*
- * Begins a file that is to be `path`, or has another name in the same directory in the end.
- * Returns 0 or an errno; no file is open then.
+ * Opens a temporary file, which can get the name `path` at the end, or any other in the same
+ * directory. Returns 0 or an errno; after an error no file is open.
  */
 int tc_writer_open(struct tc_writer *writer, const char *path, unsigned options);
 
-/* The same among the system's temporary files: `path` did not work, for the reason `error`. */
+/* The same in a directory for temporary files, because opening `path` failed with `error`. */
 int tc_writer_open_elsewhere(struct tc_writer *writer, const char *path, int error);
 
 /*
- * Could a file be put there, now? Nothing is left behind. Returns 0 or an errno. The second looks
- * at the name alone, which is cheap: for names that follow one that was checked. Both give EEXIST
- * where there is a file that is not to be replaced.
+ * Could a file be written there now? tc_writer_check tries it, and removes what it wrote.
+ * tc_writer_check_name looks at the name alone, which is cheap: it is for more names in a directory
+ * that was checked. Both return 0 or an errno; EEXIST if a file exists that must not be replaced.
  */
 int tc_writer_check(const char *path, unsigned options);
 int tc_writer_check_name(const char *path, unsigned options);
 
-/* Adds bytes. Returns 0 or an errno; the file then is as it was. */
+/* Appends bytes. Returns 0 or an errno; after an error the file is as it was before. */
 int tc_writer_write(struct tc_writer *writer, const void *bytes, size_t size);
 
-/* Adds as many of the bytes as there is room for. */
+/* Appends as many of the bytes as the disk has room for. */
 void tc_writer_fill(struct tc_writer *writer, const void *bytes, size_t size);
 
-/* Goes on in the directory of temporary files, with `size` bytes more, as they cannot be written
- * where the file is, for the reason `error`. Returns 0 or an errno; the file then is as it was. */
+/* Moves the file to a directory for temporary files and appends `size` bytes there, because writing
+ * them here failed with `error`. Returns 0 or an errno; after an error the file is as it was. */
 int tc_writer_move(struct tc_writer *writer, int error, const void *bytes, size_t size);
 
 /*
- * Ends the file and gives it the name `path`, once the disk has it. A file that was there leaves it
- * its mode; a symbolic link stays, what it points to is replaced, and one that points to nothing is
- * an error. A device waits up to `patience` seconds each time nobody reads on. Returns 0, or an
- * errno: then nothing has changed, the temporary file is still open, and EEXIST, of a file that is
- * not to be replaced, can be answered with another name.
+ * Closes the file and gives it the name `path`, once it is on the disk. If it replaces a file, it
+ * gets the mode of that one. If `path` is a symbolic link, the link stays and the file that it
+ * points to is replaced; if that does not exist, this is an error. Writing to a device takes
+ * `patience` as tc_device_write does. Returns 0 or an errno. After an error nothing has changed and
+ * the temporary file is still open. So after EEXIST (a file that must not be replaced) the caller
+ * can try another name.
  */
 int tc_writer_commit(struct tc_writer *writer, const char *path, double patience);
 
 /*
- * Ends a file that cannot get its name, for the reason `error`, and keeps it under one that nobody
- * has, as `path` says then: a.png is a-rescued-1.png. One that is not whole (`error` is 0) is
- * a.png.part. Where not even that can be, it stays under its temporary name. `ext` is its true
- * extension for a name that has none, or NULL. Returns 0 or an errno; then it is gone.
+ * Closes a file that cannot get its name because of `error`, and gives it another name that is
+ * free. `path` has that name afterwards: for a.png it is a-rescued-1.png, or a.png.part if `error`
+ * is 0, which says that the picture is incomplete. If the file cannot be renamed at all, it keeps
+ * its temporary name. `ext` is the true extension, for a name that has none, or NULL. Returns 0 or
+ * an errno; after an error the file is gone.
  */
 int tc_writer_keep(struct tc_writer *writer, int error, const char *ext);
 
 /* Removes the temporary file, if there is one, and frees what the writer has. */
 void tc_writer_abort(struct tc_writer *writer);
 
-/* The reason in words. */
+/* An errno of these functions in words, for a person. */
 const char *tc_writer_reason(int error);
 
 #endif
