@@ -1,5 +1,5 @@
 /*
- * The one door to the heap: see alloc.h.
+ * Allocation of memory: see alloc.h.
  */
 #include "alloc.h"
 
@@ -66,9 +66,10 @@ char **tc_copy_texts(const char *const *texts)
 }
 
 /*
- * glibc maps blocks above a threshold one by one. When such a one is freed the threshold rises to
- * its size, and what stays in the heap, unused, to twice that (mallopt(3), M_MMAP_THRESHOLD); 32
- * MiB is the most. The block here is never touched, so it costs no memory.
+ * glibc maps each block above a threshold separately. Freeing such a block raises the threshold to
+ * its size, and the unused memory that the heap may keep to twice its size (mallopt(3),
+ * M_MMAP_THRESHOLD). The threshold can be 32 MiB at most. The block here is never written to, so it
+ * costs no memory.
  */
 void tc_keep_pages(size_t size)
 {

@@ -1,5 +1,5 @@
 /*
- * A growable run of bytes: see buffer.h.
+ * A growable array of bytes: see buffer.h.
  */
 #include "buffer.h"
 
@@ -8,7 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Half as much again as is there, or what is needed: few copies, and at most a third unused. */
+/* The next capacity: half as much again, or `needed` if that is more. So the bytes are seldom
+ * copied, and at most a third of the memory is unused. */
 static size_t grown(size_t capacity, size_t needed)
 {
     size_t half_more = capacity < SIZE_MAX / 2 ? capacity + capacity / 2 : capacity;

@@ -64,12 +64,12 @@ int tc_device_close(int device)
 #include <poll.h>
 #include <unistd.h>
 
-/* What POLLOUT promises to take without waiting. */
+/* When poll() reports POLLOUT, a write of so many bytes does not wait. */
 #ifndef PIPE_BUF
 #define PIPE_BUF 512
 #endif
 
-/* The descriptor that `path` is a name of, or -1. */
+/* The descriptor of this process's open file that `path` names, or -1. */
 static int own_file(const char *path)
 {
     static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
@@ -104,8 +104,8 @@ int tc_device_check(const char *path)
     return access(path, W_OK) ? errno : 0;
 }
 
-/* The process's own files are shared, with their place and flags; others are opened without
- * waiting for somebody at the other end. */
+/* A descriptor of this process is duplicated, and shares its position and flags with the new one.
+ * Anything else is opened without waiting for a reader. */
 int tc_device_open(const char *path, int *device)
 {
     int own = own_file(path);
@@ -114,7 +114,7 @@ int tc_device_open(const char *path, int *device)
     return *device < 0 ? errno : 0;
 }
 
-/* Waits until it takes bytes. Returns 0 or an errno. */
+/* Waits until the device can take bytes. Returns 0 or an errno. */
 static int wait_for_room(int device, double until)
 {
     struct pollfd writable = {device, POLLOUT, 0};

@@ -8,21 +8,21 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define DIGITS 1e17 /* more than a double can tell apart */
-enum { LARGEST = 5000 };
+#define DIGITS 1e17      /* a double has no room for more digits than that */
+enum { LARGEST = 5000 }; /* any larger exponent gives infinity or 0 too */
 
-/* `digits` times ten to the power of `exponent`. It may be infinite, but it is a number. */
+/* `digits` times ten to the power of `exponent`. It may be infinite, but is never NaN. */
 static double scaled(double digits, int exponent)
 {
     double power = 1;
     for (int i = abs(exponent); i > 0; i--)
         power *= 10;
-    if (digits == 0) /* which an infinite power would make no number at all */
+    if (digits == 0) /* 0 times an infinite power would be NaN */
         return 0;
     return exponent < 0 ? digits / power : digits * power;
 }
 
-/* The exponent at `text`, behind its "e": beyond LARGEST all are alike. */
+/* Reads the exponent at `text`, after its "e". It stops growing at LARGEST. */
 static int exponent_at(const char *text)
 {
     bool negative = *text == '-';
@@ -37,20 +37,20 @@ double tc_decimal(const char *text, double otherwise)
 {
     double digits = 0;
     int exponent = 0;
-    bool seen = false, behind_point = false;
+    bool seen = false, after_point = false;
     for (;; text++) {
-        if (*text == '.' && !behind_point) {
-            behind_point = true;
+        if (*text == '.' && !after_point) {
+            after_point = true;
             continue;
         }
         if (!isdigit((unsigned char)*text))
             break;
         seen = true;
-        bool counts = digits < DIGITS; /* the rest only moves the point */
+        bool counts = digits < DIGITS; /* the other digits only move the point */
         if (counts)
             digits = digits * 10 + (*text - '0');
-        if (counts == behind_point && exponent > -LARGEST && exponent < LARGEST)
-            exponent += behind_point ? -1 : 1;
+        if (counts == after_point && exponent > -LARGEST && exponent < LARGEST)
+            exponent += after_point ? -1 : 1;
     }
     if (!seen)
         return otherwise;

@@ -1,5 +1,5 @@
 /*
- * Numbers in text, the same in every locale (strtod's are not).
+ * Reads numbers in text in the same way in every locale, which strtod does not.
  */
 #ifndef TC_NUMBER_H
 #define TC_NUMBER_H

@@ -1,5 +1,5 @@
 /*
- * Reading a file whole: see reader.h.
+ * Reads whole files: see reader.h.
  */
 #include "reader.h"
 

@@ -1,5 +1,5 @@
 /*
- * Reading a file whole: a picture that goes along with a request.
+ * Reads whole files: pictures that a request sends.
  */
 #ifndef TC_READER_H
 #define TC_READER_H

@@ -1,5 +1,5 @@
 /*
- * Keeps SIGPIPE off a thread: see sigpipe.h.
+ * Blocks SIGPIPE in a thread: see sigpipe.h.
  */
 #ifndef _WIN32
 #define _XOPEN_SOURCE 700 /* pthread_sigmask */

@@ -1,7 +1,7 @@
 /*
- * Keeps SIGPIPE off this thread for a while. Whoever writes to a socket or a pipe that nobody reads
- * from any more gets that signal, and it ends a process that does not expect it. A host's own
- * handler, and a SIGPIPE that was pending before, stay as they were.
+ * Blocks SIGPIPE in this thread for a while. A thread gets that signal when it writes to a socket
+ * or a pipe that has no reader any more, and it ends a process that does not handle it. The host's
+ * handler stays as it was, and so does a SIGPIPE that was pending before.
  */
 #ifndef TC_SIGPIPE_H
 #define TC_SIGPIPE_H
@@ -23,6 +23,7 @@ struct tc_sigpipe {
 
 void tc_sigpipe_block(struct tc_sigpipe *guard);
 
+/* Removes a SIGPIPE that came since tc_sigpipe_block, and ends the blocking. */
 void tc_sigpipe_restore(const struct tc_sigpipe *guard);
 
 #endif
