@@ -1,6 +1,5 @@
 /*
- * Drives a client: moves its transfers on, waits for its requests, and delivers what they have
- * brought, which calls the user's functions.
+ * Driving a client: see lua_drive.h.
  */
 #include "lua_drive.h"
 
@@ -23,7 +22,7 @@
 #define WAIT     "wait"
 #define NO_VALUE "no_value"
 
-/* Seconds that a wait stays in libcurl at most before Lua's hooks run: Ctrl-C is one of them. */
+/* Seconds that a wait stays in libcurl at most. Then Lua's hooks run, Ctrl-C's for instance. */
 static const double SLICE = 0.1;
 
 /* Pops the error on top and keeps it for whoever is in wait for the request, or else for the next
@@ -31,7 +30,7 @@ static const double SLICE = 0.1;
 static void keep_error(lua_State *L, int uservalue, int request, bool interrupted)
 {
     const char *name = interrupted ? TC_INTERRUPT : TC_RAISED;
-    if (lua_isnil(L, -1)) { /* which no table can keep */
+    if (lua_isnil(L, -1)) { /* error(nil); a table cannot keep nil */
         lua_pop(L, 1);
         tc_own_push(L, NO_VALUE);
     }
@@ -58,14 +57,14 @@ static bool call(lua_State *L, int uservalue, int request, const char *name,
     return false;
 }
 
-/* Is the request at `index` settled, and everybody notified of that? */
+/* Is the request at `index` settled, and was everybody notified of that? */
 static bool is_notified(lua_State *L, int index)
 {
     int top = lua_gettop(L);
     tc_getuservalue(L, index);
     lua_getfield(L, top + 1, "done");
     bool notified = tc_job_is_settled(L, top + 1) && !lua_isfunction(L, top + 2);
-    bool finalized = !tc_job_of(L, index)->subrequests; /* by hand: nobody can be notified */
+    bool finalized = !tc_job_of(L, index)->subrequests; /* somebody has called __gc by hand */
     lua_settop(L, top);
     return finalized || (notified && tc_await_count(L, index) == 0);
 }
@@ -80,7 +79,7 @@ static void notify(lua_State *L, int uservalue, int request)
         int before = left;
         call(L, uservalue, request, TC_RESUME, NULL);
         left = tc_await_count(L, request);
-        if (left >= before && left) /* an interrupt prevented it, or another one began to wait */
+        if (left >= before && left) /* an interrupt prevented it, or another one began to await */
             return;
     }
 }
@@ -103,10 +102,10 @@ static bool deliver_subrequest(lua_State *L, int uservalue, int request, struct 
 }
 
 /*
- * Delivers what `pending` has brought, which was just taken from the client; its userdata is at
- * `request`. `*any` becomes true if a job is over. Returns false if somebody could not be notified
- * of that, because a hook raised an error, or memory or Lua's stack was short: the client has the
- * end still, for the next time.
+ * Delivers what `pending` has brought. It was just taken from the client; its userdata (or nil) is
+ * at `request`. `*any` becomes true if its job is over. Returns false if the job is over but
+ * somebody could not be notified of that, because a hook raised an error, or memory or Lua's stack
+ * was short. Then the request is pending again, and the next delivery tries again.
  */
 static bool deliver_one(lua_State *L, struct tc_client_box *box, int uservalue, int request,
                         struct tc_request *pending, bool *any)
@@ -122,22 +121,21 @@ static bool deliver_one(lua_State *L, struct tc_client_box *box, int uservalue, 
         }
         sub = tc_job_subrequest(job, pending);
     }
-    tc_request_release(pending); /* its userdata holds it too */
+    tc_request_release(pending); /* the job holds it too */
     if (sub && deliver_subrequest(L, uservalue, request, sub, ended)) {
         *any = true;
         notified = !box->client || is_notified(L, request);
     }
     if (!notified)
         tc_client_put_back(sub->request);
-    else if (ended && box->client) { /* without a client all were let go of */
+    else if (ended && box->client) { /* without a client, client_gc has forgotten all of them */
         lua_pushnil(L);
         lua_rawseti(L, uservalue, id);
     }
     return notified;
 }
 
-/* May this frame deliver what is next? If not, part of its budget went into preparing the memory.
- */
+/* May this frame deliver what is next? If not, it spends its budget on preparing memory for it. */
 static bool has_budget(lua_State *L, struct tc_client_box *box, bool awaited)
 {
     if (!box->client->session->budget.bytes)
@@ -163,9 +161,9 @@ static bool has_pending(lua_State *L, struct tc_client_box *box, unsigned flags)
 
 /*
  * Delivers what the client's requests have brought; its uservalue is at `uservalue`. Returns
- * whether a job is over. An error of a user's function ends its own request only: whoever is in
- * wait for that raises it again, or else the next poll. Between taking a request from the client
- * and delivering it nothing raises.
+ * whether a job is over. If a user's function raises an error, that ends its own request only, and
+ * is raised again by the wait for that request, or else by the next poll. Nothing here may raise an
+ * error between taking a request from the client and delivering it.
  */
 static bool deliver(lua_State *L, struct tc_client_box *box, int uservalue, unsigned flags)
 {
@@ -227,8 +225,9 @@ static bool wait_slice(lua_State *L, struct tc_client_box *box, int uservalue, d
 }
 
 /*
- * Begins a call that must not take longer than the budget. Pictures that were whole before come
- * first. After one of those nothing more is received: its string has used up the budget.
+ * Begins a call that must not take longer than the budget allows. First it delivers pictures that
+ * were whole before. If there was one, its string has used up the budget: nothing more is received
+ * in this call.
  */
 static void begin_frame(lua_State *L, struct tc_client_box *box, int uservalue, unsigned flags)
 {
@@ -333,7 +332,7 @@ int tc_drive_lua_action(lua_State *L)
     tc_getuservalue(L, 1);
     tc_drive_check_depth(L, box);
     if (timer)
-        box->deadline = NAN; /* it is over: whichever comes next is given to the driver */
+        box->deadline = NAN; /* it is past: the driver has to be given the next one */
     if (timer && box->client && !box->client->loop.lent) {
         poll_frame(L, box, 2, 0); /* the driver watches no sockets: look at all of them */
     } else {

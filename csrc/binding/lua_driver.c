@@ -1,8 +1,8 @@
 /*
- * The driver: see lua_driver.h. It is a table with the functions watch(fd, "r" | "w" | "rw" | nil),
- * timer(milliseconds | nil) and waiter(), which the host's loop has written; the client's uservalue
- * has it as `driver`. The names that are passed to it were made before: a driver can be called when
- * memory is short.
+ * The driver: see lua_driver.h. It is a table of the host's, with the functions
+ * watch(fd, "r" | "w" | "rw" | nil), timer(milliseconds | nil) and waiter(); the client's uservalue
+ * has it as `driver`. A driver can be called when memory is short, because all strings that the
+ * call needs are kept by tc_own_keep.
  */
 #include "lua_driver.h"
 
@@ -41,7 +41,7 @@ static void push_events(lua_State *L, int events)
         lua_pushnil(L);
 }
 
-/* Calls function 2, a name, of the driver (1) with the arguments above. */
+/* Calls the function of the driver (1) that has the name 2, with the arguments from 3 on. */
 static int call_driver(lua_State *L)
 {
     lua_pushvalue(L, 2);
@@ -76,8 +76,8 @@ static double seconds_left(const struct tc_client *client)
     return ticks && (left < 0 || left > tick) ? tick : left;
 }
 
-/* Has the driver the right deadline? A tick that it waits for is not put off: a host that submits
- * all the time would never be called back. */
+/* Has the driver the right deadline? If it waits for a tick, that is not put off: otherwise a host
+ * that submits all the time would never call back. */
 static bool has_deadline(const struct tc_client_box *box, double deadline)
 {
     const double same = 0.0005;
@@ -87,8 +87,8 @@ static bool has_deadline(const struct tc_client_box *box, double deadline)
     return change < same && change > -same;
 }
 
-/* Gives the driver at `driver` the deadline, if it has changed. Raises what the driver raises; the
- * deadline is given again the next time. */
+/* Gives the driver at `driver` the deadline, if it has changed. If the driver raises an error, this
+ * raises it, and gives the deadline again the next time. */
 static void sync_timer(lua_State *L, struct tc_client_box *box, int driver)
 {
     double left = seconds_left(box->client);
@@ -179,8 +179,8 @@ static void keep_first(lua_State *L, int error)
 }
 
 /*
- * Takes the driver from the client, after it was called to watch nothing and to wait for nothing.
- * Pushes the first error that it raised, or nil. It is gone whatever its functions do meanwhile.
+ * Takes the driver away from the client. Then calls it once more, so that it watches no sockets and
+ * waits for no deadline. Pushes the first error that it raised, or nil.
  */
 static void detach(lua_State *L, struct tc_client_box *box, int uservalue)
 {
@@ -210,7 +210,7 @@ static void detach(lua_State *L, struct tc_client_box *box, int uservalue)
     lua_remove(L, driver);
 }
 
-/* Which functions a driver has. They are looked up once, as a metamethod may answer. */
+/* Which functions a driver has. Looked up once, as a metamethod may give another answer later. */
 struct abilities {
     bool watch, timer, waiter;
 };
@@ -250,7 +250,7 @@ int tc_driver_lua_set(lua_State *L)
     tc_getuservalue(L, 1);
     detach(L, box, 3);
     lua_getfield(L, 3, "driver");
-    if (lua_isnil(L, -1) && !lua_isnil(L, 2)) { /* else the old driver has set another one */
+    if (lua_isnil(L, -1) && !lua_isnil(L, 2)) { /* not nil: the old driver has set another one */
         lua_pushvalue(L, 2);
         lua_setfield(L, 3, "driver");
         box->has_timer = has.timer;
