@@ -9,9 +9,9 @@
 /* Kept by tc_own_keep. */
 #define DO_NOTHING  "do_nothing"
 #define NOTE_ORIGIN "note_origin"
-#define INTERRUPTED "interrupted" /* was the last error of a hook? */
-#define INTERRUPT   "last_interrupt"
-#define HOOKED      "hooked"
+#define INTERRUPTED "interrupted"    /* has a hook raised the last error? */
+#define INTERRUPT   "last_interrupt" /* the last error that a hook raised */
+#define HOOKED      "hooked"         /* a light userdata of the innermost struct hooked, or false */
 
 static int do_nothing(lua_State *L)
 {
@@ -27,15 +27,15 @@ void tc_hooks_run(lua_State *L)
 
 /* ---- errors of hooks ---- */
 
-/* A hook of ours that removes itself. */
+/* A hook of our own: it removes itself, which shows that it was called. */
 static void notice(lua_State *L, lua_Debug *event)
 {
     (void)event;
     lua_sethook(L, NULL, 0, 0);
 }
 
-/* Does Lua call hooks now? Not while a hook or a finalizer runs. */
-static bool are_called(lua_State *L)
+/* Does Lua call hooks now? It does not while a hook or a finalizer runs. */
+static bool hooks_are_called(lua_State *L)
 {
     lua_Hook hook = lua_gethook(L);
     int mask = lua_gethookmask(L), count = lua_gethookcount(L);
@@ -46,14 +46,14 @@ static bool are_called(lua_State *L)
     return called;
 }
 
-/* The message handler: notes whether the error is raised inside a hook, or is the last such error
- * raised again. */
+/* The message handler: notes whether the error was raised inside a hook, or is the last error of a
+ * hook, raised again. */
 static int note_origin(lua_State *L)
 {
     tc_own_push(L, INTERRUPT);
     bool again = lua_rawequal(L, -1, -2);
     lua_pop(L, 1);
-    lua_pushboolean(L, again || !are_called(L));
+    lua_pushboolean(L, again || !hooks_are_called(L));
     tc_own_keep(L, INTERRUPTED);
     return 1;
 }
@@ -69,9 +69,10 @@ int tc_hooks_pcall(lua_State *L, int arguments, int results, bool *interrupted)
     if (!status || status == LUA_ERRMEM || status == LUA_ERRERR)
         return status;
     tc_own_push(L, INTERRUPTED);
-    /* Inside a hook or a finalizer there are no hooks, but errors like any other. Another status is
-     * of a finalizer's error, for which Lua asks no handler. */
-    *interrupted = status != LUA_ERRRUN || (lua_toboolean(L, -1) && are_called(L));
+    /* If we ourselves run inside a hook or a finalizer, Lua calls no hooks: the error is an
+     * ordinary one. A status other than LUA_ERRRUN is a finalizer's error, of which Lua does not
+     * tell the message handler. */
+    *interrupted = status != LUA_ERRRUN || (lua_toboolean(L, -1) && hooks_are_called(L));
     lua_pop(L, 1);
     if (*interrupted) {
         lua_pushvalue(L, -1);
@@ -80,16 +81,17 @@ int tc_hooks_pcall(lua_State *L, int arguments, int results, bool *interrupted)
     return status;
 }
 
-/* ---- a call that is made ---- */
+/* ---- has a call begun? ---- */
 
-/* The user's hook, while on_call stands in its place. */
+/* The user's hook, while on_call replaces it. */
 struct hooked {
     lua_Hook hook;
     int mask, count;
-    bool called; /* it returned, so the call is made */
+    bool called; /* the hook has returned, so the function is called */
 };
 
-/* Runs the user's hook for one event, the call, in its place. */
+/* Replaces the user's hook for one event, the call of the function: puts the user's hook back, runs
+ * it, and notes that it has not raised an error. */
 static void on_call(lua_State *L, lua_Debug *event)
 {
     tc_own_push(L, HOOKED);
@@ -105,9 +107,9 @@ int tc_hooks_call(lua_State *L, int arguments, bool *called)
     struct hooked hooked = {lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L), false};
     bool interrupted;
     *called = true;
-    if (!hooked.hook || !(hooked.mask & LUA_MASKCALL) || !are_called(L))
+    if (!hooked.hook || !(hooked.mask & LUA_MASKCALL) || !hooks_are_called(L))
         return tc_hooks_pcall(L, arguments, 0, &interrupted);
-    int outer = lua_gettop(L) - arguments; /* HOOKED of an outer call */
+    int outer = lua_gettop(L) - arguments; /* where the outer call's HOOKED is kept meanwhile */
     tc_own_push(L, HOOKED);
     lua_insert(L, outer);
     lua_pushlightuserdata(L, &hooked);
@@ -123,7 +125,7 @@ int tc_hooks_call(lua_State *L, int arguments, bool *called)
     return status;
 }
 
-/* A field that is there can be set when memory is short. */
+/* Keeps false as `name`: setting a field that is there already needs no memory. */
 static void keep_false(lua_State *L, const char *name)
 {
     lua_pushboolean(L, 0);

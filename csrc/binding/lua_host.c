@@ -48,12 +48,13 @@ void tc_host_warn(const char *message)
 #ifdef TC_MODULE
 
 struct lua {
-    const char *symbol; /* which those further down do not export */
+    const char *symbol; /* exported by this Lua, not by those further down in the list */
     int version;
     const char *name;
 };
 
-/* Tells Luas apart by what they export: of an unknown one little else can be called. */
+/* Finds out which Lua is running by the symbols that it exports. Calling its functions would not be
+ * safe: in another Lua they may work differently. */
 static const struct lua *running_lua(void)
 {
     static const struct lua luas[] = {

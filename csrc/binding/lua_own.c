@@ -1,6 +1,6 @@
 /*
- * What this copy of the module keeps in a Lua state: its classes, and functions that must not have
- * to be made when memory is short.
+ * What this copy of the module keeps in a Lua state: its classes, and functions that are made
+ * beforehand, so that they are there when memory is short.
  *
  * A state may have several copies, a plugin's and a host's, of different versions. Each finds only
  * its own, as userdata of the same name may have another layout. A copy that is loaded again finds
@@ -67,7 +67,7 @@ void tc_set_functions(lua_State *L, const luaL_Reg *functions)
 }
 
 /* Pushes the metatable `name`, made now if this copy has none. */
-static void need_metatable(lua_State *L, const char *name)
+static void push_metatable(lua_State *L, const char *name)
 {
     tc_own_push(L, name);
     if (!lua_isnil(L, -1))
@@ -81,7 +81,7 @@ static void need_metatable(lua_State *L, const char *name)
 void tc_register_class(lua_State *L, const char *name, const luaL_Reg *metamethods,
                        const luaL_Reg *methods)
 {
-    need_metatable(L, name);
+    push_metatable(L, name);
     tc_set_functions(L, metamethods);
     lua_pushstring(L, name);
     lua_setfield(L, -2, "__name");
@@ -111,5 +111,5 @@ void *tc_check_class(lua_State *L, int index, const char *name)
     }
     luaL_argerror(L, index,
                   lua_pushfstring(L, "%s expected, got %s", name, luaL_typename(L, index)));
-    return NULL; /* which it never does */
+    return NULL; /* not reached */
 }
