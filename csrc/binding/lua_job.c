@@ -1,13 +1,15 @@
 /*
  * Jobs: see lua_job.h.
  *
- * The uservalue of a request userdata has what is a value of Lua's:
+ * The uservalue of a request userdata is a table. It has those parts of the job that are Lua
+ * values:
  *
- *     box               a userdata of the struct tc_job, which has the finalizer
+ *     box               a userdata with the struct tc_job, and with the finalizer
  *     client            the client userdata
  *     params            what was asked for, as a plain table, with the functions that take what
  *                       comes: on_image, on_progress, sink
- *     shape, warnings   the size or aspect ratio asked for; what is known to come out otherwise
+ *     shape             the size or aspect ratio that was asked for
+ *     warnings          list of warnings that are known before there is a response
  *     body, last_body   userdata of what is sent, with its pictures, until there is a result
  *     done              the function to call with the result; false once it was called
  *     waiters           list of coroutines in await, or of functions that wake them
@@ -16,25 +18,28 @@
  *
  * and, by the number of a picture,
  *
- *     images, cuts      tables of the pictures that are whole, and of those that are not
- *     faults            what is wrong with the latter, as text
- *     items             what the server says of a picture
+ *     images            tables of the pictures that are whole
+ *     cuts              tables of the pictures that are not whole
+ *     faults            what is wrong with those, as text
+ *     items             tables of what the server says of a picture
  *
  * by the position of a subrequest,
  *
- *     answers, failures its response, or its error
+ *     answers           the fields of its response: see tc_answer
+ *     failures          its error
  *     urls              the address that it fetches
  *     orders            the numbers of its pictures in the order of its response
  *
  * and
  *
- *     samples           by picture (its table), a hash of the bytes that went elsewhere
+ *     samples           by the table of a picture, a hash of its bytes if they went elsewhere
  *     drafts            list of pictures that are steps on the way to others
  *     losses            list of errors for single pictures
  *     originals         while a response is read: see tc_conceal
  *
- * The finalizer is the box's, which refers to nothing: Lua keeps what a finalizer can reach until
- * the next collection, and from the request userdata it could reach the pictures.
+ * The finalizer belongs to the box, because the box refers to no other values. Lua keeps all that a
+ * finalizer can reach until the next collection; from the request userdata that would be the
+ * pictures.
  */
 #include "lua_job.h"
 
@@ -76,8 +81,8 @@ struct tc_job *tc_job_check(lua_State *L, int index)
     return handle->job;
 }
 
-/* The tables of a uservalue. Each is made when something is put into it, as a hundred thousand
- * requests may wait; until then it reads as an empty one. */
+/* The tables in a uservalue. Each is made when something is put into it, because a hundred thousand
+ * requests may wait. Until then reading it gives an empty table, which all jobs share. */
 static const char *const tables[] = {"images",  "cuts",     "faults", "items",  "samples", "drafts",
                                      "answers", "failures", "urls",   "orders", "losses"};
 
@@ -86,7 +91,7 @@ static void register_uservalue(lua_State *L)
 {
     lua_newtable(L);
     lua_newtable(L);
-    lua_newtable(L); /* the empty one: nobody writes to it */
+    lua_newtable(L); /* the empty table; tc_job_push_table never gives it */
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         lua_pushvalue(L, -1);
         lua_setfield(L, -3, tables[i]);
@@ -194,7 +199,7 @@ unsigned tc_job_picture_number(lua_State *L, struct tc_job *job, struct tc_subre
         sub->numbers = tc_calloc(TC_IMAGES * sizeof(*sub->numbers));
     if (!sub->numbers) {
         luaL_error(L, "not enough memory");
-        return 0; /* which it never does */
+        return 0; /* not reached */
     }
     while (sub->numbered <= index) {
         unsigned number = 0;
@@ -210,7 +215,8 @@ unsigned tc_job_picture_number(lua_State *L, struct tc_job *job, struct tc_subre
     return sub->numbers[index];
 }
 
-/* Has a subrequest ended without pictures that are still to be fetched? */
+/* Is a subrequest over? If it succeeded, it is not before its response was read: that may add
+ * subrequests, which fetch pictures. */
 static bool is_over(const struct tc_subrequest *sub)
 {
     const struct tc_request *request = sub->request;
@@ -227,9 +233,9 @@ bool tc_job_is_over(const struct tc_job *job)
 }
 
 /*
- * Has the client userdata at `client` hold the request userdata at `index` for the next `count`
- * requests of the engine's. This comes before they are submitted, as it may raise: what is in the
- * queue is sent, and paid for.
+ * Makes the client userdata at `client` hold the request userdata at `index`, once for each of the
+ * next `count` requests of the engine's. Call this before submitting those: it may raise an error,
+ * and a request that is in the queue already would be sent and paid for.
  */
 static void hold(lua_State *L, int index, int client, unsigned count)
 {
@@ -242,7 +248,8 @@ static void hold(lua_State *L, int index, int client, unsigned count)
     lua_pop(L, 1);
 }
 
-/* Adds as many subrequests as the pictures need. False when memory is short. */
+/* Adds as many subrequests as the pictures need. A single one takes any number of pictures that the
+ * server sends. False when memory is short. */
 static bool add_subrequests(struct tc_job *job)
 {
     bool alone = job->count <= job->at_once, added = true;
@@ -251,7 +258,7 @@ static bool add_subrequests(struct tc_job *job)
     return added;
 }
 
-/* Puts all of them into the queue. False when memory is short. */
+/* Puts all subrequests into the queue. False when memory is short. */
 static bool submit_all(struct tc_job *job, struct tc_client *client)
 {
     unsigned left = job->count;
@@ -280,8 +287,8 @@ void tc_job_submit(lua_State *L, int index, int client)
     job->options = (struct tc_request_options){0};
 }
 
-/* What to send for a picture whose address the response of `parent` has; the time limits are those
- * of the request itself. */
+/* What to send to fetch a picture from `address`, which the response of `parent` has. The time
+ * limits are those of the user's request. */
 static struct tc_request_options fetch_options(const struct tc_subrequest *parent,
                                                const char *address)
 {
@@ -290,7 +297,7 @@ static struct tc_request_options fetch_options(const struct tc_subrequest *paren
     options.method = "GET";
     options.base = TC_BASE_NONE;
     options.path = address;
-    options.credentials = TC_NO_CREDENTIALS; /* the key is there to be kept out of messages */
+    options.credentials = TC_NO_CREDENTIALS; /* api_key stays, to be kept out of messages */
     options.retry_safe = true;
     options.raw_image = true;
     options.may_be_empty = false;
@@ -319,7 +326,7 @@ unsigned tc_job_fetch(lua_State *L, int index, const struct tc_subrequest *paren
             tc_client_cancel(request);
         tc_request_release(request);
         luaL_error(L, "not enough memory");
-        return 0; /* which it never does */
+        return 0; /* not reached */
     }
     sub->parent = parent;
     sub->request = request;
@@ -327,8 +334,8 @@ unsigned tc_job_fetch(lua_State *L, int index, const struct tc_subrequest *paren
     return sub->position;
 }
 
-/* Sums up the bytes of all subrequests; `*total` is 0 where one does not know how many it will be.
- */
+/* Sums up the bytes that all subrequests have received. `*total` is how many there will be, or 0 if
+ * that is not known of one of them. */
 static uint64_t sum_received(const struct tc_job *job, uint64_t *total)
 {
     uint64_t received = 0;
@@ -416,7 +423,7 @@ bool tc_job_goes_on(const struct tc_job *job, const struct tc_subrequest *sub)
     return !job->stopped && sub->request->failure->kind != TC_CANCELLED;
 }
 
-/* Is it too late to cancel a subrequest? While its response is read it is not. */
+/* Is it too late to cancel a subrequest? It is not while its response is being read. */
 static bool is_past_cancelling(const struct tc_job *job, const struct tc_subrequest *sub)
 {
     return sub == job->finishing ? sub->request->failure->kind != TC_NONE : is_over(sub);
@@ -447,8 +454,8 @@ void tc_job_abandon(struct tc_job *job)
 
 /* ---- calling the user's functions ---- */
 
-/* Has the client deliver again what was deferred. An end that is not held here the client has
- * still, or has let go of. */
+/* Makes the client deliver again what was deferred. A request that has ended can only be pending
+ * again with the reference that tc_job_defer kept: `holds_end`. */
 static void redeliver(struct tc_job *job)
 {
     for (struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
@@ -484,7 +491,7 @@ int tc_job_call(lua_State *L, int index, const char *name, struct tc_subrequest 
     struct tc_job *job = tc_job_of(L, index);
     tc_getuservalue(L, index);
     lua_getfield(L, -1, "client");
-    unsigned *calls = &tc_client_box(L, -1)->calls; /* the request holds it */
+    unsigned *calls = &tc_client_box(L, -1)->calls; /* the request keeps the client alive */
     lua_pop(L, 2);
     tc_own_push(L, name);
     lua_pushvalue(L, index);
@@ -526,7 +533,7 @@ bool tc_job_set_in_wait(lua_State *L, int index, bool in_wait)
 {
     struct tc_job *job = tc_job_of(L, index);
     bool before = job->in_wait;
-    if (in_wait) { /* what is there can be set without memory */
+    if (in_wait) { /* makes the field now, so that setting it later needs no memory */
         tc_getuservalue(L, index);
         lua_getfield(L, -1, "raised");
         lua_setfield(L, -2, "raised");
@@ -550,8 +557,8 @@ static int box_gc(lua_State *L)
     struct tc_job *job = tc_check_class(L, 1, BOX);
     if (job->busy) /* somebody calls this by hand */
         return 0;
-    tc_job_abandon(
-        job); /* nobody would take what its requests bring, and each would keep its slot */
+    /* Nobody would take what its requests bring, and each would count as in flight for ever. */
+    tc_job_abandon(job);
     free_subrequests(job);
     return 0;
 }
