@@ -1,5 +1,5 @@
 /*
- * Errors as Lua sees them: tables with a kind, a message, and one readable line as their string.
+ * Errors as Lua sees them: see lua_failure.h.
  */
 #include "lua_failure.h"
 
@@ -22,7 +22,7 @@ static void set_text(lua_State *L, const char *name, const char *text)
     lua_setfield(L, -2, name);
 }
 
-/* LiteLLM sends HTTP statuses as strings; other codes are words. */
+/* Sets `code`: as a number if it has digits only, since LiteLLM sends HTTP statuses as strings. */
 static void set_code(lua_State *L, const char *code)
 {
     size_t digits = strspn(code, "0123456789");
@@ -34,6 +34,7 @@ static void set_code(lua_State *L, const char *code)
     lua_setfield(L, -2, "code");
 }
 
+/* Sets the fields that the failure has. */
 static void set_known(lua_State *L, const struct tc_failure *failure)
 {
     if (failure->status) {
@@ -53,8 +54,9 @@ static void set_known(lua_State *L, const struct tc_failure *failure)
     set_text(L, "param", failure->param);
 }
 
-static void set_answer(lua_State *L, const struct tc_failure *failure,
-                       const struct tc_request *request)
+/* Sets what is known from the response, and whether it may be billed. */
+static void set_response(lua_State *L, const struct tc_failure *failure,
+                         const struct tc_request *request)
 {
     char body[TC_HEAD_SIZE + 1];
     lua_pushboolean(L, failure->maybe_billed);
@@ -84,7 +86,7 @@ void tc_push_failure(lua_State *L, const struct tc_failure *failure,
     set_text(L, "advice", advice ? advice : "");
     set_known(L, failure);
     if (request)
-        set_answer(L, failure, request);
+        set_response(L, failure, request);
 }
 
 void tc_push_failed_success(lua_State *L, const struct tc_request *request,
@@ -117,7 +119,8 @@ static int whole_seconds(double seconds)
     return seconds < 1e9 ? (int)(seconds + 0.999) : 1000000000;
 }
 
-/* Adds a fact to the list in parentheses on top: " (HTTP status 429, retry after 20 s". */
+/* Adds a fact, a format for `number`, to the string on top: " (HTTP status 429, retry after 20 s".
+ */
 static void add_fact(lua_State *L, const char *fact, int number)
 {
     lua_pushstring(L, *lua_tostring(L, -1) ? ", " : " (");

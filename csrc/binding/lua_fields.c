@@ -75,7 +75,7 @@ static size_t distance(const char *a, const char *b)
     return row[size];
 }
 
-/* The known name that `name` is probably a misspelling of, or NULL. */
+/* The field that was probably meant by `name`, or NULL. */
 static const char *nearest(const char *name, const struct tc_field *fields, size_t count)
 {
     const char *best = NULL;
@@ -157,13 +157,13 @@ bool tc_fields_check(lua_State *L, int index, const char *noun, const struct tc_
     return true;
 }
 
-/* Replaces the table at `index` by a plain one of the fields that can be had from it. */
+/* Replaces the table at `index` by a plain one with the values that its fields give now. */
 static void make_plain(lua_State *L, int index, const struct tc_field *fields, size_t count)
 {
     lua_newtable(L);
     for (size_t i = 0; i < count; i++) {
         lua_getfield(L, index, fields[i].name);
-        if (lua_isnil(L, -1)) /* for which some Luas would allocate */
+        if (lua_isnil(L, -1)) /* setting nil allocates in some Luas */
             lua_pop(L, 1);
         else
             lua_setfield(L, -2, fields[i].name);
@@ -181,7 +181,7 @@ bool tc_fields_resolve(lua_State *L, int index, const struct tc_field *fields, s
 
 /* ---- values ---- */
 
-static const double EXACT = 9007199254740992.0; /* 2^53: to here a double has all whole numbers */
+static const double EXACT = 9007199254740992.0; /* 2^53: up to it a double has all whole numbers */
 
 static bool out_of_range(lua_State *L, const char *noun, const char *name, double lowest,
                          double highest, int index)
@@ -348,7 +348,7 @@ bool tc_field_headers(lua_State *L, int index, const char *noun, const char *nam
         if (!check_header(L, noun, name))
             return false;
         lua_pushvalue(L, -2);
-        lua_pushstring(L, tc_rawlen(L, -2) ? ": " : ";"); /* libcurl's sign for an empty value */
+        lua_pushstring(L, tc_rawlen(L, -2) ? ": " : ";"); /* libcurl: "Name;" has no value */
         lua_pushvalue(L, -3);
         lua_concat(L, 3);
         lua_rawseti(L, anchor, ++count);

@@ -43,9 +43,9 @@ static void *free_bytes(void *unused, void *bytes, size_t size, size_t zero)
 }
 
 /*
- * Pushes the bytes as a Lua string without a copy: Lua frees the buffer when it collects the
- * string, or if it cannot make one. The collector does not count such memory, so it is told of it:
- * else it would let dozens of pictures pile up.
+ * Pushes the bytes as a Lua string without a copy. Lua frees the buffer when it collects the
+ * string, or if it cannot make one. The collector does not count such memory, and would let dozens
+ * of pictures pile up; a step of collection for each picture prevents that.
  */
 static void push_bytes(lua_State *L, struct tc_buffer *bytes)
 {
@@ -119,8 +119,8 @@ static void check_options(lua_State *L, int index)
     }
 }
 
-/* Pushes the name for the file: with "number" one that is not taken. `*number` is in it. Returns 0
- * or an errno. */
+/* Pushes the name for the file. If if_exists is "number", the name is one that is not taken, and
+ * `*number` is the number in it. Returns 0 or an errno. */
 static int choose_name(lua_State *L, const struct tc_save_options *options, const char *ext,
                        unsigned *number)
 {
@@ -136,7 +136,8 @@ static int choose_name(lua_State *L, const struct tc_save_options *options, cons
     return error;
 }
 
-/* Pushes a writer that is ended if anything is raised. */
+/* Pushes a writer as a userdata: if an error is raised, its finalizer removes the unfinished file.
+ */
 static struct tc_writer *push_writer(lua_State *L)
 {
     struct tc_writer *writer = lua_newuserdata(L, sizeof(*writer));
@@ -145,8 +146,8 @@ static struct tc_writer *push_writer(lua_State *L)
     return writer;
 }
 
-/* Writes the bytes (3) of a picture with the extension 4 to a file. Returns its name to Lua, or nil
- * and an error. */
+/* Writes the bytes (3) of a picture to a file; its extension is at 4. Returns the file's name to
+ * Lua, or nil and an error. */
 static int write_file(lua_State *L, const struct tc_save_options *options)
 {
     size_t size;
@@ -167,7 +168,7 @@ static int write_file(lua_State *L, const struct tc_save_options *options)
     return error ? save_failed(L, name, error) : 1;
 }
 
-/* Writes them to a device. */
+/* Writes the bytes (3) of a picture to a device. Returns the same. */
 static int write_device(lua_State *L, const char *path)
 {
     size_t size;
