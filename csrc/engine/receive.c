@@ -21,10 +21,10 @@ enum {
     REFUSAL_SIZE = 1024 * 1024, /* bytes that are read of a body that is no success */
     STREAMED = 256 * 1024,      /* bytes of a streamed picture before the transfer is paused */
     STEP_COST = 32,             /* bytes of budget that one step of the scanner costs */
-    PAUSE_RATIO = 8,            /* a body that compression made more times smaller is not paused */
+    PAUSE_RATIO = 8,            /* a body with a higher compression ratio is not paused */
 };
 
-/* Bytes that the heap keeps while pictures are streamed: enough for their chunks and the buffer. */
+/* Freed bytes that the heap keeps while pictures are streamed: enough for chunks and the buffer. */
 enum { STREAM_HEAP = 512 * 1024 };
 
 /* ---- sending ---- */
@@ -41,29 +41,29 @@ static bool is_stale(const struct tc_request *request, int local_port)
     long connects = 1;
     char byte;
     curl_easy_getinfo(request->attempt.easy, CURLINFO_NUM_CONNECTS, &connects);
-    if (connects > 0 ||
-        request->session->settings.http2) /* one of its own, or that libcurl reads */
+    /* A new connection is not stale. On HTTP/2 libcurl itself reads between two responses. */
+    if (connects > 0 || request->session->settings.http2)
         return false;
     return socket >= 0 && recv((curl_socket_t)socket, &byte, 1, MSG_PEEK) >= 0;
 }
 
-/* The request is sent, to the server at `ip`. */
-static void note_leaving(struct tc_request *request, const char *ip)
+/* Notes that the request is being sent, to the server at `ip`. */
+static void note_sent(struct tc_request *request, const char *ip)
 {
     request->timing.sent = tc_clock_now();
     request->attempt.at_private_address = /* a proxy's address is not the server's */
         !request->attempt.proxied && ip && tc_address_text_is_private(ip);
 }
 
-/* The same without on_connected: once the body is asked for, or a response comes, it is being sent.
- */
-static void note_left(struct tc_request *request)
+/* The same if on_connected has not noted it: libcurl asks for the body, or a response comes, so the
+ * request is being sent. */
+static void note_sent_late(struct tc_request *request)
 {
     char *ip = NULL;
     if (request->timing.sent > 0)
         return;
     curl_easy_getinfo(request->attempt.easy, CURLINFO_PRIMARY_IP, &ip);
-    note_leaving(request, ip);
+    note_sent(request, ip);
 }
 
 void tc_receive_check_sent(struct tc_request *request)
@@ -98,7 +98,7 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
         request->attempt.abort = TC_ABORT_STALE;
     if (request->attempt.abort)
         return 1; /* CURL_PREREQFUNC_ABORT */
-    note_leaving(request, ip);
+    note_sent(request, ip);
     return 0;
 }
 
@@ -107,7 +107,7 @@ static size_t on_send(char *out, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
     (void)one; /* always 1 */
-    note_left(request);
+    note_sent_late(request);
     return tc_body_read(request->options.body, &request->attempt.body_position, out, size);
 }
 
@@ -133,7 +133,7 @@ static bool watch_sending(CURL *easy, struct tc_request *request)
 #endif
 }
 
-/* ---- the head of a response ---- */
+/* ---- the headers of a response ---- */
 
 /*
  * The headers of a response begin; those of an interim one (100, 103) may have come before. The
@@ -151,7 +151,8 @@ static void begin_response(struct tc_request *request)
     }
 }
 
-/* Not in the final response: a header of it may look like a status line. */
+/* Is it a status line? Once the final response has begun there is no other: a line that looks like
+ * one is a header. */
 static bool is_status_line(const struct tc_request *request, const char *line, size_t size)
 {
     return request->status < 200 && size >= 5 && !memcmp(line, "HTTP/", 5);
@@ -179,9 +180,9 @@ static bool is_header(const char *line, size_t size)
     return memchr(line, ':', size) || isspace((unsigned char)*line);
 }
 
-/* What is wrong with a response up to this line of its head. libcurl checks that too, but
- * differently in each release. */
-static enum tc_abort check_head(const struct tc_request *request, const char *line, size_t size)
+/* What is wrong with the headers up to this line. libcurl checks that too, but differently in each
+ * release. */
+static enum tc_abort check_headers(const struct tc_request *request, const char *line, size_t size)
 {
     const struct tc_header_notes *notes = &request->exchange->notes;
     bool ok = is_status_line(request, line, size) ? has_status(line, size) : is_header(line, size);
@@ -194,10 +195,10 @@ static size_t on_header(char *line, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
     (void)one; /* always 1 */
-    note_left(request);
+    note_sent_late(request);
     request->exchange->notes.size += size;
     request->exchange->notes.count++;
-    request->attempt.abort = check_head(request, line, size);
+    request->attempt.abort = check_headers(request, line, size);
     if (request->attempt.abort)
         return 0;
     if (is_status_line(request, line, size)) {
@@ -231,8 +232,8 @@ static bool is_image_type(const struct tc_request *request)
     return curl_strnequal(tc_receive_content_type(request), "image/", strlen("image/"));
 }
 
-/* Is the body itself a picture, though JSON with pictures was asked for? */
-static bool has_image(const struct tc_request *request)
+/* JSON with pictures was asked for: does the server say that the body itself is a picture? */
+static bool is_bare_picture(const struct tc_request *request)
 {
     return request->envelope->for_pictures && is_image_type(request);
 }
@@ -254,7 +255,8 @@ static void begin_body(struct tc_request *request, char first)
         curl_easy_getinfo(request->attempt.easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     request->expected = length > 0 ? (uint64_t)length : 0;
     request->envelope->expected = request->expected;
-    bool picture = request->options.raw_image || (has_image(request) && !begins_document(first));
+    bool picture =
+        request->options.raw_image || (is_bare_picture(request) && !begins_document(first));
     request->envelope->raw = is_success(request) && picture;
     if (is_success(request) && length > STREAM_HEAP)
         tc_keep_pages(request->envelope->images.streaming ? STREAM_HEAP : (size_t)length);
@@ -263,10 +265,10 @@ static void begin_body(struct tc_request *request, char first)
 /* ---- what can be delivered ---- */
 
 /*
- * Has an image something to deliver: all of it once it has ended, or, of one that is streamed, at
- * least `least` bytes? Not before it is known what they are: a file's name depends on that, and
- * what is no picture at all, or a draft, is to reach nobody. Nor where another attempt follows, for
- * what came is not what will be.
+ * Has an image something to deliver? An image that has ended has. One that is streamed has, if
+ * `least` bytes or more have come and its type is known: a file's name depends on that, and bytes
+ * that are no picture must not be delivered. An image that may be a draft has nothing to deliver,
+ * and neither has a request whose next attempt will bring other images.
  */
 static bool is_deliverable(const struct tc_request *request, const struct tc_image *image,
                            size_t least)
@@ -324,8 +326,8 @@ static void notify(struct tc_request *request)
         tc_request_notify(request);
 }
 
-/* Has a compressed body grown to more than `ratio` times its size? libcurl may not have counted the
- * last `slack` compressed bytes yet. */
+/* Is the compression ratio of the body above `ratio`? libcurl may not have counted the last `slack`
+ * compressed bytes yet. */
 static bool is_packed(const struct tc_request *request, unsigned ratio, uint64_t slack)
 {
     curl_off_t packed = 0;
@@ -353,7 +355,7 @@ static bool is_sent(const struct tc_request *request)
 
 /*
  * Pauses the transfer after the bytes that libcurl is delivering. (CURL_WRITEFUNC_PAUSE would pause
- * it before them, and libcurl would copy them.) Sending is paused as ok once the body was sent:
+ * it before them, and libcurl would copy them.) Once the body was sent, sending is paused too:
  * otherwise libcurl would serve the transfer again at once.
  */
 static void pause_transfer(struct tc_request *request)
@@ -365,7 +367,8 @@ static void pause_transfer(struct tc_request *request)
     request->attempt.paused_at = tc_clock_now();
 }
 
-/* Does it hold much more than it should, though it is paused? */
+/* Has a streamed picture come to hold far more bytes than those after which a transfer is paused?
+ */
 static bool holds_much(const struct tc_request *request)
 {
     const struct tc_image *open = tc_images_open(&request->envelope->images);
@@ -436,9 +439,11 @@ static enum tc_abort scan(struct tc_request *request, const char *bytes, size_t 
 static size_t on_body(char *bytes, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
-    (void)one;                                          /* always 1 */
-    if (request->attempt.paused && holds_much(request)) /* one compressed buffer becomes many */
-        return CURL_WRITEFUNC_PAUSE;                    /* the same bytes come again */
+    (void)one; /* always 1 */
+    /* While paused, libcurl still delivers what it decompresses from one buffer: many times as
+     * much. These bytes come again after the pause. */
+    if (request->attempt.paused && holds_much(request))
+        return CURL_WRITEFUNC_PAUSE;
     tc_session_spend(request->session, size);
     if (request->received == 0)
         begin_body(request, size ? *bytes : '\0');

@@ -23,8 +23,8 @@ void tc_receive_check_sent(struct tc_request *request);
 /* The Content-Type of the response, or "". The attempt must be under way. */
 const char *tc_receive_content_type(const struct tc_request *request);
 
-/* Was a picture to be fetched, and is the body none? It is one where the format is known or where
- * the server says so. Nobody is to get an HTML page as a picture. */
+/* Was a picture to be fetched, and is the body something else? It counts as a picture if its format
+ * is known, or if the server says so and it is not text: nobody should get an HTML page. */
 bool tc_receive_is_no_picture(const struct tc_request *request);
 
 /* The index of the first image that has something to deliver, or `images.count`. */
