@@ -51,7 +51,7 @@ struct tc_failure {
     bool maybe_billed;
     long status;        /* of HTTP, 0 where there was no response */
     double retry_after; /* seconds to wait, below 0 where unknown */
-    bool brief;         /* it is over soon, but for all waiting requests at once: spread them out */
+    bool brief;         /* the wait is short, and many requests may wait: spread them out */
     unsigned attempts;
     const char *advice; /* what to do about it; NULL: what the kind advises */
     char message[512];

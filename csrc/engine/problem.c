@@ -266,8 +266,9 @@ static bool names_error(const struct tc_buffer *texts)
 }
 
 /*
- * Is the document a failure without such a field? These are: {"code": 1, "message": ...},
- * {"success": false}, and a sentence without the list that would have the pictures.
+ * Does a document without such a field report a failure all the same? These do: {"code": 1,
+ * "message": ...}, {"success": false}, and a sentence without the list that would have the
+ * pictures.
  */
 static bool tells_failure(const struct tc_buffer *document, const struct tc_buffer *texts)
 {

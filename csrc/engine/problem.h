@@ -27,9 +27,9 @@ struct tc_problem {
     long status;                  /* the HTTP status that it names, or 0 */
     double wait;                  /* seconds that a field asks for, or below 0 */
     bool google;                  /* it names a status, as Google's errors do: "INVALID_ARGUMENT" */
-    bool is_error;                /* it is an object with an "error" */
-    bool says_error;              /* it has an error where errors stand */
-    bool tells_failure;           /* it has none, but is one if a picture was asked for */
+    bool is_error;                /* the document is an object with "error" at its root */
+    bool says_error;              /* it has some field that only errors have */
+    bool tells_failure;           /* other fields say so; that counts if a picture was asked for */
     bool has_address;             /* it has the URL of a picture */
     bool has_picture;             /* it has the base64 of a picture */
     bool held_back;               /* a picture was made, and moderation withholds it */

@@ -210,7 +210,7 @@ static size_t encoded_length(const struct tc_redaction *r, unsigned kinds)
             text = spelling.behind;
             matched++;
         }
-        if (matched >= SHORT_BASE64) /* what was cut gives away what it has */
+        if (matched >= SHORT_BASE64) /* a part gives that part of the key away */
             return (size_t)(text - r->at);
     }
     return 0;
@@ -250,8 +250,8 @@ static size_t userinfo_length(const struct tc_redaction *r)
     return text < r->end && *text == '@' ? (size_t)(text - r->at) + 1 : 0;
 }
 
-/* The length of another secret, found by its form, or 0. It begins no word: "task-force" is none.
- */
+/* The length of another secret, found by its form, or 0. It cannot begin inside a word: there is no
+ * key in "task-force". */
 static size_t foreign_length(struct tc_redaction *r)
 {
     size_t size = userinfo_length(r);

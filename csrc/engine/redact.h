@@ -5,7 +5,7 @@
  * The key of the request is found in all the spellings that programs use: as it is, in another
  * case, with JSON escapes, percent escapes or HTML entities (even applied several times), as base64
  * and as hex. Other keys are found by their form: "sk-...", hashes of 64 digits, user names and
- * passwords in URLs. A short text that has the last four characters stands in for a key.
+ * passwords in URLs. A key is replaced by a short text that has its last four characters.
  */
 #ifndef TC_REDACT_H
 #define TC_REDACT_H
@@ -15,9 +15,8 @@
 
 /* What happens to the rest of the text. */
 enum tc_redact_form {
-    TC_REDACT_LINE,  /* it becomes one line: white space is one space, control characters are shown
-                      */
-    TC_REDACT_LINES, /* line ends and tabs stay, other control characters are shown */
+    TC_REDACT_LINE, /* it becomes one line: any white space is one space, control characters show */
+    TC_REDACT_LINES,   /* line ends and tabs stay, other control characters show */
     TC_REDACT_VERBATIM /* it stays as it is; only the request's own key is removed */
 };
 

@@ -21,6 +21,9 @@
 #include "session.h"
 
 enum tc_state { TC_QUEUED, TC_SENDING, TC_RECEIVING, TC_RETRYING, TC_DONE };
+
+/* After which failures the user wants another attempt: where it is safe (enum tc_repeat), also
+ * where it is risky, or never. */
 enum tc_retry { TC_RETRY_SAFE, TC_RETRY_ALL, TC_RETRY_NONE };
 
 /* What a request's `path` is appended to. */
@@ -75,7 +78,7 @@ enum {
     TC_HEAD_SIZE = 4096,            /* bytes of a body that are kept for error messages */
     TC_HEADERS_SIZE = 256 * 1024,   /* bytes of headers; more of them end the request */
     TC_HEADERS = 4000, /* lines of headers; recent releases of libcurl have a limit of 5000 */
-    TC_MAX_RATIO = 16, /* a body that compression made so many times smaller ends the request */
+    TC_MAX_RATIO = 16, /* a body with a higher compression ratio ends the request */
 };
 
 /* A limit of requests, or of tokens, as headers of any response report it. */

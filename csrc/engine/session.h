@@ -54,7 +54,7 @@ enum { TC_CONNECTIONS = 64 };
 
 struct tc_connections {
     struct tc_connection ring[TC_CONNECTIONS]; /* the latest */
-    unsigned next;                             /* counts on; modulo TC_CONNECTIONS an index */
+    unsigned next;    /* connections noted so far; modulo TC_CONNECTIONS, the next index */
     double broke_off; /* when an attempt last ended without a whole response */
 };
 

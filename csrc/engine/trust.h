@@ -4,8 +4,8 @@
 #ifndef TC_TRUST_H
 #define TC_TRUST_H
 
-/* A file of certificates, or a directory of them. One is NULL; both are where libcurl's TLS library
- * has its own. The strings are valid until the environment changes. */
+/* A file of certificates, or a directory of them; the other is NULL. Both are NULL if libcurl's TLS
+ * library finds certificates itself. The strings are valid until the environment changes. */
 struct tc_trust {
     const char *file, *directory;
 };

@@ -42,7 +42,9 @@ static const char *wrong_code(CURLUcode code)
 
 /* What is allowed in a URL. */
 struct allowance {
-    bool http_here, http_anywhere, private_address;
+    bool http_here; /* plain http to this machine */
+    bool http_anywhere;
+    bool private_address;
     const char *no_http; /* what to say when http is not allowed */
 };
 

@@ -93,7 +93,7 @@ double tc_duration(const char *text)
         const char *name = text + size;
         name += strspn(name, " ");
         const struct unit *unit = unit_at(name, letters(name));
-        if (total >= 0 && (!unit || unit >= last)) /* it counts something else */
+        if (total >= 0 && (!unit || unit >= last)) /* the number does not belong to the duration */
             break;
         if (!unit && letters(text + size))
             break;
