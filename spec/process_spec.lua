@@ -325,6 +325,25 @@ describe("a scheduler that resumes whatever has yielded at once", function()
     end)
 end)
 
+describe("a state that is closed", function()
+    -- Lua 5.1 and LuaJIT unload lua-cjson's library before they call the finalizer.
+    it("finalizes what was there before the module, which may still submit", function()
+        assert.equal("true\nsubmitted", run([[
+            local thucchien
+            local function submit()
+                io.stdout:write(tostring(thucchien.new():submit "x" ~= nil), "\nsubmitted")
+            end
+            if newproxy then
+                EARLY = newproxy(true)
+                getmetatable(EARLY).__gc = submit
+            else
+                EARLY = setmetatable({}, { __gc = submit })
+            end
+            thucchien = require "thucchien"
+        ]], { ASAN_OPTIONS = "detect_leaks=0" })) -- Lua finalizes nothing that is made so late
+    end)
+end)
+
 describe("another Lua than the one it was built for", function()
     it("is told which it is", function()
         local template, built = module_template(), jit and "Lua 5.1 or LuaJIT" or _VERSION

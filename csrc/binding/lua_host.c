@@ -8,6 +8,7 @@
 #include "lua_host.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #if defined(__linux__) || defined(__APPLE__)
 #include <dlfcn.h>
@@ -28,13 +29,16 @@ bool tc_host_exports(const char *symbol)
 }
 #endif
 
-void tc_host_pin(void)
+void tc_host_pin(lua_CFunction function)
 {
 #if (defined(__linux__) || defined(__APPLE__)) && defined(RTLD_NODELETE)
-    static const char here = 0;
+    void *address; /* ISO C has no cast for that */
     Dl_info info;
-    if (dladdr(&here, &info) && info.dli_fname)
+    memcpy(&address, &function, sizeof(address));
+    if (dladdr(address, &info) && info.dli_fname)
         (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+#else
+    (void)function;
 #endif
 }
 

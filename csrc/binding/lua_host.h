@@ -12,10 +12,11 @@
 void tc_host_check_lua(lua_State *L);
 
 /*
- * Keeps this library, and libcurl with it, in memory until the process ends. lua_close would unload
- * them while a resolver thread of libcurl may still run their code.
+ * Keeps the library that has the function, and those that it needs, in memory until the process
+ * ends. lua_close would unload them: a resolver thread of libcurl may still run their code then,
+ * and finalizers that follow may call it.
  */
-void tc_host_pin(void);
+void tc_host_pin(lua_CFunction function);
 
 /* Does the process export a symbol of that name? */
 bool tc_host_exports(const char *symbol);

@@ -148,10 +148,19 @@ static void measure_json(lua_State *L)
     lua_setfield(L, -2, "exact");
 }
 
+/* Keeps the library of the instance on top: see tc_host_pin. */
+static void pin(lua_State *L)
+{
+    lua_getfield(L, -1, "encode");
+    tc_host_pin(lua_tocfunction(L, -1));
+    lua_pop(L, 1);
+}
+
 void tc_json_open(lua_State *L)
 {
     if (is_occupied() || !push_cjson(L))
         lua_newtable(L); /* our own has to serve */
+    pin(L);
     set_json(L, "encode_number_precision", 16, 1);
     set_json(L, "encode_invalid_numbers", 0, 0);
     set_json(L, "decode_invalid_numbers", 0, 0);

@@ -42,7 +42,7 @@ int luaopen_thucchien(lua_State *L)
     };
     char libcurl[256];
     tc_host_check_lua(L); /* before anything that this Lua may not have */
-    tc_host_pin();
+    tc_host_pin(luaopen_thucchien);
     tc_own_open(L);
     tc_json_open(L);
     tc_register_hooks(L);
