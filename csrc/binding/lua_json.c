@@ -15,10 +15,11 @@
 #define JSON "json"
 
 /*
- * Would lua-cjson call functions of the host in place of its own? Others have functions with the
- * same names: LuaTeX's buffers, and a lua-cjson with other structures inside Neovim.
+ * Would lua-cjson go wrong in this process? If the host exports functions with the same names,
+ * lua-cjson calls those in place of its own. LuaTeX has such functions for its buffers; Neovim has
+ * a lua-cjson with other structures.
  */
-static bool is_occupied(void)
+static bool breaks_cjson(void)
 {
     static const char *const names[] = {
         "strbuf_init",          "strbuf_new",
@@ -31,10 +32,10 @@ static bool is_occupied(void)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (tc_host_exports(names[i]))
             return true;
-    return strlen(localeconv()->decimal_point) != 1; /* lua-cjson would end the process */
+    return strlen(localeconv()->decimal_point) != 1; /* lua-cjson ends the process then */
 }
 
-/* Calls a setting of the instance on top, if its version has it. It may refuse. */
+/* Calls a setting of the instance on top, if its version has it. It may refuse the value. */
 static void set_json(lua_State *L, const char *setting, int value, int is_number)
 {
     lua_getfield(L, -1, setting);
@@ -77,8 +78,8 @@ static bool push_cjson(lua_State *L)
 }
 
 /*
- * Is the message on top about JSON? lua-cjson's safe functions also catch what a hook or a
- * finalizer raises meanwhile, and what is raised when memory is short or Lua's stack is full.
+ * Is the message on top about JSON? lua-cjson's safe functions catch other errors too: those that a
+ * hook or a finalizer raises meanwhile, or that memory is short, or that Lua's stack is full.
  */
 static bool is_of_json(lua_State *L)
 {
@@ -92,8 +93,8 @@ static bool is_of_json(lua_State *L)
     return false;
 }
 
-/* Calls the function below the value on top. If it fails, returns false, with the message on top.
- */
+/* Calls the function below the value on top with that value. If it fails, returns false, with the
+ * message on top. Errors that are not about JSON are raised. */
 static bool convert(lua_State *L)
 {
     lua_call(L, 1, 2);
@@ -104,8 +105,8 @@ static bool convert(lua_State *L)
     return ok;
 }
 
-/* Does the function on top, one of lua-cjson's, use the present locale's point? It keeps the point
- * of the moment when an instance was made for the first time in this process. */
+/* Does the function on top, one of lua-cjson's, use the decimal point of the present locale?
+ * lua-cjson asks for the point only once, when the process makes its first instance. */
 static bool knows_point(lua_State *L, bool reads)
 {
     static const char half[] = "0.5";
@@ -121,7 +122,8 @@ static bool knows_point(lua_State *L, bool reads)
     return knows;
 }
 
-/* Pushes the function "encode" or "decode". It returns nil and a message if it fails. */
+/* Pushes the function "encode" or "decode", lua-cjson's or our own. The function returns nil and a
+ * message if it fails. */
 static void push_json(lua_State *L, const char *name)
 {
     bool reads = *name == 'd';
@@ -158,8 +160,8 @@ static void pin(lua_State *L)
 
 void tc_json_open(lua_State *L)
 {
-    if (is_occupied() || !push_cjson(L))
-        lua_newtable(L); /* our own has to serve */
+    if (breaks_cjson() || !push_cjson(L))
+        lua_newtable(L); /* no functions in it: push_json takes our own */
     pin(L);
     set_json(L, "encode_number_precision", 16, 1);
     set_json(L, "encode_invalid_numbers", 0, 0);
@@ -206,6 +208,6 @@ void tc_json_tidy(lua_State *L, int table)
             continue;
         lua_pushvalue(L, -3);
         lua_insert(L, -2);
-        lua_rawset(L, table); /* a field that is there: lua_next can bear that */
+        lua_rawset(L, table); /* lua_next allows this, as the field is there already */
     }
 }

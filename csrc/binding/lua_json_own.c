@@ -1,9 +1,9 @@
 /*
  * JSON of our own: see lua_json_own.h.
  *
- * As lua-cjson does by default, it writes a table whose keys are whole numbers from 1 on as a list,
- * with null in gaps unless there are more gaps than elements, and any other table, an empty one
- * too, as an object. Null is a light userdata. It works in any locale.
+ * It writes tables as lua-cjson does by default. A table whose keys are all whole numbers from 1 on
+ * is a list; gaps become null, but a list with more gaps than elements is refused. Any other table,
+ * an empty one too, is an object. Null is a light userdata. It works in any locale.
  */
 #include "lua_json_own.h"
 
@@ -22,6 +22,7 @@ enum {
     SPARSE = 10,      /* a list that is longer may have no more gaps than elements */
 };
 
+/* The locale's decimal point, which may have several bytes. */
 static const char *point(void)
 {
     return localeconv()->decimal_point;
@@ -29,8 +30,8 @@ static const char *point(void)
 
 /* ---- reading ---- */
 
-/* Reads the value at `*at`, pushes it, and moves `*at` behind it. Returns false where there is
- * none, as at the NUL that ends the text. The other functions here do likewise. */
+/* Reads the value at `*at`, pushes it, and moves `*at` behind it. Returns false if there is none;
+ * the NUL that ends the text is none. The other functions here do likewise. */
 static bool read_value(lua_State *L, const char **at, unsigned depth);
 
 static void skip_space(const char **at)
@@ -48,7 +49,8 @@ static bool take(const char **at, char character)
     return true;
 }
 
-/* The number that the `size` characters at `text` say; strtod wants the locale's point in it. */
+/* The number that is written in the `size` characters at `text`. strtod expects the locale's point,
+ * so it reads a copy that has it. */
 static double number_of(lua_State *L, const char *text, size_t size)
 {
     char few[NUMBER_SIZE], *copy = few;
@@ -359,17 +361,17 @@ static bool write_number(struct output *out, double number)
             if (strtod(text, NULL) == number)
                 break;
         }
-    char *locals = strstr(text, point());
-    size_t whole = locals ? (size_t)(locals - text) : strlen(text);
+    char *fraction = strstr(text, point());
+    size_t whole = fraction ? (size_t)(fraction - text) : strlen(text);
     add(out, text, whole);
-    if (locals) {
+    if (fraction) {
         add(out, ".", 1);
-        add_text(out, locals + strlen(point()));
+        add_text(out, fraction + strlen(point()));
     }
     return true;
 }
 
-/* The length of the list at `index`; 0 where the table is none. */
+/* The length of the list at `index`; 0 if the table is not a list. */
 static int list_length(struct output *out, int index)
 {
     lua_State *L = out->L;

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Why `key` cannot be one, or NULL. It is never shown. What is checked comes along when a key is
- * copied from a file, a page or a shell. */
+/* Why `key` cannot be a key, or NULL. The message does not show it. The characters that are looked
+ * for are those that come along when a key is copied from a file, a web page or a shell. */
 static const char *wrong_key(const char *key, size_t size)
 {
     static const char quotes[] = "\"'`";
@@ -57,8 +57,8 @@ bool tc_key_read(lua_State *L, int index, int uservalue, char **own)
     return true;
 }
 
-/* Calls the user's function on top for the key, which stays on the stack. Its own error means that
- * there is no key; an interrupt is raised. */
+/* Calls the user's function on top, which returns the key; that stays on the stack. If the function
+ * raises an error, there is no key; but an interrupt is raised again. */
 static bool call_for_key(lua_State *L, const char **key)
 {
     size_t size;
