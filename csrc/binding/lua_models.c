@@ -1,7 +1,7 @@
 /*
- * What is known of models: see lua_models.h. A model of no family is asked as the caller says, and
- * its params are checked for types only. Families come and go with the service: this table is the
- * only place that knows them.
+ * What is known of models: see lua_models.h. If a model has no family here, the caller's params go
+ * to it as they are, and only their types are checked. Models come and go with the service; this
+ * table is the only place that names them.
  */
 #include "lua_models.h"
 
@@ -41,8 +41,8 @@ static const struct tc_family families[] = {
     {"gpt-image-2*", TC_VIA_IMAGES, .most = 1},
 };
 
-/* Is `name` like `pattern`, in which '*' stands for any characters? */
-static bool is_like(const char *name, const char *pattern)
+/* Does `name` match `pattern`, in which '*' stands for any characters? */
+static bool matches(const char *name, const char *pattern)
 {
     for (; *pattern && *pattern != '*'; pattern++, name++)
         if (*pattern != *name)
@@ -50,7 +50,7 @@ static bool is_like(const char *name, const char *pattern)
     if (!*pattern)
         return !*name;
     do
-        if (is_like(name, pattern + 1))
+        if (matches(name, pattern + 1))
             return true;
     while (*name++);
     return false;
@@ -61,7 +61,7 @@ const struct tc_family *tc_family_of(const char *model)
     const char *slash = strrchr(model, '/'); /* "vertex_ai/imagen-4.0-generate-001" */
     const char *name = slash ? slash + 1 : model;
     for (size_t i = 0; i < COUNT(families); i++)
-        if (is_like(name, families[i].pattern))
+        if (matches(name, families[i].pattern))
             return &families[i];
     return NULL;
 }

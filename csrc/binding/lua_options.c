@@ -1,5 +1,5 @@
 /*
- * A client's options: see lua_options.h. What refuses pushes an error table and returns false.
+ * A client's options: see lua_options.h. Functions that return false have pushed an error table.
  */
 #include "lua_options.h"
 

@@ -1,9 +1,9 @@
 /*
  * Params: see lua_params.h.
  *
- * The fields that the API and LiteLLM know are listed here, with their types and the routes that
- * take them; what a model takes is in lua_models.c. Anything else goes into extra_body, which is
- * only checked for what JSON cannot have.
+ * This file lists the fields that the API and LiteLLM know, with their types and the routes that
+ * take them. What a model takes is in lua_models.c. A user can put any other field into extra_body,
+ * whose values only have to be such that JSON can have them.
  */
 #include "lua_params.h"
 
@@ -86,7 +86,7 @@ static const struct tc_field fields[] = {
     {"retry", TC_T_STRING, EVERY},
 };
 
-enum { SENT_FIELDS = 30 }; /* how many are sent as they are */
+enum { SENT_FIELDS = 30 }; /* how many of the first ones are sent as they are */
 
 /* ---- checks; all push an error table when false ---- */
 
@@ -98,7 +98,8 @@ static bool has_field(lua_State *L, int params, const char *name)
     return has;
 }
 
-/* `messages` are the caller's own conversation: nothing else may make one. */
+/* `messages` are a conversation that the caller has written. It cannot go with fields from which we
+ * would make one. */
 static bool check_messages(lua_State *L, int params)
 {
     static const char *const others[] = {"prompt", "images", "history"};
@@ -182,7 +183,7 @@ static bool find_route(lua_State *L, int params, const struct tc_family *family,
     return true;
 }
 
-/* Does the route take all fields that are there? */
+/* Does the route take all fields that the params have? */
 static bool check_route(lua_State *L, int params, enum tc_via via)
 {
     for (size_t i = 0; i < COUNT(fields); i++) {
@@ -232,6 +233,7 @@ static double ratio_of(const char *text)
     return (between == ':' || between == 'x') && width && height ? (double)width / height : 0;
 }
 
+/* Reads the shape that was asked for, and the ratio that the model makes of it. */
 static void read_ratio(lua_State *L, int params, int uservalue, const struct tc_family *family,
                        struct tc_job *job)
 {
@@ -258,7 +260,7 @@ static bool check_ratio(lua_State *L, int params, const struct tc_family *family
 }
 
 /* Does extra_body set the size or the aspect ratio? */
-static bool has_own_shape(lua_State *L, int params)
+static bool extra_has_shape(lua_State *L, int params)
 {
     lua_getfield(L, params, "extra_body");
     int extra = lua_gettop(L);
@@ -269,7 +271,7 @@ static bool has_own_shape(lua_State *L, int params)
     return own;
 }
 
-/* Sets `warnings`: what is known to come out otherwise than asked for. */
+/* Sets `warnings`: what is known, before anything is sent, to differ from what was asked for. */
 static void set_warnings(lua_State *L, int params, int uservalue, const struct tc_family *family,
                          enum tc_via via)
 {
@@ -278,7 +280,7 @@ static void set_warnings(lua_State *L, int params, int uservalue, const struct t
     lua_getfield(L, params, "size");
     const char *size = lua_tostring(L, -1);
     const char *ratio = size && via == TC_VIA_IMAGES ? tc_ratio_for_squared(family, size) : NULL;
-    if (ratio && !has_field(L, params, "aspect_ratio") && !has_own_shape(L, params)) {
+    if (ratio && !has_field(L, params, "aspect_ratio") && !extra_has_shape(L, params)) {
         lua_getfield(L, params, "model");
         const char *model = tc_push_quoted(L, lua_gettop(L));
         lua_pushfstring(L, "size %s comes out square from %s: aspect_ratio '%s' does not", size,
@@ -320,7 +322,7 @@ static bool read_job(lua_State *L, int params, int uservalue, const char *model,
 
 /* ---- the body ---- */
 
-/* Sets a whole number in the body: 2, where 2.0 or "2" was given. */
+/* Sets a whole number in the body. 2.0 and "2" are sent as 2. */
 static bool set_whole(lua_State *L, int params, int body, const char *name)
 {
     double value = NAN;
@@ -371,7 +373,7 @@ static void set_images_fields(lua_State *L, int params, int body, unsigned n)
     lua_pop(L, 1);
     if (!shaped)
         lua_setfield(L, body, "size");
-    else if (family && family->spells_ratio_twice && !has_own_shape(L, params))
+    else if (family && family->spells_ratio_twice && !extra_has_shape(L, params))
         lua_setfield(L, body, "aspectRatio");
     else
         lua_pop(L, 1);
@@ -392,7 +394,7 @@ static void set_chat_fields(lua_State *L, int params, int body)
 
 static void set_gemini_fields(lua_State *L, int params, int body)
 {
-    lua_pushnil(L); /* it is in the path */
+    lua_pushnil(L); /* the path has it */
     lua_setfield(L, body, "model");
     lua_getfield(L, params, "aspect_ratio");
     if (lua_isnil(L, -1)) {
@@ -416,6 +418,7 @@ static void set_route_fields(lua_State *L, int params, int body, enum tc_via via
         set_gemini_fields(L, params, body);
 }
 
+/* Copies the fields of extra_body into the body. */
 static bool merge_extra(lua_State *L, int params, int body)
 {
     lua_getfield(L, params, "extra_body");
@@ -450,7 +453,7 @@ static bool check_body(lua_State *L, int body)
     return true;
 }
 
-/* Pushes the body of a request for `n` pictures. */
+/* Makes the body of a request for `n` pictures, and pushes the userdata that holds it. */
 static bool push_body(lua_State *L, int params, int turns, enum tc_via via, unsigned n,
                       struct tc_body **made)
 {
@@ -517,8 +520,8 @@ static const char *push_path(lua_State *L, int params, const char *path)
 
 /* ---- the whole ---- */
 
-/* Reads who takes the pictures as they come. */
-static bool read_takers(lua_State *L, int params, struct tc_request_options *options)
+/* Notes whether bytes of pictures, or reports, are wanted while the response arrives. */
+static bool read_streaming(lua_State *L, int params, struct tc_request_options *options)
 {
     bool sink = has_field(L, params, "sink"), save = has_field(L, params, "save");
     options->streaming = sink || save;
@@ -557,7 +560,7 @@ bool tc_params_read(lua_State *L, int index, int uservalue, const struct tc_defa
     *options = defaults->options;
     expand(L, index);
     if (!tc_fields_resolve(L, index, fields, COUNT(fields)) || !check_prompt(L, index) ||
-        !tc_field_settings(L, index, options) || !read_takers(L, index, options) ||
+        !tc_field_settings(L, index, options) || !read_streaming(L, index, options) ||
         !read_job(L, index, uservalue, defaults->model, job) ||
         !tc_save_check(L, index, job->count) ||
         !tc_field_headers(L, index, "field", "extra_headers", &options->headers) ||

@@ -1,5 +1,5 @@
 /*
- * Routes, as data: where a request goes, who writes its body, and where responses have pictures.
+ * Routes, as data: see lua_routes.h.
  */
 #include "lua_routes.h"
 
@@ -13,11 +13,11 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
- * Where responses have pictures, on any route, as servers behind the gateway answer in each other's
- * shapes. First the images route's, also as the events of a stream; then chat's of today, of
- * LiteLLM 1.76.1 and .2 and of before; Gemini's; the responses route's. Where there may be anything
- * else, only strings that begin as pictures do are taken (TC_CAPTURE_DATA_URL). lua_answer.c reads
- * the same fields.
+ * Where responses have pictures. All rules hold on all routes, because servers behind the gateway
+ * answer in each other's shapes. First come the fields of the images route, also as the events of a
+ * stream; then those of chat, of today, of LiteLLM 1.76.1 and 1.76.2, and of before; then Gemini's;
+ * then those of OpenAI's responses route. If a field may have other values too, only strings that
+ * begin as pictures do are taken (TC_CAPTURE_DATA_URL). lua_answer.c reads the same fields.
  */
 const struct tc_rule tc_picture_rules[TC_PICTURE_RULES] = {
     {TC_CAPTURE_BASE64,
