@@ -1,9 +1,9 @@
 /*
  * Responses without a picture: see lua_refusal.h.
  *
- * Each gateway and each model has its own field for a refusal. So the whole document is searched
- * for names that say it, wherever they are. This is only done where there is no picture: beside one
- * such fields are notes.
+ * Each gateway and each model has its own field for a refusal. So the whole document is searched,
+ * at all depths, for names that mean one. This is only done for a document without a picture;
+ * beside a picture such fields mean no refusal.
  */
 #include "lua_refusal.h"
 
@@ -30,7 +30,8 @@ enum meaning {
     IS_FALSE
 };
 
-/* Names in lower case, letters only. Earlier ones say more. */
+/* Names in lower case, letters only. If a document has several, the earliest in this list counts:
+ * it says more than those behind it. */
 static const struct sign {
     const char *name;
     enum meaning meaning;
@@ -58,7 +59,7 @@ static const struct sign {
     {"refusal", IS_WORDS},
 };
 
-/* Reasons for which models stop when they refuse, likewise. */
+/* The reasons that models give when they stop because they refuse; lower case, letters only. */
 static const char *const reasons[] = {
     "contentfilter",
     "contentfiltered",
@@ -86,10 +87,10 @@ static const char *const reasons[] = {
     "sensitive",
 };
 
-/* The best sign so far. */
+/* The best sign that was found so far. */
 struct find {
-    size_t rank;
-    int reason;
+    size_t rank; /* its index in `signs`; their count: none */
+    int reason;  /* stack index of the refusal's reason, or of nil */
 };
 
 /* Copies the letters of a name in lower case, without what is before a dot
@@ -137,28 +138,28 @@ static bool is_boolean(lua_State *L, int index, bool value)
     return lua_type(L, index) == LUA_TBOOLEAN && lua_toboolean(L, index) == value;
 }
 
-/* Is the value true, or one of its elements? */
-static bool is_up(lua_State *L, int value)
+/* Is the value true, or a list with an element that is true? */
+static bool has_true(lua_State *L, int value)
 {
-    bool up = is_boolean(L, value, true);
+    bool has = is_boolean(L, value, true);
     int count = lua_istable(L, value) ? (int)tc_rawlen(L, value) : 0;
-    for (int i = 1; i <= count && !up; i++) {
+    for (int i = 1; i <= count && !has; i++) {
         lua_rawgeti(L, value, i);
-        up = is_boolean(L, -1, true);
+        has = is_boolean(L, -1, true);
         lua_pop(L, 1);
     }
-    return up;
+    return has;
 }
 
-/* Is it a string that says something? Google has names for "nothing". */
-static bool is_told(lua_State *L, int value)
+/* Is the value a string that says something? Google's "..._UNSPECIFIED" says nothing. */
+static bool says_something(lua_State *L, int value)
 {
     return lua_type(L, value) == LUA_TSTRING && tc_rawlen(L, value) &&
            !strstr(lua_tostring(L, value), "UNSPECIFIED");
 }
 
-/* Pushes why the value on top, which is text or a list of texts, refuses, and returns true; else
- * false, and nothing. */
+/* If the value on top, a text or a list of texts, is a refusal, pushes that text and returns true.
+ * Otherwise pushes nothing. */
 static bool push_words(lua_State *L, enum meaning meaning)
 {
     int value = lua_gettop(L);
@@ -166,7 +167,7 @@ static bool push_words(lua_State *L, enum meaning meaning)
         lua_rawgeti(L, value, 1);
     else
         lua_pushvalue(L, value);
-    bool refuses = is_told(L, value + 1);
+    bool refuses = says_something(L, value + 1);
     if (meaning == IS_REASON)
         refuses = refuses && is_among(reasons, COUNT(reasons), lua_tostring(L, value + 1));
     if (!refuses)
@@ -174,8 +175,9 @@ static bool push_words(lua_State *L, enum meaning meaning)
     return refuses;
 }
 
-/* Pushes the name of the field at `key`, and what it is about: the category beside it in the table
- * at `table`, or the name of that table, which is at `name` (0: it has none). */
+/* Pushes the reason that a flag gives: its name, which is at `key`, and its category. That is the
+ * field `category` of the same table, which is at `table`, or else the name of that table, which is
+ * at `name` (0: it has none). */
 static void push_flag(lua_State *L, int table, int name, int key)
 {
     lua_getfield(L, table, "category");
@@ -190,8 +192,8 @@ static void push_flag(lua_State *L, int table, int name, int key)
     lua_remove(L, -2);
 }
 
-/* Looks at one field of the table at `table`; its key and value are on top. The reason takes its
- * place when it is a better one. */
+/* Looks at one field of the table at `table`; its key and value are on top. If it is a better sign
+ * of a refusal than the one found so far, it replaces that. */
 static void look_at(lua_State *L, struct find *find, int table, int name)
 {
     int value = lua_gettop(L), key = value - 1;
@@ -202,7 +204,7 @@ static void look_at(lua_State *L, struct find *find, int table, int name)
     bool by_words = meaning == IS_TEXT || meaning == IS_WORDS || meaning == IS_REASON;
     bool refuses = by_words              ? push_words(L, meaning)
                    : meaning == IS_FALSE ? is_boolean(L, value, false)
-                                         : is_up(L, value);
+                                         : has_true(L, value);
     if (!refuses)
         return;
     if (!by_words || meaning == IS_WORDS)
@@ -212,7 +214,8 @@ static void look_at(lua_State *L, struct find *find, int table, int name)
     lua_settop(L, value);
 }
 
-/* Looks through the table at `table`, whose name is at `name`. */
+/* Looks at all fields of the table at `table`, and of the tables in it. Its own name is at `name`
+ * (0: it has none). */
 static void search(lua_State *L, struct find *find, int table, int name, unsigned depth)
 {
     tc_checkstack(L, 8);
@@ -237,7 +240,7 @@ void tc_push_refusal(lua_State *L, int document)
 
 #define TC_MORE_TOKENS "allow more tokens (max_tokens in extra_body), or ask for less"
 
-/* Does a model stop for this reason when it is done? "stop", "STOP", "completed" */
+/* Is this the reason of a model that is simply done? "stop", "STOP", "completed" */
 static bool is_ordinary(const char *reason)
 {
     return ((*reason | 0x20) == 's' && strlen(reason) == 4) || !strcmp(reason, "completed");
