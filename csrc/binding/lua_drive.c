@@ -300,7 +300,7 @@ int tc_drive_lua_poll(lua_State *L)
 {
     struct tc_client_box *box = tc_check_client(L, 1);
     double seconds = luaL_optnumber(L, 2, 0);
-    luaL_argcheck(L, seconds >= 0, 2, "a number of seconds expected"); /* which NaN is not */
+    luaL_argcheck(L, seconds >= 0, 2, "a number of seconds expected"); /* NaN is refused too */
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
     tc_drive_check_depth(L, box);

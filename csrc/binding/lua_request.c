@@ -1,5 +1,5 @@
 /*
- * The request userdata: its methods.
+ * The request userdata: see lua_request.h. (await, in Lua, is in lua_await.c.)
  */
 #include "lua_request.h"
 
@@ -19,7 +19,7 @@ static int request_wait(lua_State *L)
 {
     struct tc_job *job = tc_job_check(L, 1);
     double seconds = luaL_optnumber(L, 2, HUGE_VAL);
-    luaL_argcheck(L, seconds >= 0, 2, "a number of seconds expected"); /* which NaN is not */
+    luaL_argcheck(L, seconds >= 0, 2, "a number of seconds expected"); /* NaN is refused too */
     lua_settop(L, 1);
     tc_getuservalue(L, 1);
     lua_getfield(L, 2, "client");
@@ -82,7 +82,7 @@ static int request_progress(lua_State *L)
     return 3;
 }
 
-/* request:warnings() -> list of what is known beforehand to come out otherwise than asked for */
+/* request:warnings() -> list of warnings that are known before there is a response */
 static int request_warnings(lua_State *L)
 {
     tc_job_check(L, 1);

@@ -1,6 +1,6 @@
 /*
- * The response of a job that is over, as Lua sees it: what the server's responses to its
- * subrequests say, their numbers added up, and the pictures in order.
+ * The response of a job that is over: see lua_response.h. It is the answer to the first subrequest;
+ * text, usage and cost of the others are added to it.
  */
 #include "lua_response.h"
 
@@ -39,7 +39,7 @@ static void add_details(lua_State *L, int image, int item)
         lua_pushnil(L);
         lua_setfield(L, item, ours[i]);
     }
-    check_words(L, item, "url"); /* where the picture itself was, there is a number */
+    check_words(L, item, "url"); /* a number if the picture itself was there */
     check_words(L, item, "revised_prompt");
     tc_json_tidy(L, item);
     for (lua_pushnil(L); lua_next(L, item); lua_pop(L, 1)) {
@@ -49,12 +49,12 @@ static void add_details(lua_State *L, int image, int item)
     }
 }
 
-/* A list of pictures in the making; the tables are stack indices. */
+/* A list of pictures while it is being made. */
 struct gathering {
-    int list;          /* the list itself */
-    int images, items; /* of the uservalue */
-    int cuts;          /* of the uservalue, or 0: pictures that are not whole are left out */
-    bool *done;        /* by number */
+    int list;          /* stack index of the list itself */
+    int images, items; /* stack indices of these tables of the uservalue */
+    int cuts;          /* the same, or 0: pictures that are not whole are left out */
+    bool *done;        /* by a picture's number: it was appended, or is not there */
 };
 
 /* Appends the picture of a number, if it is there and was not yet appended. */
@@ -79,7 +79,8 @@ static void append_image(lua_State *L, const struct gathering *g, unsigned numbe
         lua_pop(L, 1);
 }
 
-/* Appends the pictures of a subrequest: first those that its response mentions, in that order. */
+/* Appends the pictures of a subrequest: first those that its answer has slots for, in that order.
+ */
 static void append_images(lua_State *L, int uservalue, const struct gathering *g,
                           const struct tc_subrequest *sub)
 {
@@ -113,7 +114,7 @@ static void push_images(lua_State *L, const struct tc_job *job, int uservalue, b
     g.done = lua_newuserdata(L, job->last_number + 1);
     memset(g.done, 0, job->last_number + 1);
     for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
-        if (!sub->parent) /* the parent's response says where the picture belongs */
+        if (!sub->parent) /* a fetched picture is in the parent's order */
             append_images(L, uservalue, &g, sub);
     lua_settop(L, g.list);
 }
@@ -261,8 +262,8 @@ static double pop_amount(lua_State *L)
     return amount >= 0 && amount < HUGE_VAL ? amount : -1;
 }
 
-/* Pops an answer's `usage` and returns the cost that it has, below 0 where it has none: OpenRouter
- * has `cost`, Perplexity `cost.total_cost`, DeepInfra `estimated_cost`. */
+/* Pops the value of `usage` and returns the cost in it, below 0 if there is none. OpenRouter has
+ * `cost`, Perplexity `cost.total_cost`, DeepInfra `estimated_cost`. */
 static double pop_usage_cost(lua_State *L)
 {
     double cost = -1;
@@ -282,7 +283,7 @@ static double pop_usage_cost(lua_State *L)
 }
 
 /* The cost of a subrequest, below 0 where it is not known. The gateway's header wins. */
-static double part_cost(lua_State *L, const struct tc_subrequest *sub, int uservalue)
+static double subrequest_cost(lua_State *L, const struct tc_subrequest *sub, int uservalue)
 {
     if (sub->parent || sub->request->cost >= 0)
         return sub->parent ? -1 : sub->request->cost;
@@ -297,11 +298,11 @@ static double part_cost(lua_State *L, const struct tc_subrequest *sub, int userv
 }
 
 /* The cost of the whole job. */
-static double whole_cost(lua_State *L, const struct tc_job *job, int uservalue)
+static double job_cost(lua_State *L, const struct tc_job *job, int uservalue)
 {
     double cost = -1;
     for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
-        double more = part_cost(L, sub, uservalue);
+        double more = subrequest_cost(L, sub, uservalue);
         cost = more < 0 ? cost : cost < 0 ? more : cost + more;
     }
     return cost;
@@ -387,7 +388,7 @@ static bool is_lost(lua_State *L, const struct tc_job *job, int uservalue, int i
     return failed;
 }
 
-/* May any of its requests be billed? One that succeeded is. */
+/* May any of its subrequests be billed? One that succeeded is. */
 static bool may_be_billed(const struct tc_job *job)
 {
     for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
@@ -398,8 +399,8 @@ static bool may_be_billed(const struct tc_job *job)
     return false;
 }
 
-/* Pushes the error of the whole job: of the subrequest that stopped it, or the first of the list.
- * `maybe_billed` is true if that holds for any subrequest. */
+/* Pushes the error of the whole job: that of the subrequest that stopped it, or else the first of
+ * the list at `failures`. Its `maybe_billed` is true if any subrequest may be billed. */
 static void push_error(lua_State *L, const struct tc_job *job, int uservalue, int failures)
 {
     const struct tc_subrequest *culprit = job->culprit ? job->culprit : job->subrequests;
@@ -429,14 +430,14 @@ bool tc_push_response(lua_State *L, const struct tc_job *job, int uservalue)
     if (is_lost(L, job, uservalue, (int)tc_rawlen(L, data))) {
         push_error(L, job, uservalue, failures);
         push_images(L, job, uservalue, true);
-        if (tc_rawlen(L, -1)) /* what was paid for is not lost */
+        if (tc_rawlen(L, -1)) /* these pictures are paid for, so they are not lost */
             lua_setfield(L, response, "data");
         lua_settop(L, response);
         return false;
     }
-    double cost = whole_cost(L, job, uservalue); /* before their usage is added up */
+    double cost = job_cost(L, job, uservalue); /* push_answers changes the first answer's usage */
     push_answers(L, job, uservalue);
-    if (lua_isnil(L, response)) { /* all pictures are of requests that failed later */
+    if (lua_isnil(L, response)) { /* each subrequest failed after it had brought a picture */
         lua_newtable(L);
         lua_replace(L, response);
     }

@@ -28,8 +28,8 @@
 
 /* ---- the end of a subrequest ---- */
 
-/* Says in the error on top which picture could not be fetched: it is paid for, and its address
- * works for a while. */
+/* Adds to the error on top the address of the picture that could not be fetched. The picture is
+ * paid for, and the address works for a while. */
 static void name_address(lua_State *L, const char *url)
 {
     char shown[160], part[160];
@@ -50,7 +50,7 @@ static void name_address(lua_State *L, const char *url)
     lua_setfield(L, -2, "maybe_billed");
 }
 
-/* The same for a subrequest that fetches, unless the caller has ended it. */
+/* The same for a subrequest that fetches a picture, unless the caller has ended it. */
 static void add_address(lua_State *L, int uservalue, const struct tc_subrequest *sub)
 {
     enum tc_kind kind = sub->request->failure->kind;
@@ -64,7 +64,7 @@ static void add_address(lua_State *L, int uservalue, const struct tc_subrequest 
     lua_pop(L, 3);
 }
 
-/* Keeps the error for a picture whose address is not asked at all. */
+/* Keeps the error for a picture at an address that is not to be asked. */
 static void refuse_address(lua_State *L, int uservalue, const char *url, const char *why)
 {
     tc_push_error(L, TC_BAD_RESPONSE, NULL, "%s", why);
@@ -148,8 +148,8 @@ static unsigned take_slot(lua_State *L, int index, int uservalue, struct tc_subr
     return number;
 }
 
-/* Takes all slots of the list at `slots`, and keeps their order: pictures that came along have
- * lower numbers than those that have to be fetched. */
+/* Takes all slots of the list at `slots`, and keeps their order. The numbers do not have it: those
+ * of pictures that have to be fetched are larger than those of pictures in the response. */
 static void take_slots(lua_State *L, int index, int uservalue, struct tc_subrequest *sub, int slots)
 {
     int count = (int)tc_rawlen(L, slots);
@@ -234,7 +234,7 @@ static void finish(lua_State *L, int index, int uservalue, struct tc_subrequest 
     tc_take_rest(L, job, sub, uservalue);
     tc_writer_abort(&sub->writer); /* of a picture that nobody takes any more */
     bool ok = !request->failure->kind;
-    if (sub->parent && tc_push_fault(L, sub, uservalue)) /* this error has the picture's number */
+    if (sub->parent && tc_push_fault(L, sub, uservalue)) /* it names the picture */
         ok = false;
     else if (!ok)
         tc_push_failure(L, request->failure, request);
@@ -252,7 +252,7 @@ static void finish(lua_State *L, int index, int uservalue, struct tc_subrequest 
         tc_job_append(L, uservalue, "losses");
     }
     lua_settop(L, top);
-    tc_request_free_response(sub->request); /* what is worth keeping is Lua's now */
+    tc_request_free_response(sub->request); /* all that is needed of it are Lua values now */
     job->finishing = NULL;
 }
 
@@ -272,7 +272,7 @@ static bool push_json_result(lua_State *L, const struct tc_job *job, int userval
     return false;
 }
 
-/* Lets go of what was sent: it may be large. */
+/* Forgets what was sent, which may be large. */
 static void forget_sent(lua_State *L, int uservalue)
 {
     static const char *const large[] = {"images", "history", "messages", "extra_body", "body"};
@@ -298,7 +298,7 @@ static void make_result(lua_State *L, const struct tc_job *job, int uservalue)
     lua_pushboolean(L, !ok);
     lua_setfield(L, uservalue, "failed");
     forget_sent(L, uservalue);
-    lua_pushnil(L); /* the error has them */
+    lua_pushnil(L); /* the errors have them */
     lua_setfield(L, uservalue, "cuts");
 }
 
@@ -374,11 +374,12 @@ static int finish_subrequest(lua_State *L)
     return 0;
 }
 
-/* TC_NOTIFY, for the request (1). `done` is called once, but only counts as called if it has begun:
- * a hook that is due, or a stack that is full, may raise before that. */
+/* TC_NOTIFY, for the request (1). `done` is called once. If it could not begin, because a hook
+ * raised an error before it or Lua's stack was full, it is kept for the next time. A full stack
+ * shows in tc_checkstack, before `done` counts as called. */
 static int notify(lua_State *L)
 {
-    enum { LARGEST_FRAME = 260 };
+    enum { LARGEST_FRAME = 260 }; /* stack slots that a Lua function may need */
     bool called;
     tc_checkstack(L, LARGEST_FRAME);
     lua_settop(L, 1);
