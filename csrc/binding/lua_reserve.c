@@ -1,12 +1,12 @@
 /*
  * Memory for a large string: see lua_reserve.h.
  *
- * For a string of some megabytes Lua asks its allocator for as much. If the process has not used
- * that memory before, the kernel provides each page when it is first written to, which takes
- * several times as long as copying the string: page faults would dominate the frame's time. So a
- * block is allocated before, one byte of each of its pages is written while a frame has the time,
- * and it is freed right before the string is made: the allocator takes what was just freed. If it
- * takes other memory, only that time is lost.
+ * For a string of some megabytes Lua allocates a large block. If the process has not used that
+ * memory before, the kernel provides each page when it is first written to. That takes several
+ * times as long as copying the string: page faults would dominate the frame's time. So we allocate
+ * a block beforehand, and write one byte of each of its pages, a few pages in each frame. Right
+ * before the string is made we free the block, and the allocator uses what was just freed. If it
+ * uses other memory instead, we have only lost that time.
  */
 #include "lua_reserve.h"
 
@@ -21,7 +21,7 @@ enum {
     STEP = 16 * PAGE,        /* between two looks at the clock */
     LEAST = 256 * 1024,      /* smaller strings cost no more than a frame's budget */
     MOST = 31 * 1024 * 1024, /* larger ones glibc maps anew: see tc_keep_pages */
-    BESIDES = 64 * 1024,     /* for what else is made before the string */
+    BESIDES = 64 * 1024,     /* for other values that are made before the string */
 };
 
 static const double MOMENT = 0.00025; /* seconds: half of what a budget takes */

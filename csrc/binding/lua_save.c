@@ -1,8 +1,8 @@
 /*
  * Files of pictures: see lua_save.h.
  *
- * A picture is paid for. One that cannot be written where it should be is written elsewhere, and
- * the request goes on; it fails at its end, with an error that says where the picture is.
+ * A picture is paid for. So one that cannot be written where it should be is written elsewhere, and
+ * the request goes on. At its end the request fails, with an error that says where the picture is.
  */
 #include "lua_save.h"
 
@@ -99,7 +99,7 @@ struct tc_save_options tc_save_push_options(lua_State *L, int index)
     unsigned i = 0;
     while (word && i < TC_UNKNOWN && strcmp(word, words[i]) != 0)
         i++;
-    if (path && tc_device_is(path)) /* which has no other name */
+    if (path && tc_device_is(path)) /* a device has no other name that could be taken instead */
         i = i == TC_UNKNOWN ? i : TC_REPLACE;
     unsigned flags = (i == TC_REPLACE ? TC_WRITER_REPLACE : 0) | (quick ? TC_WRITER_NO_FLUSH : 0);
     return (struct tc_save_options){path, (enum tc_if_exists)i, flags};
@@ -125,7 +125,7 @@ static bool check_file(lua_State *L, const struct tc_save_options *options, cons
     unsigned flags = options->if_exists == TC_REFUSE ? 0 : TC_WRITER_REPLACE;
     int error = first ? tc_writer_check(name, flags) : tc_writer_check_name(name, flags);
     if (error == EISDIR &&
-        (!first || options->if_exists == TC_NUMBER)) /* it gets another number then */
+        (!first || options->if_exists == TC_NUMBER)) /* the picture gets another number then */
         error = 0;
     char shown[TC_SHOWN];
     if (error)
@@ -189,8 +189,10 @@ bool tc_save_check(lua_State *L, int table, unsigned count)
 int tc_save_open(lua_State *L, const struct tc_save_options *options, const char *ext,
                  unsigned number, struct tc_writer *writer)
 {
+    enum { TRIES = 3 };
     int error = 0, problem = EISDIR, first = lua_gettop(L) + 1;
-    for (unsigned i = 0; i < 3 && problem; i++) {
+    for (unsigned i = 0; i < TRIES && problem; i++) {
+        /* In steps of TC_IMAGES, to get past the numbers of other pictures. */
         const char *name = tc_save_push_name(L, options->path, ext, number + i * TC_IMAGES);
         problem = tc_writer_open(writer, name, options->flags);
         error = error ? error : problem;

@@ -26,7 +26,8 @@ enum { PATIENCE = 10 }; /* seconds that a poll waits for a pipe's reader */
 
 /* ---- the sink ---- */
 
-/* Pops a chunk (or nil) and calls the sink at `sink` with it. The sink may refuse it. */
+/* Pops a chunk (or nil) and calls the sink at `sink` with it. If the sink refuses it, the job is
+ * stopped. */
 static void call_sink(lua_State *L, struct tc_job *job, struct tc_subrequest *sub, int sink,
                       unsigned number)
 {
@@ -46,8 +47,8 @@ static void call_sink(lua_State *L, struct tc_job *job, struct tc_subrequest *su
 /* Memory for chunks of this size is used again; for larger ones malloc maps new pages. */
 enum { CHUNK = 64 * 1024, MOST_CHUNKS = 16 };
 
-/* Calls the sink with the bytes, chunk by chunk. All chunks are strings of Lua's before the first
- * call, as the sink may do anything. */
+/* Calls the sink with the bytes, chunk by chunk. All chunks are made Lua strings before the first
+ * call, because the sink may do anything, to the buffer too. */
 static void take_to_sink(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                          unsigned index)
 {
@@ -69,14 +70,14 @@ static void take_to_sink(lua_State *L, int uservalue, struct tc_job *job, struct
 
 /* ---- files ---- */
 
-/* Reads from the params how pictures are saved, and leaves that on the stack. */
+/* Reads from the params how pictures are saved. The strings stay on the stack. */
 static struct tc_save_options push_save_options(lua_State *L, int uservalue)
 {
     lua_getfield(L, uservalue, "params");
     return tc_save_push_options(L, lua_gettop(L));
 }
 
-/* Stops the job: the rest of a picture could be written nowhere. */
+/* Stops the job, because the rest of a picture could be written nowhere. */
 static void cannot_write(struct tc_job *job, struct tc_subrequest *sub, const char *path, int error)
 {
     char message[400], shown[TC_SHOWN];
@@ -133,7 +134,7 @@ static void save_cut(lua_State *L, struct tc_subrequest *sub, unsigned index)
     set_path(L, writer);
 }
 
-/* Keeps a picture of which no more can be written, for the error. */
+/* Keeps what was written of a picture, for the error: the rest cannot be written. */
 static void keep_cut(lua_State *L, int uservalue, struct tc_subrequest *sub, unsigned index,
                      unsigned number)
 {
@@ -144,7 +145,7 @@ static void keep_cut(lua_State *L, int uservalue, struct tc_subrequest *sub, uns
     tc_job_keep(L, uservalue, "cuts", number);
 }
 
-/* Writes the bytes that a picture under way has. */
+/* Writes the bytes that a picture under way has to its file, or to one elsewhere. */
 static void save_bytes(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index, unsigned number)
 {
@@ -193,7 +194,8 @@ static void save_image(lua_State *L, int uservalue, struct tc_job *job, struct t
 
 /* ---- pictures ---- */
 
-/* Hashes some of the bytes before they go elsewhere, to recognise a picture that comes twice. */
+/* Hashes some of the bytes before they go to a sink or a file, to recognise a picture that comes
+ * twice. */
 static void sample_bytes(struct tc_subrequest *sub, const struct tc_image *image)
 {
     enum { EVERY = 61 };
@@ -216,7 +218,7 @@ static void take_bytes(lua_State *L, int uservalue, struct tc_job *job, struct t
         take_to_sink(L, uservalue, job, sub, index);
 }
 
-/* Keeps the hash for the picture whose table is on top, if its bytes went elsewhere. */
+/* Keeps the hash for the picture whose table is on top, if its bytes went to a sink or a file. */
 static void keep_sample(lua_State *L, int uservalue, struct tc_subrequest *sub)
 {
     if (!sub->request->envelope->images.streaming)
@@ -249,7 +251,8 @@ static void notify_image(lua_State *L, int uservalue, struct tc_job *job, struct
     }
 }
 
-/* Makes the table of a whole picture, frees the picture, and calls those who want it. */
+/* Makes the table of a whole picture, frees the engine's picture, and calls the user's functions.
+ */
 static void take_image(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                        unsigned index)
 {
@@ -262,7 +265,7 @@ static void take_image(lua_State *L, int uservalue, struct tc_job *job, struct t
         save_image(L, uservalue, job, sub, index, number);
     tc_images_drop(&envelope->images, index);
     keep_sample(L, uservalue, sub);
-    if (!job->stopped) { /* else its file could not be written */
+    if (!job->stopped) { /* it is stopped if the file could not be written */
         lua_pushvalue(L, -1);
         tc_job_keep(L, uservalue, "images", number);
         notify_image(L, uservalue, job, sub, number);
@@ -277,7 +280,7 @@ static void take_draft(lua_State *L, int uservalue, struct tc_job *job, struct t
 {
     struct tc_envelope *envelope = sub->request->envelope;
     struct tc_image *image = envelope->images.list[index];
-    (void)tc_job_picture_number(L, job, sub, index); /* while its kind is known */
+    (void)tc_job_picture_number(L, job, sub, index); /* once dropped, it no longer says "draft" */
     if (!envelope->images.streaming && !image->fault) {
         tc_push_image(L, image, false);
         tc_job_append(L, uservalue, "drafts");
@@ -285,15 +288,15 @@ static void take_draft(lua_State *L, int uservalue, struct tc_job *job, struct t
     tc_images_drop(&envelope->images, index);
 }
 
-/* Keeps a picture that is not whole, for the error, with its bytes unless they went elsewhere. No
- * function is called with it. */
+/* Keeps a picture that is not whole, for the error. Its table has the bytes, unless some went to a
+ * sink or a file. No function is called with it. */
 static void take_cut(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
                      unsigned index)
 {
     struct tc_envelope *envelope = sub->request->envelope;
     struct tc_image *image = envelope->images.list[index];
     unsigned number = tc_job_picture_number(L, job, sub, index);
-    if (image->ended && image->fault) { /* else the request's failure says why */
+    if (image->ended && image->fault) { /* if it has not ended, the request's failure says why */
         char text[160];
         tc_image_describe(image, number, text, sizeof(text));
         lua_pushstring(L, text);
@@ -327,7 +330,7 @@ static void take_ended(lua_State *L, int uservalue, struct tc_job *job, struct t
 
 /* ---- the whole ---- */
 
-/* Have all requests ended that were sent? Pictures may still have to be fetched. */
+/* Have all requests ended that exist so far? Reading a response may add some, to fetch pictures. */
 static bool all_ended(const struct tc_job *job)
 {
     for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
@@ -353,7 +356,7 @@ static void report_progress(lua_State *L, int uservalue, struct tc_job *job)
     lua_call(L, 2, 0);
 }
 
-/* Takes what a subrequest (3) of the request (1), whose uservalue is 2, has brought. */
+/* tc_take_all, protected: for the subrequest (3) of the request (1), whose uservalue is at 2. */
 static int take_protected(lua_State *L)
 {
     struct tc_job *job = tc_job_of(L, 1);
@@ -393,8 +396,8 @@ void tc_take_all(lua_State *L, int index, struct tc_subrequest *sub)
         lua_error(L);
 }
 
-/* Is a picture under way kept though it has no end? Not when the caller stopped it, and not when it
- * may be no picture. */
+/* Is a picture without an end kept? It is not if the caller stopped the request, or if its bytes
+ * may not be a picture at all. */
 static bool is_worth_keeping(const struct tc_request *request, const struct tc_image *image)
 {
     enum tc_kind kind = request->failure->kind;
