@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+/* Notes whether the innermost container is an object or a list. */
 static void note_kind(struct tc_path *path, bool object)
 {
     unsigned index = path->depth - 1;
@@ -31,7 +32,8 @@ unsigned tc_path_owner(const struct tc_path *path)
     return depth > root + 1 && is_object(path, depth - 1) ? depth - 1 : depth;
 }
 
-/* Steps that lead to a value in the innermost container. What is around a root is no step. */
+/* How many steps of a rule's path lead from the root to a value in the innermost container. A list
+ * of documents, and an object with a "response", are outside the root. */
 static unsigned steps(const struct tc_path *path)
 {
     return path->depth - path->in_list - (path->wrapper ? 1U : 0);
@@ -42,7 +44,7 @@ static uint64_t all_rules(const struct tc_path *path)
     return path->rule_count ? UINT64_MAX >> (64 - path->rule_count) : 0;
 }
 
-/* Takes the lowest rule out of a set that is not empty. */
+/* Removes the first rule from a set that is not empty, and returns its index. */
 static unsigned take_rule(uint64_t *set)
 {
     uint64_t rest = *set;
@@ -70,7 +72,7 @@ static bool is_key_of(const char *wanted, const char *key, size_t size)
     }
 }
 
-/* Of the rules that lead to the innermost container, those that `key` leads on; NULL stands for the
+/* The rules whose path leads to the innermost container and goes on with `key`. NULL stands for an
  * element of a list. */
 static uint64_t matching(const struct tc_path *path, const char *key, size_t size)
 {

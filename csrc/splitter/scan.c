@@ -1,6 +1,7 @@
 /*
- * How far a JSON string goes on without anything to look at: sixteen bytes a turn where every
- * processor of the architecture can (SSE2 of x86-64, NEON of AArch64), then one by one.
+ * Scans a JSON string up to the first character that needs attention. It looks at sixteen bytes at
+ * once with instructions that every processor of an architecture has (SSE2 of x86-64, NEON of
+ * AArch64), then at single bytes.
  */
 #include "scan.h"
 
@@ -9,7 +10,7 @@
 #if defined(__SSE2__) && defined(__GNUC__)
 #include <emmintrin.h>
 
-/* The run's length within whole blocks, or all of them. */
+/* The length of the run within whole blocks of sixteen bytes. */
 static size_t scan_blocks(const char *bytes, size_t size, char stop)
 {
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
@@ -39,7 +40,7 @@ static size_t scan_blocks(const char *bytes, size_t size, char stop)
             vorrq_u8(vceqq_u8(block, vdupq_n_u8('"')), vceqq_u8(block, vdupq_n_u8('\\')));
         special = vorrq_u8(special, vceqq_u8(block, vdupq_n_u8((unsigned char)stop)));
         if (vmaxvq_u8(vorrq_u8(special, vcltq_u8(block, vdupq_n_u8(0x20)))))
-            break; /* the bytes one by one tell which */
+            break; /* tc_scan_plain finds out which byte it is */
     }
     return at;
 }

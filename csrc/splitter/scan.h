@@ -1,6 +1,5 @@
 /*
- * The characters of JSON: its white space, and how far a string goes on without anything to look
- * at.
+ * The characters of JSON: its white space, and those in a string that need no attention.
  */
 #ifndef TC_SCAN_H
 #define TC_SCAN_H
