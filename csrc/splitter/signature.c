@@ -2,9 +2,9 @@
  * The structure of PNG, JPEG, WebP and GIF files, as far as type, dimensions and end need it: see
  * signature.h.
  *
- * The reader walks from one landmark of the file to the next: it skips what is of no interest,
- * collects the few bytes of a landmark in the window, looks at them, and knows from them where the
- * next one is. Only a JPEG's compressed data has no length; its end is the next marker.
+ * The reader goes from one header inside the file (of a chunk, a segment, a block) to the next: it
+ * collects the few bytes of a header in the window, learns from them where the next header is, and
+ * skips the bytes between. Only a JPEG's compressed data has no length; it ends at the next marker.
  *
  * Sources: PNG (W3C), 5.2, 5.3 and 11.2.2; JPEG (ITU T.81), annex B; GIF89a, 17 to 27; WebP (RFC
  * 9649) and RFC 6386, 9.1.
@@ -19,23 +19,23 @@
 
 enum state {
     START,
-    PNG_CHUNK, /* a chunk's length and type, and of the first one the dimensions */
-    PNG_NEXT_CHUNK,
+    PNG_CHUNK,      /* the first chunk's length and type, then the dimensions */
+    PNG_NEXT_CHUNK, /* another chunk's length and type */
     JPEG_MARKER,
     JPEG_SEGMENT,   /* a marker and what follows, as much as the marker needs */
     JPEG_DATA,      /* compressed data up to the next 0xff */
-    JPEG_DATA_MARK, /* behind that 0xff */
+    JPEG_DATA_MARK, /* after that 0xff */
     GIF_SCREEN,
     GIF_BLOCK,
     GIF_EXTENSION,
     GIF_IMAGE,
     GIF_SUBBLOCK,
     WEBP_HEADER,
-    WORDS,  /* of no type that we know, and text so far */
-    LAST,   /* the end is behind the bytes to be skipped */
+    WORDS,  /* no type that we know, and text so far */
+    LAST,   /* the file ends after the bytes to be skipped */
     WHOLE,  /* the end was seen */
-    LOST,   /* the structure is broken: no end will be found */
-    FOREIGN /* of a type that we do not know */
+    LOST,   /* the structure is broken, or it is text: no end will be found */
+    FOREIGN /* a type that we do not know */
 };
 
 static uint32_t big16(const unsigned char *at)
@@ -58,6 +58,7 @@ static uint32_t little24(const unsigned char *at)
     return (uint32_t)at[2] << 16 | little16(at);
 }
 
+/* The dimensions are known, or will never be (0). Only the first call counts. */
 static void settle(struct tc_signature *signature, uint32_t width, uint32_t height)
 {
     if (!signature->settled && width && height) {
@@ -67,13 +68,13 @@ static void settle(struct tc_signature *signature, uint32_t width, uint32_t heig
     signature->settled = true;
 }
 
-static void name(struct tc_signature *signature, const char *mime, const char *ext)
+static void set_type(struct tc_signature *signature, const char *mime, const char *ext)
 {
     signature->mime = mime;
     signature->ext = ext;
 }
 
-/* Goes on in `state` with an empty window, behind `skip` bytes, once `wanted` bytes are in it. */
+/* Skips `skip` bytes, then collects `wanted` bytes in the empty window and goes on in `state`. */
 static void move_on(struct tc_signature *signature, enum state state, uint64_t skip,
                     unsigned char wanted)
 {
@@ -83,15 +84,15 @@ static void move_on(struct tc_signature *signature, enum state state, uint64_t s
     signature->window_size = 0;
 }
 
-/* Goes on in `state` once `wanted` bytes are in the window; those that are there stay. */
+/* Goes on in `state` once the window has `wanted` bytes. It keeps those that it has. */
 static void wait_for(struct tc_signature *signature, enum state state, unsigned char wanted)
 {
     signature->state = (unsigned char)state;
     signature->wanted = wanted;
 }
 
-/* Nothing more can be found. */
-static void give_up(struct tc_signature *signature, enum state state)
+/* Ends the reading in `state`. */
+static void stop(struct tc_signature *signature, enum state state)
 {
     settle(signature, 0, 0);
     move_on(signature, state, 0, 0);
@@ -108,7 +109,7 @@ static void read_chunk(struct tc_signature *signature)
     for (int i = 4; i < 8; i++)
         broken = broken || !isalpha(at[i]);
     if (broken) {
-        give_up(signature, LOST);
+        stop(signature, LOST);
         return;
     }
     if (first && header && signature->window_size == 8 && length >= 8) {
@@ -135,7 +136,8 @@ static bool has_no_length(unsigned marker)
     return marker == 0x01 || (marker >= 0xd0 && marker <= 0xd8);
 }
 
-/* Two bytes at a place where a marker belongs. What is none is passed over, as decoders do. */
+/* Two bytes where a marker has to be. If they are none, the next marker is looked for, as decoders
+ * do. */
 static void read_marker(struct tc_signature *signature)
 {
     unsigned marker = signature->window[1];
@@ -145,7 +147,7 @@ static void read_marker(struct tc_signature *signature)
     } else if (marker == 0xff) { /* a fill byte before the marker */
         signature->window_size = 1;
     } else if (marker == 0xd9) {
-        give_up(signature, WHOLE);
+        stop(signature, WHOLE);
     } else if (has_no_length(marker)) {
         move_on(signature, JPEG_MARKER, 0, 2);
     } else {
@@ -162,13 +164,13 @@ static void read_segment(struct tc_signature *signature)
         settle(signature, big16(at + 7), big16(at + 5));
     if (scan || length < read)
         settle(signature, 0, 0);
-    if (length < read) /* a length that cannot be: look for the next marker */
+    if (length < read) /* it is wrong: look for the next marker */
         move_on(signature, JPEG_DATA, 0, 0);
     else
         move_on(signature, scan ? JPEG_DATA : JPEG_MARKER, length - read, scan ? 0 : 2);
 }
 
-/* The byte behind an 0xff in compressed data: a zero and restarts belong to the data. */
+/* The byte after an 0xff in compressed data. A zero or a restart marker belongs to the data. */
 static void read_data_mark(struct tc_signature *signature)
 {
     unsigned marker = signature->window[0];
@@ -196,7 +198,7 @@ static uint64_t colours(unsigned char flags)
 static void read_screen(struct tc_signature *signature)
 {
     const unsigned char *at = signature->window;
-    if (signature->window_size == 4) { /* the dimensions are known as early as can be */
+    if (signature->window_size == 4) { /* the dimensions come first, and are wanted early */
         settle(signature, little16(at), little16(at + 2));
         wait_for(signature, GIF_SCREEN, 7);
         return;
@@ -208,7 +210,7 @@ static void read_block(struct tc_signature *signature)
 {
     switch (signature->window[0]) {
     case ';':
-        give_up(signature, WHOLE);
+        stop(signature, WHOLE);
         break;
     case '!':
         move_on(signature, GIF_EXTENSION, 0, 1);
@@ -216,11 +218,11 @@ static void read_block(struct tc_signature *signature)
     case ',':
         move_on(signature, GIF_IMAGE, 0, 9);
         break;
-    case 0: /* an empty block too many, which decoders pass over */
+    case 0: /* an empty block too many, which decoders skip */
         move_on(signature, GIF_BLOCK, 0, 1);
         break;
     default:
-        give_up(signature, LOST);
+        stop(signature, LOST);
     }
 }
 
@@ -248,14 +250,14 @@ static void read_webp(struct tc_signature *signature)
         settle(signature, 0, 0);
     }
     if (size + 8 < signature->window_size)
-        give_up(signature, LOST);
+        stop(signature, LOST);
     else
         move_on(signature, LAST, size + 8 - signature->window_size, 0);
 }
 
 /* ---- walking ---- */
 
-/* The beginnings that tell a type, and where each goes on. */
+/* The first bytes of each type, and the state in which to go on after them. */
 static const struct beginning {
     const char *bytes;
     unsigned size;
@@ -267,7 +269,7 @@ static const struct beginning {
     {"\xff\xd8\xff", 3, "image/jpeg", "jpg", JPEG_MARKER, 2},
     {"GIF87a", 6, "image/gif", "gif", GIF_SCREEN, 4},
     {"GIF89a", 6, "image/gif", "gif", GIF_SCREEN, 4},
-    /* Text in a picture's place: base64 once more, an error's page or document. */
+    /* Text instead of a picture: base64 of base64, the page or the JSON of an error. */
     {"iVBORw0KGgo", 11, NULL, NULL, LOST, 0},
     {"/9j/", 4, NULL, NULL, LOST, 0},
     {"R0lGODlh", 8, NULL, NULL, LOST, 0},
@@ -287,6 +289,7 @@ static const struct beginning {
     {"52494646", 8, NULL, NULL, LOST, 0},
 };
 
+/* Can the bytes in the window be the beginning of a WebP file? */
 static bool begins_webp(const struct tc_signature *signature)
 {
     static const char head[] = "RIFF....WEBP";
@@ -296,12 +299,12 @@ static bool begins_webp(const struct tc_signature *signature)
     return same;
 }
 
-/* Are the bytes in the window text, in ASCII or UTF-8? Pictures of other types have bytes that no
- * text has; but for SVG, which is a picture in the words of a page. */
+/* Are the bytes in the window text, in ASCII or UTF-8? Pictures of types that we do not know have
+ * bytes that no text has. SVG alone is text, so what begins with '<' does not count. */
 static bool is_text(const struct tc_signature *signature)
 {
     unsigned char first = signature->window[0];
-    bool text = first != '<' && (first < 0x80 || first >= 0xc2); /* else it goes on a character */
+    bool text = first != '<' && (first < 0x80 || first >= 0xc2); /* others begin no character */
     for (unsigned i = 0; i < signature->window_size; i++) {
         unsigned char byte = signature->window[i];
         bool printed = byte >= 0x20 && byte != 0x7f && byte <= 0xf4;
@@ -310,7 +313,7 @@ static bool is_text(const struct tc_signature *signature)
     return text;
 }
 
-/* Does the text in the window have words? A few capitals may be the beginning of another type. */
+/* Does the text in the window have words? Capitals alone may be the first bytes of a type. */
 static bool has_words(const struct tc_signature *signature)
 {
     bool words = false;
@@ -328,10 +331,10 @@ static void read_words(struct tc_signature *signature)
     if (text && signature->window_size < sizeof(signature->window))
         wait_for(signature, WORDS, (unsigned char)(signature->window_size + 1));
     else
-        give_up(signature, text && has_words(signature) ? LOST : FOREIGN);
+        stop(signature, text && has_words(signature) ? LOST : FOREIGN);
 }
 
-/* One more byte of the beginning is there. */
+/* Finds the type by the first bytes, of which the window has one more than before. */
 static void read_start(struct tc_signature *signature)
 {
     unsigned size = signature->window_size;
@@ -343,7 +346,7 @@ static void read_start(struct tc_signature *signature)
         possible = true;
         if (size < type->size)
             continue;
-        name(signature, type->mime, type->ext);
+        set_type(signature, type->mime, type->ext);
         move_on(signature, type->next, 0, type->wanted);
         if (type->next == LOST)
             settle(signature, 0, 0);
@@ -356,7 +359,7 @@ static void read_start(struct tc_signature *signature)
     if (!possible) {
         read_words(signature);
     } else if (size == 30) {
-        name(signature, "image/webp", "webp");
+        set_type(signature, "image/webp", "webp");
         wait_for(signature, WEBP_HEADER, 30);
     } else {
         wait_for(signature, START, (unsigned char)(size + 1));
@@ -405,8 +408,8 @@ static void read_window(struct tc_signature *signature)
     }
 }
 
-/* Takes bytes that nobody has to look at. Returns how many. */
-static size_t pass_over(struct tc_signature *signature, const unsigned char *bytes, size_t size)
+/* Skips bytes that need not be looked at. Returns how many. */
+static size_t skip_bytes(struct tc_signature *signature, const unsigned char *bytes, size_t size)
 {
     if (signature->state == JPEG_DATA && !signature->skip) {
         const unsigned char *mark = memchr(bytes, 0xff, size);
@@ -427,7 +430,7 @@ void tc_signature_feed(struct tc_signature *signature, const unsigned char *byte
     while (size && signature->state < WHOLE) {
         size_t taken = 1;
         if (signature->skip || signature->state == JPEG_DATA) {
-            taken = pass_over(signature, bytes, size);
+            taken = skip_bytes(signature, bytes, size);
         } else {
             signature->window[signature->window_size++] = *bytes;
             while (signature->state < LAST && !signature->skip && signature->state != JPEG_DATA &&
@@ -448,7 +451,8 @@ enum tc_file_end tc_signature_end(const struct tc_signature *signature)
         return TC_END_SEEN;
     if (signature->state == WORDS)
         return has_words(signature) ? TC_END_MISSING : TC_END_UNKNOWN;
-    return signature->state == FOREIGN ? TC_END_UNKNOWN : TC_END_MISSING; /* START: cut early */
+    return signature->state == FOREIGN ? TC_END_UNKNOWN
+                                       : TC_END_MISSING; /* in START too: it is cut */
 }
 
 bool tc_signature_is_text(const struct tc_signature *signature)
@@ -464,7 +468,8 @@ const char *const tc_picture_heads[TC_PICTURE_HEADS] = {"iVBORw0KGgo", "/9j/", "
 
 enum { LEAST_PICTURE = 48 }; /* characters: a word may begin as a picture does */
 
-/* Does a run of base64 begin so? That of JSON in JSON begins with an escape: \u0022 or \n. */
+/* Does a run of base64 begin as a picture's does? If it is `escaped`, as in JSON inside JSON, the
+ * letters of an escape come first: \u0022 or \n. */
 static bool begins_as_picture(const unsigned char *run, bool escaped)
 {
     bool begins = false;
