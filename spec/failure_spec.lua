@@ -274,7 +274,7 @@ end)
 describe("the line of an error", function()
     it("says that it may be billed, and what to do", function()
         local _, err = ask { body = "x" }
-        assert.equal("bad_response: the answer is not JSON (byte 0) (HTTP status 200, may be billed)"
+        assert.equal("bad_response: the response is not JSON (byte 0) (HTTP status 200, may be billed)"
             .. " - try again; check what stands before the gateway, a proxy or a login page", tostring(err))
         _, err = ask { status = 401, body = litellm("who are you", "auth_error") }
         assert.matches(" %- check the API key$", tostring(err))

@@ -63,7 +63,7 @@ describe("a request that was sent may be billed", function()
             local own = new { retry = "safe" }
             local _, err = own:generate(answer)
             assert.same({ "timeout", true, 1 }, { err.kind, err.maybe_billed, err.attempts })
-            assert.matches("no whole answer within 0.5 seconds", err.message, 1, true)
+            assert.matches("no whole response within 0.5 seconds", err.message, 1, true)
             own:close()
         end
     end)

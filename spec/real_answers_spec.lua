@@ -964,7 +964,7 @@ describe("a refusal", function()
     it("is none where the model stopped for another reason, which is told", function()
         for _, reason in ipairs { "NO_IMAGE", "OTHER", "MALFORMED_FUNCTION_CALL", "tool_calls" } do
             local _, err = generate("chat", chat({}, { finish_reason = reason }))
-            assert.same({ "no_image", "the answer has no image: the model stopped (" .. reason .. ")" }, { err.kind, err.message })
+            assert.same({ "no_image", "the response has no image: the model stopped (" .. reason .. ")" }, { err.kind, err.message })
         end
         for _, reason in ipairs { "stop", "STOP", "completed" } do
             local _, err = generate("chat", chat({}, { finish_reason = reason }))

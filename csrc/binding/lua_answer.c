@@ -564,8 +564,8 @@ bool tc_push_answer(lua_State *L, const struct tc_request *request)
     if (ok && lua_istable(L, -1))
         return true;
     struct tc_failure failure;
-    tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer is not a JSON object%s%s", ok ? "" : ": ",
-                   ok ? "" : lua_tostring(L, -1));
+    tc_failure_set(&failure, TC_BAD_RESPONSE, "the response is not a JSON object%s%s",
+                   ok ? "" : ": ", ok ? "" : lua_tostring(L, -1));
     tc_push_failed_success(L, request, &failure);
     return false;
 }
@@ -583,7 +583,7 @@ bool tc_push_json_answer(lua_State *L, const struct tc_request *request, const c
     if (lua_istable(L, -1))
         return true;
     struct tc_failure failure;
-    tc_failure_set(&failure, TC_BAD_RESPONSE, "the answer has no '%s'", field);
+    tc_failure_set(&failure, TC_BAD_RESPONSE, "the response has no '%s'", field);
     tc_push_failed_success(L, request, &failure);
     return false;
 }

@@ -62,9 +62,10 @@ static void warn_of_haste(lua_State *L, int uservalue)
     if (!warned) {
         lua_pushboolean(L, true);
         lua_setfield(L, -2, "warned_of_haste");
-        tc_host_warn("request:await() is resumed again and again before its answer is there, which "
-                     "keeps a core busy: whoever runs this coroutine resumes what has yielded at "
-                     "once. A driver's waiter is the way out: see client:set_driver");
+        tc_host_warn(
+            "request:await() is resumed again and again before its response is there, which "
+            "keeps a core busy: whoever runs this coroutine resumes what has yielded at "
+            "once. A driver's waiter is the way out: see client:set_driver");
     }
     lua_pop(L, 2);
 }

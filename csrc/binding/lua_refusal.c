@@ -267,11 +267,11 @@ static void no_image(struct tc_failure *failure, const struct tc_subrequest *sub
         tc_failure_set(failure, TC_NO_IMAGE, "the model answered in words alone: %s", said);
         failure->advice = "ask for a picture in plain words, or another model";
     } else if (reason && !is_ordinary(reason)) {
-        tc_failure_set(failure, TC_NO_IMAGE, "the answer has no image: the model stopped (%s)",
+        tc_failure_set(failure, TC_NO_IMAGE, "the response has no image: the model stopped (%s)",
                        reason);
     } else {
         tc_failure_set(failure, TC_NO_IMAGE,
-                       "the answer has no image: the model made none, or a filter held all back");
+                       "the response has no image: the model made none, or a filter held all back");
     }
 }
 

@@ -154,7 +154,7 @@ void tc_failure_from_transfer(struct tc_failure *failure, int code, const char *
         text = curl_easy_strerror((CURLcode)code);
     const struct saying *plain = saying_in(text, kind);
     tc_redact(line, sizeof(line), plain ? plain->meaning : text, key);
-    tc_failure_set(failure, kind, "%s%s", status ? "the answer broke off: " : "", line);
+    tc_failure_set(failure, kind, "%s%s", status ? "the response broke off: " : "", line);
     failure->advice = plain ? plain->advice : advice_for_transfer(kind, text, sent);
     failure->status = status;
     failure->maybe_billed = sent;

@@ -51,7 +51,7 @@ static void judge_bad_body(struct tc_request *request)
 static void judge_too_large(struct tc_request *request)
 {
     char text[96];
-    snprintf(text, sizeof(text), "the answer is larger than max_response_bytes (%llu)",
+    snprintf(text, sizeof(text), "the response is larger than max_response_bytes (%llu)",
              (unsigned long long)request->session->settings.max_response_bytes);
     set_billed_failure(request, TC_RESPONSE_TOO_LARGE, text);
     request->failure->advice = "raise it, or ask for fewer pictures";
@@ -60,7 +60,7 @@ static void judge_too_large(struct tc_request *request)
 static void judge_too_packed(struct tc_request *request)
 {
     char text[96];
-    snprintf(text, sizeof(text), "the answer is compressed more than %d to 1, as no pictures are",
+    snprintf(text, sizeof(text), "the response is compressed more than %d to 1, as no pictures are",
              TC_MAX_RATIO);
     set_billed_failure(request, TC_RESPONSE_TOO_LARGE, text);
     request->failure->advice = "check what stands before the gateway";
@@ -69,7 +69,7 @@ static void judge_too_packed(struct tc_request *request)
 static void judge_many_headers(struct tc_request *request)
 {
     char text[96];
-    snprintf(text, sizeof(text), "the answer has more than %d KiB or %d lines of headers",
+    snprintf(text, sizeof(text), "the response has more than %d KiB or %d lines of headers",
              TC_HEADERS_SIZE / 1024, TC_HEADERS);
     set_billed_failure(request, TC_RESPONSE_TOO_LARGE, text);
 }
@@ -77,7 +77,7 @@ static void judge_many_headers(struct tc_request *request)
 static void judge_resent(struct tc_request *request)
 {
     set_billed_failure(request, TC_CONNECTION,
-                       "the server closed the connection without an answer");
+                       "the server closed the connection without a response");
     request->failure->advice = "it may have been drawn, so trying again may cost twice";
     request->failure->repeat = TC_REPEAT_RISKY;
 }
@@ -97,7 +97,7 @@ static void judge_abort(struct tc_request *request)
         judge_many_headers(request);
         break;
     case TC_ABORT_BAD_HEADERS:
-        set_billed_failure(request, TC_BAD_RESPONSE, "the answer's headers are no HTTP");
+        set_billed_failure(request, TC_BAD_RESPONSE, "the response's headers are no HTTP");
         break;
     case TC_ABORT_TOO_LARGE:
         judge_too_large(request);
@@ -209,8 +209,8 @@ static void judge_transfer(struct tc_request *request, int code)
         judge_too_packed(request);
     else if (long_line || code == 100) { /* CURLE_TOO_LARGE, 8.6 */
         set_billed_failure(request, TC_RESPONSE_TOO_LARGE,
-                           long_line ? "the answer's headers are too large (or memory is short)"
-                                     : "the answer's headers are too large");
+                           long_line ? "the response's headers are too large (or memory is short)"
+                                     : "the response's headers are too large");
         failure->status = status;
     } else if (request->attempt.blocked_private && code == CURLE_COULDNT_CONNECT)
         tc_failure_set(failure, TC_CONNECTION, "it is at a private address");
@@ -322,7 +322,7 @@ void tc_judge_overdue(struct tc_request *request)
     }
     bool sent = request->timing.sent > 0;
     if (sent)
-        tc_failure_set(failure, TC_TIMEOUT, "no whole answer within %g seconds",
+        tc_failure_set(failure, TC_TIMEOUT, "no whole response within %g seconds",
                        request->options.timeout);
     else
         tc_failure_set(failure, TC_TIMEOUT, "no connection within %g seconds",

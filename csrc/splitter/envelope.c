@@ -1183,28 +1183,29 @@ void tc_envelope_describe(const struct tc_envelope *e, char *text, size_t size)
     unsigned long long at = e->position;
     switch (e->error) {
     case TC_ENVELOPE_NOT_JSON:
-        snprintf(text, size, "the answer is not JSON (byte %llu)", at);
+        snprintf(text, size, "the response is not JSON (byte %llu)", at);
         break;
     case TC_ENVELOPE_TRUNCATED:
         snprintf(text, size,
-                 at ? "the answer ends too early (after %llu bytes)" : "the answer is empty", at);
+                 at ? "the response ends too early (after %llu bytes)" : "the response is empty",
+                 at);
         break;
     case TC_ENVELOPE_TRAILING:
-        snprintf(text, size, "the answer has something behind its end (byte %llu)", at);
+        snprintf(text, size, "the response has something behind its end (byte %llu)", at);
         break;
     case TC_ENVELOPE_TOO_DEEP:
-        snprintf(text, size, "the answer nests deeper than %d (byte %llu)", TC_PATH_DEPTH, at);
+        snprintf(text, size, "the response nests deeper than %d (byte %llu)", TC_PATH_DEPTH, at);
         break;
     case TC_ENVELOPE_TOO_LARGE:
-        snprintf(text, size, "the answer has more than %d MiB beside its images",
+        snprintf(text, size, "the response has more than %d MiB beside its images",
                  (int)(most_text(e) >> 20));
         break;
     case TC_ENVELOPE_TOO_MANY_VALUES:
-        snprintf(text, size, "the answer has more than %d values beside its images",
+        snprintf(text, size, "the response has more than %d values beside its images",
                  TC_ENVELOPE_VALUES);
         break;
     case TC_ENVELOPE_TOO_MANY_IMAGES:
-        snprintf(text, size, "the answer has more than %d images", TC_IMAGES);
+        snprintf(text, size, "the response has more than %d images", TC_IMAGES);
         break;
     case TC_ENVELOPE_NO_MEMORY:
         snprintf(text, size, "not enough memory");

@@ -1558,7 +1558,7 @@ static void test_number_of_values(void **state)
         tc_envelope_finish(&e);
         if (more)
             expect_description(&e, TC_ENVELOPE_TOO_MANY_VALUES,
-                               "the answer has more than 8192 values beside its images");
+                               "the response has more than 8192 values beside its images");
         else
             expect_description(&e, TC_ENVELOPE_OK, "no error");
         tc_envelope_free(&e);
@@ -1616,11 +1616,11 @@ static const struct worded {
     const char *json, *text;
 } worded[] = {
     {"{}", "no error"},
-    {"", "the answer is empty"},
-    {"[1,", "the answer ends too early (after 3 bytes)"},
-    {"<html>", "the answer is not JSON (byte 0)"},
-    {"[1,x]", "the answer is not JSON (byte 3)"},
-    {"{} {}", "the answer has something behind its end (byte 3)"},
+    {"", "the response is empty"},
+    {"[1,", "the response ends too early (after 3 bytes)"},
+    {"<html>", "the response is not JSON (byte 0)"},
+    {"[1,x]", "the response is not JSON (byte 3)"},
+    {"{} {}", "the response has something behind its end (byte 3)"},
 };
 
 static void test_descriptions(void **state)
@@ -1740,7 +1740,7 @@ static void test_depth(void **state)
     }
     tc_envelope_init(&e, rules, RULES);
     feed_times(&e, "[", 5000);
-    expect_description(&e, TC_ENVELOPE_TOO_DEEP, "the answer nests deeper than 1000 (byte 1000)");
+    expect_description(&e, TC_ENVELOPE_TOO_DEEP, "the response nests deeper than 1000 (byte 1000)");
     tc_envelope_free(&e);
 }
 
@@ -1773,7 +1773,7 @@ static void test_envelope_size(void **state)
         assert_false(tc_envelope_finish(&e));
         assert_true(e.text.size <= TC_ENVELOPE_SIZE);
         expect_description(&e, TC_ENVELOPE_TOO_LARGE,
-                           "the answer has more than 4 MiB beside its images");
+                           "the response has more than 4 MiB beside its images");
         tc_envelope_free(&e);
         feed_long_string(&e, TC_ENVELOPE_SIZE * 2, pieces[i]);
         assert_int_equal(e.error, TC_ENVELOPE_TOO_LARGE);
@@ -1839,7 +1839,7 @@ static void test_number_of_images(void **state)
         assert_int_equal(e.images.count, TC_IMAGES);
         if (more)
             expect_description(&e, TC_ENVELOPE_TOO_MANY_IMAGES,
-                               "the answer has more than 64 images");
+                               "the response has more than 64 images");
         else
             expect_description(&e, TC_ENVELOPE_OK, "no error");
         tc_envelope_free(&e);
@@ -2177,7 +2177,7 @@ static void test_no_picture(void **state)
     tc_envelope_init(&e, rules, RULES);
     e.raw = true;
     assert_false(tc_envelope_finish(&e));
-    expect_description(&e, TC_ENVELOPE_TRUNCATED, "the answer is empty");
+    expect_description(&e, TC_ENVELOPE_TRUNCATED, "the response is empty");
     assert_false(tc_envelope_feed(&e, "x", 1));
     assert_false(tc_envelope_finish(&e));
     assert_int_equal(e.images.count, 0);
