@@ -1,9 +1,9 @@
 /*
- * What a subrequest has brought: see lua_take.h. `index` is a picture's in the envelope, `number`
- * the same picture's in the job.
+ * What a subrequest has brought: see lua_take.h.
  */
 #include "lua_take.h"
 
+#include "../base/buffer.h"
 #include "../base/clock.h"
 #include "../base/writer.h"
 #include "../splitter/envelope.h"
@@ -24,22 +24,47 @@
 
 enum { PATIENCE = 10 }; /* seconds that a poll waits for a pipe's reader */
 
+/* A picture, or a draft, of a subrequest. */
+struct picture {
+    struct tc_job *job;
+    int uservalue; /* of the job */
+    struct tc_subrequest *sub;
+    struct tc_image *image;
+    unsigned index;  /* in the envelope */
+    unsigned number; /* in the job, from 1; 0 for a draft */
+};
+
+/* Picture `index` of a subrequest. It gets its number now: once it is dropped, a draft no longer
+ * says that it is one. Raises when memory is short. */
+static struct picture picture_of(lua_State *L, struct tc_job *job, int uservalue,
+                                 struct tc_subrequest *sub, unsigned index)
+{
+    unsigned number = tc_job_picture_number(L, job, sub, index);
+    struct tc_image *image = sub->request->envelope->images.list[index];
+    return (struct picture){job, uservalue, sub, image, index, number};
+}
+
+/* Frees a picture that was taken. */
+static void drop(const struct picture *p)
+{
+    tc_images_drop(&p->sub->request->envelope->images, p->index);
+}
+
 /* ---- the sink ---- */
 
 /* Pops a chunk (or nil) and calls the sink at `sink` with it. If the sink refuses it, the job is
  * stopped. */
-static void call_sink(lua_State *L, struct tc_job *job, struct tc_subrequest *sub, int sink,
-                      unsigned number)
+static void call_sink(lua_State *L, const struct picture *p, int sink)
 {
     lua_pushvalue(L, sink);
-    tc_pushwhole(L, number);
+    tc_pushwhole(L, p->number);
     lua_pushvalue(L, -3);
     lua_call(L, 2, 2);
     if (!lua_toboolean(L, -2) && !lua_isnil(L, -1)) {
         char message[400];
         const char *text = lua_tostring(L, -1);
-        tc_redact(message, sizeof(message), text ? text : "", sub->request->options.api_key);
-        tc_job_stop(job, sub, TC_IO, *message ? message : "the sink refused");
+        tc_redact(message, sizeof(message), text ? text : "", p->sub->request->options.api_key);
+        tc_job_stop(p->job, p->sub, TC_IO, *message ? message : "the sink refused");
     }
     lua_pop(L, 3);
 }
@@ -49,21 +74,19 @@ enum { CHUNK = 64 * 1024, MOST_CHUNKS = 16 };
 
 /* Calls the sink with the bytes, chunk by chunk. All chunks are made Lua strings before the first
  * call, because the sink may do anything, to the buffer too. */
-static void take_to_sink(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
-                         unsigned index)
+static void take_to_sink(lua_State *L, const struct picture *p)
 {
-    struct tc_image *image = sub->request->envelope->images.list[index];
-    unsigned number = tc_job_picture_number(L, job, sub, index);
-    const char *bytes = (const char *)image->bytes.data;
-    size_t size = image->bytes.size, chunk = size / MOST_CHUNKS > CHUNK ? size : CHUNK;
-    tc_job_push_param(L, uservalue, "sink");
+    struct tc_buffer *buffer = &p->image->bytes;
+    const char *bytes = (const char *)buffer->data;
+    size_t size = buffer->size, chunk = size / MOST_CHUNKS > CHUNK ? size : CHUNK;
+    tc_job_push_param(L, p->uservalue, "sink");
     int sink = lua_gettop(L), chunks = 0;
     for (size_t at = 0; at < size; at += chunk, chunks++)
         lua_pushlstring(L, bytes + at, size - at < chunk ? size - at : chunk);
-    image->bytes.size = 0;
-    for (int i = 1; i <= chunks && tc_job_goes_on(job, sub); i++) {
+    buffer->size = 0;
+    for (int i = 1; i <= chunks && tc_job_goes_on(p->job, p->sub); i++) {
         lua_pushvalue(L, sink + i);
-        call_sink(L, job, sub, sink, number);
+        call_sink(L, p, sink);
     }
     lua_settop(L, sink - 1);
 }
@@ -78,35 +101,34 @@ static struct tc_save_options push_save_options(lua_State *L, int uservalue)
 }
 
 /* Stops the job, because the rest of a picture could be written nowhere. */
-static void cannot_write(struct tc_job *job, struct tc_subrequest *sub, const char *path, int error)
+static void cannot_write(const struct picture *p, const char *path, int error)
 {
     char message[400], shown[TC_SHOWN];
     snprintf(message, sizeof(message), "cannot write '%s': %s", tc_save_show_path(shown, path),
              tc_writer_reason(error));
-    tc_job_stop(job, sub, TC_IO, message);
+    tc_job_stop(p->job, p->sub, TC_IO, message);
 }
 
 /* Keeps the error for a picture that is in another file than it should be. The job goes on. */
-static void note_misplaced(lua_State *L, int uservalue, struct tc_job *job,
-                           struct tc_subrequest *sub, const char *path, int error)
+static void note_misplaced(lua_State *L, const struct picture *p, const char *path, int error)
 {
     struct tc_failure failure;
     char meant[TC_SHOWN], found[TC_SHOWN];
     tc_failure_set(&failure, TC_IO, "cannot write '%s': %s; the picture is in '%s'",
                    tc_save_show_path(meant, path), tc_writer_reason(error),
-                   tc_save_show_path(found, sub->writer.path));
+                   tc_save_show_path(found, p->sub->writer.path));
     failure.maybe_billed = true;
-    failure.attempts = sub->request->attempts;
-    lua_getfield(L, uservalue, "failures");
-    lua_rawgeti(L, -1, (int)sub->position);
+    failure.attempts = p->sub->request->attempts;
+    lua_getfield(L, p->uservalue, "failures");
+    lua_rawgeti(L, -1, (int)p->sub->position);
     bool known = !lua_isnil(L, -1);
     lua_pop(L, 2);
     if (!known) {
-        tc_push_failure(L, &failure, sub->request);
-        tc_job_keep(L, uservalue, "failures", sub->position);
+        tc_push_failure(L, &failure, p->sub->request);
+        tc_job_keep(L, p->uservalue, "failures", p->sub->position);
     }
-    if (!job->culprit)
-        job->culprit = sub;
+    if (!p->job->culprit)
+        p->job->culprit = p->sub;
 }
 
 /* Sets the path of the picture whose table is on top. */
@@ -118,13 +140,13 @@ static void set_path(lua_State *L, struct tc_writer *writer)
 }
 
 /* Ends the file of a picture that is not whole, and sets the path of its table, which is on top. */
-static void save_cut(lua_State *L, struct tc_subrequest *sub, unsigned index)
+static void save_cut(lua_State *L, const struct picture *p)
 {
-    const struct tc_image *image = sub->request->envelope->images.list[index];
-    struct tc_writer *writer = &sub->writer;
-    if (!writer->temporary || sub->saved_index != index)
+    const struct tc_buffer *bytes = &p->image->bytes;
+    struct tc_writer *writer = &p->sub->writer;
+    if (!writer->temporary || p->sub->saved_index != p->index)
         return;
-    tc_writer_fill(writer, image->bytes.data, image->bytes.size);
+    tc_writer_fill(writer, bytes->data, bytes->size);
     if (!writer->size || tc_writer_keep(writer, 0, NULL)) {
         tc_writer_abort(writer);
         return;
@@ -134,60 +156,57 @@ static void save_cut(lua_State *L, struct tc_subrequest *sub, unsigned index)
     set_path(L, writer);
 }
 
-/* Keeps what was written of a picture, for the error: the rest cannot be written. */
-static void keep_cut(lua_State *L, int uservalue, struct tc_subrequest *sub, unsigned index,
-                     unsigned number)
+/* Pushes the table of a picture that is not whole, with its bytes unless those were `streamed`
+ * elsewhere. */
+static void push_cut(lua_State *L, const struct picture *p, bool streamed)
 {
-    tc_push_image(L, sub->request->envelope->images.list[index], true);
+    tc_push_image(L, p->image, streamed);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "complete");
-    save_cut(L, sub, index);
-    tc_job_keep(L, uservalue, "cuts", number);
+    save_cut(L, p);
 }
 
-/* Writes the bytes that a picture under way has to its file, or to one elsewhere. */
-static void save_bytes(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
-                       unsigned index, unsigned number)
+/* Writes the bytes that a picture under way has to its file, or to one elsewhere. If the rest
+ * cannot be written, what was is kept for the error. */
+static void save_bytes(lua_State *L, const struct picture *p)
 {
-    struct tc_image *image = sub->request->envelope->images.list[index];
-    struct tc_writer *writer = &sub->writer;
-    const void *bytes = image->bytes.data;
-    size_t size = image->bytes.size;
+    struct tc_writer *writer = &p->sub->writer;
+    const void *bytes = p->image->bytes.data;
+    size_t size = p->image->bytes.size;
     int error = 0, top = lua_gettop(L);
-    struct tc_save_options options = push_save_options(L, uservalue);
-    sub->saved_index = index;
+    struct tc_save_options options = push_save_options(L, p->uservalue);
+    p->sub->saved_index = p->index;
     if (!writer->temporary)
-        error = tc_save_open(L, &options, image->signature.ext, number, writer);
+        error = tc_save_open(L, &options, p->image->signature.ext, p->number, writer);
     if (!error)
         error = tc_writer_write(writer, bytes, size);
     if (error && writer->temporary && !writer->error)
         error = tc_writer_move(writer, error, bytes, size) ? error : 0;
     if (error) {
-        keep_cut(L, uservalue, sub, index, number);
-        cannot_write(job, sub, options.path, error);
+        push_cut(L, p, true);
+        tc_job_keep(L, p->uservalue, "cuts", p->number);
+        cannot_write(p, options.path, error);
     }
-    image->bytes.size = 0;
+    p->image->bytes.size = 0;
     lua_settop(L, top);
 }
 
 /* Ends the file of a whole picture, and sets the path of its table, which is on top. */
-static void save_image(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
-                       unsigned index, unsigned number)
+static void save_image(lua_State *L, const struct picture *p)
 {
-    const char *ext = sub->request->envelope->images.list[index]->signature.ext;
-    struct tc_writer *writer = &sub->writer;
-    int error = 0, image = lua_gettop(L);
-    struct tc_save_options options = push_save_options(L, uservalue);
+    const char *ext = p->image->signature.ext;
+    struct tc_writer *writer = &p->sub->writer;
+    int error = 0, table = lua_gettop(L);
+    struct tc_save_options options = push_save_options(L, p->uservalue);
     if (!writer->path) /* not a byte has come */
-        error = tc_save_open(L, &options, ext, number, writer);
+        error = tc_save_open(L, &options, ext, p->number, writer);
     if (!error && writer->temporary)
-        error = tc_save_commit(L, &options, ext, number, writer, PATIENCE);
+        error = tc_save_commit(L, &options, ext, p->number, writer, PATIENCE);
     if (error && writer->temporary && !tc_writer_keep(writer, error, ext))
-        note_misplaced(L, uservalue, job, sub, tc_save_push_name(L, options.path, ext, number),
-                       error);
+        note_misplaced(L, p, tc_save_push_name(L, options.path, ext, p->number), error);
     else if (error)
-        cannot_write(job, sub, options.path, error);
-    lua_settop(L, image);
+        cannot_write(p, options.path, error);
+    lua_settop(L, table);
     if (writer->path)
         set_path(L, writer);
 }
@@ -204,18 +223,22 @@ static void sample_bytes(struct tc_subrequest *sub, const struct tc_image *image
         sub->sample = (sub->sample ^ image->bytes.data[i]) * 16777619U;
 }
 
-/* Takes the bytes of a picture under way. */
-static void take_bytes(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
-                       unsigned index)
+static bool has_param(lua_State *L, int uservalue, const char *name)
 {
-    sample_bytes(sub, sub->request->envelope->images.list[index]);
-    tc_job_push_param(L, uservalue, "save");
-    bool save = !lua_isnil(L, -1);
+    tc_job_push_param(L, uservalue, name);
+    bool has = !lua_isnil(L, -1);
     lua_pop(L, 1);
-    if (save)
-        save_bytes(L, uservalue, job, sub, index, tc_job_picture_number(L, job, sub, index));
+    return has;
+}
+
+/* Takes the bytes of a picture under way. */
+static void take_bytes(lua_State *L, const struct picture *p)
+{
+    sample_bytes(p->sub, p->image);
+    if (has_param(L, p->uservalue, "save"))
+        save_bytes(L, p);
     else
-        take_to_sink(L, uservalue, job, sub, index);
+        take_to_sink(L, p);
 }
 
 /* Keeps the hash for the picture whose table is on top, if its bytes went to a sink or a file. */
@@ -232,19 +255,18 @@ static void keep_sample(lua_State *L, int uservalue, struct tc_subrequest *sub)
 }
 
 /* Calls the sink and on_image for the whole picture whose table is on top. */
-static void notify_image(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
-                         unsigned number)
+static void notify_image(lua_State *L, const struct picture *p)
 {
-    tc_job_push_param(L, uservalue, "sink");
+    tc_job_push_param(L, p->uservalue, "sink");
     if (lua_isfunction(L, -1)) {
         lua_pushnil(L);
-        call_sink(L, job, sub, lua_gettop(L) - 1, number);
+        call_sink(L, p, lua_gettop(L) - 1);
     }
     lua_pop(L, 1);
-    tc_job_push_param(L, uservalue, "on_image");
-    if (lua_isfunction(L, -1) && tc_job_goes_on(job, sub)) {
+    tc_job_push_param(L, p->uservalue, "on_image");
+    if (lua_isfunction(L, -1) && tc_job_goes_on(p->job, p->sub)) {
         lua_pushvalue(L, -2);
-        tc_pushwhole(L, number);
+        tc_pushwhole(L, p->number);
         lua_call(L, 2, 0);
     } else {
         lua_pop(L, 1);
@@ -253,79 +275,61 @@ static void notify_image(lua_State *L, int uservalue, struct tc_job *job, struct
 
 /* Makes the table of a whole picture, frees the engine's picture, and calls the user's functions.
  */
-static void take_image(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
-                       unsigned index)
+static void take_image(lua_State *L, const struct picture *p)
 {
-    struct tc_envelope *envelope = sub->request->envelope;
-    unsigned number = tc_job_picture_number(L, job, sub, index);
-    tc_job_push_param(L, uservalue, "save");
-    bool save = !lua_isnil(L, -1);
-    tc_push_image(L, envelope->images.list[index], envelope->images.streaming);
-    if (save)
-        save_image(L, uservalue, job, sub, index, number);
-    tc_images_drop(&envelope->images, index);
-    keep_sample(L, uservalue, sub);
-    if (!job->stopped) { /* it is stopped if the file could not be written */
+    tc_push_image(L, p->image, p->sub->request->envelope->images.streaming);
+    if (has_param(L, p->uservalue, "save"))
+        save_image(L, p);
+    drop(p);
+    keep_sample(L, p->uservalue, p->sub);
+    if (!p->job->stopped) { /* it is stopped if the file could not be written */
         lua_pushvalue(L, -1);
-        tc_job_keep(L, uservalue, "images", number);
-        notify_image(L, uservalue, job, sub, number);
+        tc_job_keep(L, p->uservalue, "images", p->number);
+        notify_image(L, p);
     }
-    lua_pop(L, 2);
+    lua_pop(L, 1);
 }
 
-/* Keeps a draft, a step on the model's way to a picture. It has no number, and no function is
- * called with it. */
-static void take_draft(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
-                       unsigned index)
+/* Keeps a draft, a step on the model's way to a picture. No function is called with it. */
+static void take_draft(lua_State *L, const struct picture *p)
 {
-    struct tc_envelope *envelope = sub->request->envelope;
-    struct tc_image *image = envelope->images.list[index];
-    (void)tc_job_picture_number(L, job, sub, index); /* once dropped, it no longer says "draft" */
-    if (!envelope->images.streaming && !image->fault) {
-        tc_push_image(L, image, false);
-        tc_job_append(L, uservalue, "drafts");
+    if (!p->sub->request->envelope->images.streaming && !p->image->fault) {
+        tc_push_image(L, p->image, false);
+        tc_job_append(L, p->uservalue, "drafts");
     }
-    tc_images_drop(&envelope->images, index);
+    drop(p);
 }
 
 /* Keeps a picture that is not whole, for the error. Its table has the bytes, unless some went to a
  * sink or a file. No function is called with it. */
-static void take_cut(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
-                     unsigned index)
+static void take_cut(lua_State *L, const struct picture *p)
 {
-    struct tc_envelope *envelope = sub->request->envelope;
-    struct tc_image *image = envelope->images.list[index];
-    unsigned number = tc_job_picture_number(L, job, sub, index);
+    const struct tc_image *image = p->image;
     if (image->ended && image->fault) { /* if it has not ended, the request's failure says why */
         char text[160];
-        tc_image_describe(image, number, text, sizeof(text));
+        tc_image_describe(image, p->number, text, sizeof(text));
         lua_pushstring(L, text);
-        tc_job_keep(L, uservalue, "faults", number);
+        tc_job_keep(L, p->uservalue, "faults", p->number);
     }
     bool untouched = image->bytes.size == image->size; /* no bytes went elsewhere */
-    tc_push_image(L, image, envelope->images.streaming && !untouched);
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "complete");
-    save_cut(L, sub, index);
+    push_cut(L, p, p->sub->request->envelope->images.streaming && !untouched);
     if (image->size)
-        tc_job_keep(L, uservalue, "cuts", number);
+        tc_job_keep(L, p->uservalue, "cuts", p->number);
     else
         lua_pop(L, 1);
-    tc_images_drop(&envelope->images, index);
-    sub->sample = 0;
+    drop(p);
+    p->sub->sample = 0;
 }
 
 /* Takes a picture, or a draft, that has ended. */
-static void take_ended(lua_State *L, int uservalue, struct tc_job *job, struct tc_subrequest *sub,
-                       unsigned index)
+static void take_ended(lua_State *L, const struct picture *p)
 {
-    const struct tc_image *image = sub->request->envelope->images.list[index];
-    if (image->draft)
-        take_draft(L, uservalue, job, sub, index);
-    else if (image->fault)
-        take_cut(L, uservalue, job, sub, index);
+    if (p->image->draft)
+        take_draft(L, p);
+    else if (p->image->fault)
+        take_cut(L, p);
     else
-        take_image(L, uservalue, job, sub, index);
+        take_image(L, p);
 }
 
 /* ---- the whole ---- */
@@ -366,11 +370,11 @@ static int take_protected(lua_State *L)
     tc_checkstack(L, 20 + MOST_CHUNKS);
     while (tc_job_goes_on(job, sub) &&
            (i = tc_receive_next_image(sub->request)) < envelope->images.count) {
-        const struct tc_image *image = envelope->images.list[i];
-        if (envelope->images.streaming && image->bytes.size && !image->draft)
-            take_bytes(L, 2, job, sub, i);
+        struct picture picture = picture_of(L, job, 2, sub, i);
+        if (envelope->images.streaming && picture.image->bytes.size && !picture.image->draft)
+            take_bytes(L, &picture);
         else
-            take_ended(L, 2, job, sub, i);
+            take_ended(L, &picture);
     }
     if (tc_job_goes_on(job, sub))
         report_progress(L, 2, job);
@@ -405,22 +409,31 @@ static bool is_worth_keeping(const struct tc_request *request, const struct tc_i
     return !unwanted && image->size && (image->signature.mime || !request->options.raw_image);
 }
 
+/* Keeps one of them. */
+static void keep_rest(lua_State *L, const struct picture *p)
+{
+    if (p->image->ended && !p->image->held && tc_image_is_whole(p->image)) {
+        tc_push_image(L, p->image, false);
+        tc_job_keep(L, p->uservalue, "images", p->number);
+        drop(p);
+    } else if (p->image->draft) {
+        take_draft(L, p);
+    } else {
+        take_cut(L, p);
+    }
+}
+
 void tc_take_rest(lua_State *L, struct tc_job *job, struct tc_subrequest *sub, int uservalue)
 {
-    struct tc_envelope *envelope = sub->request->envelope;
+    const struct tc_envelope *envelope = sub->request->envelope;
     for (unsigned i = 0; i < envelope->images.count; i++) {
-        struct tc_image *image = envelope->images.list[i];
+        const struct tc_image *image = envelope->images.list[i];
         bool over = image && image->ended && !image->held;
         if (!image || (over && envelope->images.streaming))
             continue;
-        if (over && tc_image_is_whole(image)) {
-            tc_push_image(L, image, false);
-            tc_job_keep(L, uservalue, "images", tc_job_picture_number(L, job, sub, i));
-            tc_images_drop(&envelope->images, i);
-        } else if (image->draft) {
-            take_draft(L, uservalue, job, sub, i);
-        } else if (over || is_worth_keeping(sub->request, image)) {
-            take_cut(L, uservalue, job, sub, i);
+        if (over || image->draft || is_worth_keeping(sub->request, image)) {
+            struct picture picture = picture_of(L, job, uservalue, sub, i);
+            keep_rest(L, &picture);
         }
     }
 }
