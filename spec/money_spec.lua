@@ -6,6 +6,7 @@ local fixtures = require "spec.support.fixtures"
 local mirrors = require "spec.support.mirror"
 local pictures = require "spec.support.pictures"
 local requests = require "spec.support.requests"
+local routes = require "spec.support.routes"
 
 local GOOD = { body = '{"data":[{"b64_json":"QUJD"}]}' }
 local BASE64 = ("iVBORw0KGgoAAAANSUhEUgAA429bYYYYYYYYYYYYY"):rep(5000)
@@ -216,6 +217,12 @@ describe("what may have been billed", function()
 end)
 
 describe("a picture with an error's status", function()
+    -- Where responses have pictures.
+    local read = {
+        ["in data"] = true, ["in data, an error beside it"] = true, ["in a chat's answer"] = true, ["in Markdown"] = true,
+        ["in Gemini's answer"] = true, ["in a list of documents"] = true, ["behind many words"] = true,
+        ["of a few megabytes"] = true, ["as an event"] = true,
+    }
     local directory = command.new_directory()
     teardown(function()
         command.remove_directory(directory)
@@ -230,8 +237,13 @@ describe("a picture with an error's status", function()
                 assert.same({ 1, 1, true, status }, { seen, err.attempts, err.maybe_billed, err.status })
                 assert.is_nil(tostring(err):find "[%z\1-\31\127]")
             end
-            local response, _, seen = ask({ status = 429, file = path, headers = { "retry-after-ms: 5" } }, { retry = "all" })
-            assert.same({ 2, 2 }, { seen, response and response.attempts })
+            local response, err, seen = ask({ status = 429, file = path, headers = { "retry-after-ms: 5" } }, { retry = "all" })
+            if read[case[1]] then -- it came: there is nothing to ask for again
+                assert.same({ 1, 1 }, { seen, #err.data })
+                assert.is_true(err.data[1].bytes:sub(1, #pictures.bytes "png") == pictures.bytes "png")
+            else
+                assert.same({ 2, 2 }, { seen, response and response.attempts })
+            end
         end)
     end
 
@@ -457,6 +469,60 @@ describe("the emulator's", function()
     it("reset time of another zone is what is left of the minute", function()
         local _, err = own:generate { prompt = "x", model = "emulate/resets-7h", retry = "none" }
         assert.is_true(err.retry_after > 50 and err.retry_after <= 60, tostring(err.retry_after))
+    end)
+end)
+
+-- It was made, and may have been billed: it is in err.data, and whoever takes pictures as they come gets it.
+describe("a picture with the status of an error", function()
+    local directory
+    fixtures.directory(function(path) directory = path end)
+
+    local function made(via, groups)
+        local body = routes.answer(via, { routes.base64(groups) })
+        return body:gsub("^{", '{"error":{"message":"Rate limit exceeded","code":"429"},', 1)
+    end
+
+    for _, status in ipairs { 429, 500, 503 } do
+        for _, via in ipairs(routes.names) do
+            it(("is in err.data: %d via %s"):format(status, via), function()
+                for _, groups in ipairs { 0, 500000 } do
+                    local seen = {}
+                    local response, err, count = ask({ status = status, body = made(via, groups) },
+                        { via = via, model = "any/model", on_image = function(image) seen[#seen + 1] = image.bytes end })
+                    assert.is_nil(response)
+                    assert.same({ status, true, 1, 1 }, { err.status, err.maybe_billed, err.attempts, count })
+                    assert.equal(1, #err.data)
+                    assert.is_true(err.data[1].bytes == routes.bytes(groups) and seen[1] == err.data[1].bytes)
+                    assert.is_nil(err.data[1].complete)
+                end
+            end)
+        end
+    end
+
+    it("is saved, and goes to a sink", function()
+        local path, chunks = directory .. "/made", {}
+        local _, err = ask({ status = 429, body = made("images", 3000) }, { save = path })
+        assert.equal(path .. ".png", err.data[1].path)
+        assert.is_true(command.read(path .. ".png") == routes.bytes(3000))
+        _, err = ask({ status = 429, body = made("images", 3000) }, { sink = function(_, chunk)
+            chunks[#chunks + 1] = chunk or "the end"
+        end })
+        assert.equal("rate_limit", err.kind)
+        assert.is_true(table.concat(chunks) == routes.bytes(3000) .. "the end")
+    end)
+
+    it("is kept as far as it came, and is no picture where words only speak of one", function()
+        local _, err = ask { status = 500, body = '{"error":{"message":"no"},"data":[{"b64_json":"' .. BASE64:sub(1, 4000) .. '"}]}' }
+        assert.equal(1, #err.data)
+        assert.is_false(err.data[1].complete)
+        _, err = ask { status = 500, body = cjson.encode { error = { message = "cannot read " .. BASE64:sub(1, 400) } } }
+        assert.is_nil(err.data)
+    end)
+
+    it("is among the pictures where others are whole", function()
+        local response = ask({ status = 429, body = made("chat", 1) }, { via = "chat", model = "any/model", n = 2 })
+        assert.equal(2, #response.data)
+        assert.equal("rate_limit", response.errors[1].kind)
     end)
 end)
 

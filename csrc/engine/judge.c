@@ -130,10 +130,32 @@ static struct tc_response response_of(const struct tc_request *request)
     };
 }
 
+/*
+ * Reads the pictures out of a document that was kept as text because its status is an error's: they
+ * were made, and may have been billed. Returns false when memory is short.
+ */
+static bool rescue_pictures(struct tc_request *request)
+{
+    struct tc_envelope *envelope = request->envelope;
+    struct tc_buffer document = envelope->text;
+    envelope->text = (struct tc_buffer){NULL, 0, 0};
+    envelope->path.rule_count = request->options.rule_count;
+    tc_envelope_reset(envelope);
+    envelope->for_pictures = true;
+    envelope->expected = document.size;
+    (void)tc_envelope_feed(envelope, (const char *)document.data, document.size);
+    (void)tc_envelope_finish(envelope);
+    tc_buffer_free(&document);
+    return envelope->error != TC_ENVELOPE_NO_MEMORY;
+}
+
 static void judge_response(struct tc_request *request)
 {
     const struct tc_response response = response_of(request);
-    tc_refusal_from_response(request->failure, &response);
+    bool picture = tc_refusal_from_response(request->failure, &response);
+    bool wanted = request->options.rule_count > TC_FAILURE_RULES && !request->options.raw_image;
+    if (picture && wanted && !rescue_pictures(request))
+        tc_failure_set(request->failure, TC_NO_MEMORY, "not enough memory");
 }
 
 /* Is there a picture that is not just a draft? */

@@ -436,6 +436,17 @@ static enum tc_abort scan(struct tc_request *request, const char *bytes, size_t 
     return taken ? TC_ABORT_NONE : TC_ABORT_BAD_BODY;
 }
 
+/* Bytes that are read of a body that is no success: more if it seems to have a picture all the
+ * same, which was paid for. */
+static size_t refusal_limit(const struct tc_request *request)
+{
+    if (request->received <= REFUSAL_SIZE)
+        return REFUSAL_SIZE;
+    const struct tc_exchange *exchange = request->exchange;
+    bool picture = tc_text_has_picture(exchange->head, exchange->head_size);
+    return picture ? TC_ENVELOPE_SIZE : REFUSAL_SIZE;
+}
+
 static size_t on_body(char *bytes, size_t one, size_t size, void *user)
 {
     struct tc_request *request = user;
@@ -451,7 +462,7 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *user)
     request->received += size;
     if (!is_success(request)) {
         (void)tc_envelope_feed(request->envelope, bytes, size); /* it need not be JSON */
-        return request->received <= REFUSAL_SIZE ? size : 0;
+        return request->received <= refusal_limit(request) ? size : 0;
     }
     request->attempt.abort = scan(request, bytes, size);
     if (request->attempt.abort)

@@ -561,21 +561,23 @@ static bool is_picture(const struct tc_response *response)
     return signature.mime != NULL;
 }
 
-void tc_refusal_from_response(struct tc_failure *failure, const struct tc_response *response)
+bool tc_refusal_from_response(struct tc_failure *failure, const struct tc_response *response)
 {
     struct tc_problem problem;
     const struct tc_buffer *document = response->document;
     if (!read_problem(&problem, failure, document->data, document->size))
-        return;
-    bool address = problem.has_address, picture = problem.has_picture || is_picture(response);
+        return false;
+    bool address = problem.has_address, encoded = problem.has_picture;
+    bool picture = encoded || is_picture(response);
     if (!*problem.message && /* the document does not have very long texts */
         !read_problem(&problem, failure, response->head, strlen(response->head)))
-        return;
+        return false;
     problem.has_address = problem.has_address || address;
     problem.has_picture = problem.has_picture || picture;
     if (!*problem.message && !is_picture(response))
         take_head(&problem, response);
     judge(failure, &problem, response);
+    return encoded;
 }
 
 bool tc_refusal_in_success(struct tc_failure *failure, const struct tc_response *response,

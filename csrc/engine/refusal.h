@@ -21,8 +21,9 @@ struct tc_response {
     const char *key;                  /* the request's, to be redacted */
 };
 
-/* Makes the failure for a response whose status is an error or a redirect. */
-void tc_refusal_from_response(struct tc_failure *failure, const struct tc_response *response);
+/* Makes the failure for a response whose status is an error or a redirect. True: its document holds
+ * the base64 of a picture all the same. */
+bool tc_refusal_from_response(struct tc_failure *failure, const struct tc_response *response);
 
 /*
  * Does a response without a picture report an error, though its status is a success? Then makes the

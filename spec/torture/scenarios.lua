@@ -265,6 +265,19 @@ local scenarios = {
         end,
     },
     {
+        name = "a refusal with a picture",
+        run = function()
+            local client = new()
+            local _, err = client:generate(request {
+                status = 429, body = '{"error":{"message":"Rate limit exceeded"},"data":[{"b64_json":"iVBORw0KGgoAAAANSUhEUgAAAAIA'
+                    .. 'AAADCAIAAAA2iEnWAAAAAElEQVQ1rwYeAAAAAElFTkSuQmCC"}]}',
+            })
+            expect("rate_limit", nil, err)
+            assert(#err.data == 1)
+            client:close()
+        end,
+    },
+    {
         name = "a refusal inside a refusal, in a success",
         run = function()
             local client = new()
