@@ -1,9 +1,9 @@
 /*
  * base64 (RFC 4648, section 4), decoded as it arrives and encoded as it leaves: see base64.h.
  *
- * The decoder's loops are their own scanners: a character outside the alphabet shows in one bit of
- * a whole group's value (in any lane of a vector), so a group costs one test. Only when it fails
- * does anybody look at which character it was.
+ * The decoder's loops also find characters outside the alphabet: such a character sets one bit in
+ * the value of its group (or of a vector), so each group costs one test. Only after a test that
+ * fails are the characters looked at one by one.
  */
 #include "base64.h"
 
@@ -37,7 +37,7 @@ const unsigned char tc_base64_sextets[256] = ALPHABET(SEXTET);
  *     byte        0         1         2
  *     sextets     aaaaaabb  bbbbcccc  ccdddddd
  *
- * A character that is none sets the highest bit, which no sextet reaches.
+ * A character outside the alphabet sets the highest bit, which no sextet reaches.
  */
 #define BAD       0x80000000U
 #define FIRST(v)  ((v) == X ? BAD : (uint32_t)(v) << 2)
@@ -91,8 +91,9 @@ static uint32_t group_at(const unsigned char *in)
 }
 
 /*
- * Takes whole groups of four until one holds a character outside the alphabet: four groups a test
- * while it can, then one by one. Something is always left behind, so a fourth byte has room.
+ * Takes whole groups of four until one has a character outside the alphabet: four groups with one
+ * test while there are enough, then single ones. At least one group is always left over, so there
+ * is room for the fourth byte that put_low_first may write.
  */
 static size_t decode_groups(const unsigned char *in, size_t size, unsigned char *out)
 {
@@ -129,7 +130,7 @@ static bool has_path(enum tc_base64_path path)
 #endif
 }
 
-/* What tc_base64_take_path asked for; below 0, and never written, in all but tests. */
+/* The path that a test has chosen, or -1. Nothing but tests writes to it. */
 static int asked_path = -1;
 
 static enum tc_base64_path best_path(void)

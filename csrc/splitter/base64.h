@@ -65,19 +65,19 @@ const char *tc_base64_error_text(enum tc_base64_error error);
 #define TC_BASE64_ENCODED(size) ((size) / 3 * 4 + ((size) % 3 ? 4 : 0))
 
 /*
- * Encodes `size` bytes to TC_BASE64_ENCODED(size) characters at `out`, and writes nothing behind
- * them. Padding ends a last group that is not whole: of a text in pieces, all but the last have
- * sizes that are multiples of three.
+ * Encodes `size` bytes to TC_BASE64_ENCODED(size) characters at `out`, and writes nothing after
+ * them. A last group that is incomplete is padded. So if a text is encoded in pieces, the size of
+ * each but the last has to be a multiple of three.
  */
 void tc_base64_encode(const unsigned char *in, size_t size, char *out);
 
 /* ---- paths ---- */
 
-/* The ways to decode and to encode: the best that this processor has is taken, unless a build says
- * -DTC_BASE64_PATH=TC_BASE64_SCALAR, or a test says otherwise. */
+/* The ways to decode and to encode. The best one for this processor is taken, unless the build has
+ * -DTC_BASE64_PATH=TC_BASE64_SCALAR, or a test chooses another. */
 enum tc_base64_path { TC_BASE64_SCALAR, TC_BASE64_AVX2, TC_BASE64_NEON };
 
-/* For tests: takes this path from now on. False when the processor or the build has it not. */
+/* For tests: takes this path from now on. False if the processor or the build does not have it. */
 bool tc_base64_take_path(enum tc_base64_path path);
 
 /* "avx2" */
@@ -89,17 +89,17 @@ extern const unsigned char tc_base64_sextets[256];
 extern const char tc_base64_alphabet[];
 
 /*
- * For base64.c: decode whole blocks at `in` until one holds a character outside the alphabet or too
- * little is left for another. Return how many characters they took, a multiple of four; three bytes
- * for four of those are at `out`, which may be written to as far as TC_BASE64_ROOM(size).
+ * For base64.c: decode whole blocks at `in` until one has a character outside the alphabet, or too
+ * little is left for another. Return how many characters they took, a multiple of four. For each
+ * four there are three bytes at `out`; more may be written there, up to TC_BASE64_ROOM(size).
  */
 size_t tc_base64_blocks_avx2(const unsigned char *in, size_t size, unsigned char *out);
 size_t tc_base64_blocks_neon(const unsigned char *in, size_t size, unsigned char *out);
 
 /*
  * For base64.c: encode whole blocks at `in` until too little is left for another. Return how many
- * bytes they took, a multiple of three; four characters for three of those are at `out`, and
- * nothing is written behind them.
+ * bytes they took, a multiple of three. For each three there are four characters at `out`, and
+ * nothing is written after them.
  */
 size_t tc_base64_encode_blocks_avx2(const unsigned char *in, size_t size, char *out);
 size_t tc_base64_encode_blocks_neon(const unsigned char *in, size_t size, char *out);

@@ -8,9 +8,10 @@
  *     characters         + /    0-9  A-O  P-Z  a-o  p-z
  *     its bit       10   01     02   04   08   04   08   10
  *
- * A second table tells, for each low nibble, which of those bits are wrong with it; 10 always is. A
- * character is none of the alphabet when the two have a bit in common. What turns a character into
- * its sextet depends on the high nibble alone, but for '/', which is moved down by one for it:
+ * A second table has, for each low nibble, the bits that are wrong with it; 10 always is. A
+ * character is outside the alphabet if the two have a bit in common. A number is added to a
+ * character to make it its sextet. It depends on the high nibble alone, but '/' needs its own, for
+ * which its high nibble is lowered by one:
  *
  *     index         1 ('/')  2 ('+')  3     4, 5   6, 7
  *     to be added   16       19       4     -65    -71
@@ -28,8 +29,9 @@
  *     bbbbcccc aaaaaabb ccdddddd bbbbcccc   as shuffled: the second, first, third, second
  *     00aaaaaa 00bbbbbb 00cccccc 00dddddd   high halves of products, low halves of others
  *
- * What turns a sextet into its character depends on its range. Less 51, but not below 0, the
- * ranges are numbers from 0 on, the first two of which a comparison tells apart:
+ * The number that is added to a sextet to make it its character depends on the sextet's range.
+ * After a subtraction of 51 that stops at 0, the ranges are numbers from 0 on. A comparison tells
+ * the first two apart:
  *
  *     sextet        0-25       26-51      52-61      62         63
  *     number        0, or 13   0          1 to 10    11         12
@@ -44,7 +46,7 @@
 
 #define AVX2 __attribute__((target("avx2")))
 
-/* Both lanes of a vector are alike in all tables but the last. */
+/* A vector with the same sixteen bytes in both lanes. */
 AVX2 static inline __m256i both(char a, char b, char c, char d, char e, char f, char g, char h,
                                 char i, char j, char k, char l, char m, char n, char o, char p)
 {
@@ -87,8 +89,8 @@ AVX2 static inline __m256i load(const unsigned char *in)
     return _mm256_loadu_si256((const __m256i *)(const void *)in);
 }
 
-/* The 8 bytes that mean nothing need room: so much input must be left behind a block. */
-enum { BLOCK = 128, HALF_ROUND = 32, SPARE = 12 };
+/* The 8 bytes that mean nothing need room, so SPARE characters must be left after a block. */
+enum { BLOCK = 128, VECTOR = 32, SPARE = 12 };
 
 AVX2 size_t tc_base64_blocks_avx2(const unsigned char *in, size_t size, unsigned char *out)
 {
@@ -108,7 +110,7 @@ AVX2 size_t tc_base64_blocks_avx2(const unsigned char *in, size_t size, unsigned
         pack(c, out + 48);
         pack(d, out + 72);
     }
-    for (; (size_t)(end - in) >= HALF_ROUND + SPARE; in += HALF_ROUND, out += HALF_ROUND / 4 * 3) {
+    for (; (size_t)(end - in) >= VECTOR + SPARE; in += VECTOR, out += VECTOR / 4 * 3) {
         __m256i a = look_up(load(in), &wrong[0]);
         if (!_mm256_testz_si256(wrong[0], wrong[0]))
             break;
@@ -142,7 +144,7 @@ AVX2 static inline void store_characters(__m256i sextets, char *out)
                         _mm256_add_epi8(sextets, _mm256_shuffle_epi8(to_add, range)));
 }
 
-/* A load of 24 bytes reads 4 more. */
+/* To unpack 24 bytes, 4 more are read. */
 enum { BYTES = 96, QUARTER = 24, BEHIND = 4 };
 
 AVX2 size_t tc_base64_encode_blocks_avx2(const unsigned char *in, size_t size, char *out)

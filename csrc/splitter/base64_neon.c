@@ -1,11 +1,10 @@
 /*
  * base64 by NEON (Advanced SIMD of AArch64): 64 characters a turn, decoded or encoded.
  *
- * A load takes the first, second, third and fourth characters of sixteen groups apart. Each is
- * looked up in a table of 128 bytes, in two halves; what has no entry, and what is no character of
- * the alphabet, gets a value above 63. Sextets then go together with shifts, and a store puts the
- * sixteen first, second and third bytes back in order. Encoding is the same backwards, with the
- * alphabet for a table.
+ * A load separates the first, second, third and fourth characters of sixteen groups. Each is looked
+ * up in a table of 128 bytes, in two halves. A character outside the alphabet gets a value above
+ * 63. Shifts join the sextets, and a store puts the sixteen first, second and third bytes back in
+ * order. Encoding is the same backwards, with the alphabet as the table.
  */
 #include "base64.h"
 
