@@ -1,9 +1,9 @@
 /*
- * The body of a request, written with gaps: see body.h.
+ * The body of a request: see body.h.
  *
- * A position in base64 is a group of four characters, which is a place in the bytes, and a
- * character of that group. So nothing needs to be carried from one read to the next: a group that
- * two reads share is encoded for both.
+ * A position in base64 is a group of four characters, which tells the three bytes that it encodes,
+ * and a character of that group. So nothing has to be kept between two reads: a group that two
+ * reads share is encoded twice.
  */
 #include "body.h"
 
@@ -14,14 +14,14 @@
 
 /* ---- life ---- */
 
-/* Bytes that a piece has when it is sent. */
+/* How many bytes a piece has when it is sent. */
 static uint64_t sent_size(const struct tc_piece *piece)
 {
     uint64_t size = piece->size;
     return piece->base64 ? TC_BASE64_ENCODED(size) : size;
 }
 
-/* Adds up what is sent and what has to be copied. False when one is more than can be. */
+/* Adds up how many bytes are sent, and how many have to be copied. False if one is too large. */
 static bool measure(const struct tc_piece *pieces, size_t count, uint64_t *sent, size_t *text)
 {
     *sent = 0;
@@ -38,7 +38,7 @@ static bool measure(const struct tc_piece *pieces, size_t count, uint64_t *sent,
     return true;
 }
 
-/* Copies the pieces, and what is text of them to `text`. */
+/* Copies the list of pieces, and the text of them to `text`. */
 static void copy_pieces(struct tc_body *body, const struct tc_piece *pieces, char *text)
 {
     for (size_t i = 0; i < body->count; i++) {

@@ -1,9 +1,10 @@
 /*
- * The body of a request, written with gaps: JSON text, and between it bytes that go out as base64.
+ * The body of a request: pieces of JSON text, and between them bytes that are sent as base64.
  *
- * The text is copied. The bytes stay where they are, pictures of megabytes, and are encoded as they
- * are read, straight to where they are wanted: the body as it is sent exists nowhere as a whole. It
- * never changes, so several requests can share one, each with a position of its own.
+ * The text is copied. The bytes are pictures of megabytes; they stay where they are, and are
+ * encoded while the body is read, directly into the reader's buffer. So the body as it is sent
+ * never exists as a whole. A body never changes, so several requests can share one, each with its
+ * own position.
  */
 #ifndef TC_BODY_H
 #define TC_BODY_H
@@ -16,29 +17,30 @@
 struct tc_piece {
     const void *bytes;
     size_t size;
-    bool base64; /* goes out as base64, padding included; else as it is */
+    bool base64; /* it is sent as base64 with padding; else as it is */
 };
 
 struct tc_body {
     unsigned references;
     uint64_t size; /* bytes as sent */
     size_t count;
-    struct tc_piece pieces[]; /* behind them is the text of those that are text */
+    struct tc_piece pieces[]; /* the copied text follows them in the same block */
 };
 
 /*
- * A body of `count` pieces, in order, with one reference; a further holder adds one to
- * `references`. The bytes of pieces that go out as base64 have to stay in place until the last
- * request with this body has ended. NULL when memory is short, or for more than INT64_MAX bytes.
+ * A body of `count` pieces, with one reference; another holder adds one to `references`. Bytes that
+ * are sent as base64 have to stay in place until the last request with this body has ended. NULL
+ * when memory is short, or for more than INT64_MAX bytes.
  */
 struct tc_body *tc_body_new(const struct tc_piece *pieces, size_t count);
 
-/* One holder less; the last one frees it. NULL is fine. */
+/* Gives up a reference; the last one frees the body. NULL is fine. */
 void tc_body_release(struct tc_body *body);
 
 /*
- * Reads up to `size` bytes, as sent, from `*position` on, and moves it behind them. Returns how
- * many those are: fewer only at the body's end. Any position is as good as any other.
+ * Reads up to `size` bytes, as they are sent, from `*position` on, and adds their count to
+ * `*position`. Returns the count, which is below `size` only at the body's end. A read can begin at
+ * any position.
  */
 size_t tc_body_read(const struct tc_body *body, uint64_t *position, char *out, size_t size);
 

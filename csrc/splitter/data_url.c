@@ -27,7 +27,7 @@ static bool is_media_type(char character)
     return character > ' ' && character < '\x7f' && !strchr("()<>@,:\\\"[]?", character);
 }
 
-/* Does a picture's base64 begin so? JPEG's slash may be percent-encoded. */
+/* Does a picture's base64 begin with the text? JPEG's slash may be percent-encoded. */
 static bool begins_picture(const char *text, size_t size)
 {
     bool begins = !memcmp(text, "%2F9", size) || !memcmp(text, "%2f9", size);
@@ -36,8 +36,8 @@ static bool begins_picture(const char *text, size_t size)
     return begins;
 }
 
-/* A character behind the head's comma that is no base64, or one behind that: they belong to the URL
- * if it is white space, and then the first characters of a picture. Returns whether it may be. */
+/* A character comes after the comma, and the base64 has not begun. It belongs to the URL if it is
+ * white space, or one of the first characters of a picture. Returns whether it does. */
 static bool follow_gap(struct tc_data_url *url, char character)
 {
     url->gap = true;
@@ -66,7 +66,7 @@ void tc_data_url_follow(struct tc_data_url *url, char character, size_t kept, bo
     } else if (!in_prose && !url->head && (url->recent & LAST_6) == IMAGE)
         url->head = 6;
     else if (inside && !next && (is_media_type(character) || url->recent == BASE64))
-        url->head += (unsigned)kept; /* a colon is in no head but behind its "data" */
+        url->head += (unsigned)kept; /* a head has no colon but that of "data:" */
     else
         url->head = 0;
     if (url->head == 10 && (url->recent & LAST_5) == TEXT)

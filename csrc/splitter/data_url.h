@@ -1,8 +1,7 @@
 /*
- * The heads of data URLs in text that goes by, character for character: "data:", what RFC 2045
- * allows in a media type and its parameters, and ";base64,", in capital or small letters, and all
- * that in at most TC_DATA_URL_HEAD characters. Where nothing but one can be, its "data:" may be
- * left out in front of "image/".
+ * Finds the heads of data URLs in a text that comes one character at a time. A head is "data:", a
+ * media type and parameters as RFC 2045 allows them, and ";base64,", in capital or small letters,
+ * in at most TC_DATA_URL_HEAD characters. Outside prose, "data:" may be missing before "image/".
  */
 #ifndef TC_DATA_URL_H
 #define TC_DATA_URL_H
@@ -13,28 +12,29 @@
 
 enum {
     TC_DATA_URL_HEAD = 128, /* characters of a data URL up to its comma */
-    TC_DATA_URL_FIRST = 4   /* characters of base64 that tell a picture behind white space */
+    TC_DATA_URL_FIRST = 4   /* characters that show whether base64 is a picture's, see `gap` */
 };
 
 /* All zero is the beginning of a text. */
 struct tc_data_url {
-    unsigned head; /* bytes that were kept of what may be the head, and of what follows it, or 0 */
+    unsigned head;   /* bytes of the envelope that may be a head and what follows it; 0: none */
     uint64_t recent; /* the last characters, in small letters, 8 bits each */
     bool text;       /* it begins with "data:text/" */
-    bool gap;        /* behind the comma came white space or '%' */
+    bool gap;        /* the comma was not followed by base64 at once: by white space or '%', say */
     unsigned char first_size;
-    char first[TC_DATA_URL_FIRST]; /* and behind that these, so far like a picture's base64 */
+    char first[TC_DATA_URL_FIRST]; /* what followed then: so far it begins as a picture's base64 */
 };
 
-/* Takes note of a character that was kept, in `kept` bytes. `in_prose`: white space may follow the
- * comma. */
+/* Notes a character, for which the envelope has `kept` bytes. With `in_prose`, the base64 need not
+ * follow the comma at once. */
 void tc_data_url_follow(struct tc_data_url *url, char character, size_t kept, bool in_prose);
 
-/* Has the head ended, so that the next character may begin the base64? */
+/* Is the head complete, so that the next character may begin the base64? */
 bool tc_data_url_has_head(const struct tc_data_url *url);
 
-/* In prose: does the base64 begin with `next`, or with `first`, which was kept already? That of
- * text has to begin as pictures do. */
+/* In prose: does the base64 begin with the character `next`, or has it begun with `first`, which is
+ * in the envelope already? In a "data:text/" URL only a picture's base64 counts, so it never begins
+ * with `next`. */
 bool tc_data_url_begins(const struct tc_data_url *url, char next);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Markdown's images: see link.h. The grammar is CommonMark's (6.3, 6.4), less what nobody writes
- * around a picture: references to definitions elsewhere.
+ * Markdown's images: see link.h. The grammar is CommonMark's (6.3, 6.4) without references to
+ * definitions elsewhere, which nobody writes for a picture.
  */
 #include "link.h"
 
@@ -19,8 +19,8 @@ static const char *limit_of(const char *at, const char *end)
     return end - at > TC_LINK_SIZE ? at + TC_LINK_SIZE : end;
 }
 
-/* The end of what is between the brackets at `at`, behind the last one; NULL where there is none.
- * Brackets inside come in pairs, or behind a backslash. */
+/* The position after the bracket that closes the one at `at`; NULL if none does. Brackets between
+ * them are in pairs, or have a backslash before them. */
 static const char *skip_brackets(const char *at, const char *end)
 {
     unsigned depth = 0;
@@ -35,7 +35,7 @@ static const char *skip_brackets(const char *at, const char *end)
     return NULL;
 }
 
-/* The end of an address: white space, or a parenthesis that was not opened inside of it. */
+/* The end of an address: white space, or a parenthesis that was not opened inside the address. */
 static const char *skip_address(const char *at, const char *end)
 {
     unsigned depth = 0;
@@ -50,7 +50,8 @@ static const char *skip_address(const char *at, const char *end)
     return at;
 }
 
-/* The same for an address in angle brackets, from behind the first; NULL where the last is not. */
+/* The end of an address in angle brackets: the closing one, or NULL. `at` is after the opening one.
+ */
 static const char *skip_angle(const char *at, const char *end)
 {
     for (end = limit_of(at, end); at < end && *at != '\n'; at++) {

@@ -10,14 +10,14 @@
 
 enum {
     TC_LINK_SIZE = 4096, /* bytes of the words, and of the address; a longer one is no link */
-    TC_LINK_TRIES = 64   /* places in one text where one may begin: more are not looked at */
+    TC_LINK_TRIES = 64   /* beginnings of images that are looked at in one text */
 };
 
-/* ![words](address "title"), in a text that goes on before and behind it. */
+/* ![words](address "title") inside a text. */
 struct tc_link {
     const char *start, *end;
-    const char *address; /* inside the text; escaped as Markdown has it, see below */
-    size_t size;         /* 0 where a picture was, before it was decoded */
+    const char *address; /* inside the text, with Markdown's escapes: see tc_link_unescape */
+    size_t size;         /* of the address; 0 if it was a data URL, which the scanner has decoded */
 };
 
 /* Finds the first image between `text` and `end`. `*tries` counts down from TC_LINK_TRIES. */
@@ -26,7 +26,7 @@ bool tc_link_next(const char *text, const char *end, unsigned *tries, struct tc_
 /* Is the text one address, "https://..." or "<https://...>"? Then `link` is all of it. */
 bool tc_link_whole(const char *text, size_t size, struct tc_link *link);
 
-/* Does it begin with "https://" or "http://", and is there something behind that? */
+/* Does it begin with "https://" or "http://", and does something follow? */
 bool tc_link_is_address(const char *address, size_t size);
 
 /* Copies an address without Markdown's escapes to `out`, which has room for `size` bytes. Returns
