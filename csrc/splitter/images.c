@@ -28,8 +28,8 @@ struct tc_image *tc_images_add(struct tc_images *images)
 
 /* ---- buffers ---- */
 
-/* Are there pictures that nobody has taken yet? The last one, under way, does not count. */
-static bool is_waited_for(const struct tc_images *images)
+/* Are there pictures that nobody has taken yet? The last one, which is open, does not count. */
+static bool has_untaken(const struct tc_images *images)
 {
     for (unsigned i = 0; i + 1 < images->count; i++)
         if (images->list[i])
@@ -37,7 +37,7 @@ static bool is_waited_for(const struct tc_images *images)
     return false;
 }
 
-/* Goes on in the spare buffer, if that is larger; the one it had was small. */
+/* Moves the bytes to the spare buffer, if that is larger. They are few then. */
 static void move_to_spare(struct tc_images *images, struct tc_buffer *bytes)
 {
     struct tc_buffer *spare = images->spare;
@@ -52,9 +52,10 @@ static void move_to_spare(struct tc_images *images, struct tc_buffer *bytes)
 }
 
 /*
- * Reserves `size` more bytes of the picture, of which `rest` may come at most. Pages that were used
- * before are taken first, and what is new is as large as the rest can need. A picture that begins
- * while another one waits to be taken stays small, for that one's buffer will be free in a moment.
+ * Makes room for `size` more bytes of the picture; with these, `rest` may come in all. The spare
+ * buffer is taken first, because its pages were used before. New memory is allocated for all of
+ * `rest` at once, unless pictures are streamed, or another one waits to be taken: its buffer will
+ * be free soon.
  */
 static bool reserve(struct tc_images *images, struct tc_buffer *bytes, size_t size, uint64_t rest)
 {
@@ -63,7 +64,7 @@ static bool reserve(struct tc_images *images, struct tc_buffer *bytes, size_t si
     move_to_spare(images, bytes);
     if (bytes->capacity - bytes->size >= size)
         return true;
-    bool all = rest > size && rest <= SIZE_MAX && !images->streaming && !is_waited_for(images);
+    bool all = rest > size && rest <= SIZE_MAX && !images->streaming && !has_untaken(images);
     return (all && tc_buffer_reserve(bytes, (size_t)rest)) || tc_buffer_reserve(bytes, size);
 }
 
@@ -111,14 +112,15 @@ void tc_images_free(struct tc_images *images)
 
 /* ---- decoding ---- */
 
-/* The bytes of a draft are of no use to those who take them as they come. */
+/* Forgets the bytes of a draft if pictures are streamed: nobody is to get them. */
 static void forget_draft(const struct tc_images *images, struct tc_image *image)
 {
     if (image->draft && images->streaming)
         image->bytes.size = 0;
 }
 
-static void grew(const struct tc_images *images, struct tc_image *image, size_t size)
+/* Counts `size` bytes that were written after the picture's bytes, and looks at them. */
+static void add_written(const struct tc_images *images, struct tc_image *image, size_t size)
 {
     tc_signature_feed(&image->signature, image->bytes.data + image->bytes.size, size);
     image->bytes.size += size;
@@ -130,18 +132,18 @@ bool tc_images_decode(struct tc_images *images, const char *text, size_t size, b
                       uint64_t left, size_t *taken)
 {
     struct tc_image *image = tc_images_open(images);
-    size_t written, end;
+    size_t written, start;
     *taken = 0;
     if (!reserve(images, &image->bytes, TC_BASE64_ROOM(size + 4), TC_BASE64_ROOM(left + 4)))
         return false;
     do {
-        end = *taken;
+        start = *taken;
         unsigned char *out = image->bytes.data + image->bytes.size;
-        *taken += tc_base64_decode(&images->base64, text + end, size - end, out, &written);
-        grew(images, image, written);
+        *taken += tc_base64_decode(&images->base64, text + start, size - start, out, &written);
+        add_written(images, image, written);
         while (spaces && *taken < size && text[*taken] == ' ')
             ++*taken;
-    } while (*taken<size && * taken> end);
+    } while (*taken != start && *taken < size);
     return true;
 }
 
@@ -151,7 +153,7 @@ bool tc_images_append(struct tc_images *images, const char *bytes, size_t size, 
     if (!reserve(images, &image->bytes, size, left))
         return false;
     memcpy(image->bytes.data + image->bytes.size, bytes, size);
-    grew(images, image, size);
+    add_written(images, image, size);
     return true;
 }
 
@@ -173,6 +175,7 @@ void tc_images_end(struct tc_images *images, enum tc_base64_error error)
     enum tc_file_end end = tc_signature_end(&image->signature);
     bool at_end = error == TC_BASE64_TRUNCATED || error == TC_BASE64_TRAILING_BITS;
     image->ended = true;
+    /* An error in the last group of a file that ends too early is no damage: the file is cut. */
     if (!image->size || (error && end == TC_END_UNKNOWN) ||
         (error && end == TC_END_MISSING && !at_end)) {
         image->fault = TC_IMAGE_DAMAGED;
@@ -190,13 +193,14 @@ bool tc_images_close(struct tc_images *images, bool broken)
         return false;
     unsigned char *out = image->bytes.data + image->bytes.size;
     enum tc_base64_error error = tc_base64_finish(&images->base64, out, &written);
-    grew(images, image, written);
+    add_written(images, image, written);
     tc_images_end(images, broken ? TC_BASE64_CHARACTER : error);
     return true;
 }
 
 /* ---- drafts ---- */
 
+/* It is known now whether a held picture is a draft. */
 static void release(const struct tc_images *images, struct tc_image *image, bool draft)
 {
     image->held = false;

@@ -1,8 +1,9 @@
 /*
- * The pictures of one response, while their base64 is decoded and until they are taken away.
+ * The pictures of one response, until they are taken away.
  *
- * Each picture has a buffer of its own. New memory costs more than the decoding, so a buffer that
- * was used is kept as the spare one for the next picture.
+ * A picture is open from tc_images_add until it has ended: its bytes are still coming. At most one
+ * picture is open. Each picture has a buffer of its own. New memory costs more than decoding, so a
+ * used buffer is kept as the spare one, for the next picture.
  */
 #ifndef TC_IMAGES_H
 #define TC_IMAGES_H
@@ -24,24 +25,24 @@ enum {
 enum tc_image_fault {
     TC_IMAGE_FINE,
     TC_IMAGE_CUT,    /* its file ends too early */
-    TC_IMAGE_DAMAGED /* its base64 is wrong somewhere: what came before that is there */
+    TC_IMAGE_DAMAGED /* its base64 is wrong somewhere; it has the bytes before that */
 };
 
 /* One picture of a response. */
 struct tc_image {
     struct tc_buffer bytes; /* decoded and not yet taken away */
-    uint64_t size;          /* decoded so far, taken away or not */
+    uint64_t size;          /* bytes decoded so far, taken away or not */
     struct tc_signature signature;
-    bool ended; /* nothing more of it will come */
-    bool held;  /* whether it is a draft is not known yet: its bytes are not to be handed out */
-    bool text;  /* its server calls it text */
-    bool lone;  /* it is a field of the object that may turn out to hold drafts */
+    bool ended; /* no more of it will come */
+    bool held;  /* it may be a draft, which is not known yet: its bytes must not be delivered */
+    bool text;  /* its data URL says that it is text */
+    bool lone;  /* it is a field of the object that may hold drafts, and not in a list of it */
     bool draft; /* a step on the model's way to the picture */
     enum tc_image_fault fault;         /* once it has ended */
-    enum tc_base64_error base64_error; /* of a damaged one */
+    enum tc_base64_error base64_error; /* of a damaged picture */
 };
 
-/* Is it there to the last byte, and no draft? */
+/* Did it come to the last byte without a fault, and is it no draft? */
 bool tc_image_is_whole(const struct tc_image *image);
 
 /* One line for a person on picture `number` that is not whole: "image 2 is cut short (...)". */
@@ -50,51 +51,53 @@ void tc_image_describe(const struct tc_image *image, unsigned number, char *text
 struct tc_images {
     struct tc_image **list; /* by number less one; NULL: dropped */
     unsigned count;
-    unsigned dropped_drafts; /* pictures that were dropped and no more than drafts */
-    struct tc_buffer *spare; /* where a used buffer may be found and left, or NULL */
+    unsigned dropped_drafts; /* how many of the dropped ones were drafts */
+    struct tc_buffer *spare; /* the spare buffer, or NULL: there is no place for one */
     bool streaming;          /* bytes of pictures are taken away as they come */
-    struct tc_base64 base64; /* of the picture under way */
+    struct tc_base64 base64; /* of the open picture */
 };
 
-/* The picture under way, or NULL. */
+/* The open picture, or NULL. */
 struct tc_image *tc_images_open(const struct tc_images *images);
 
-/* Begins one more, of fewer than TC_IMAGES, while none is under way. NULL: no memory. */
+/* Opens another picture. There must be none open, and fewer than TC_IMAGES. NULL when memory is
+ * short. */
 struct tc_image *tc_images_add(struct tc_images *images);
 
 /*
- * Decodes base64 for the picture under way, as far as the characters are base64, or spaces where
- * `spaces` may stand. At most `left` bytes of input are to come, these included; 0: nobody knows.
- * Sets `*taken`. False: no memory.
+ * Decodes base64 into the open picture, up to the first character that is not base64; with
+ * `spaces`, spaces are skipped. Sets `*taken` to the number of characters. `left` is how many bytes
+ * of input are left, these included, or 0 if nobody knows: it sizes the buffer. False when memory
+ * is short.
  */
 bool tc_images_decode(struct tc_images *images, const char *text, size_t size, bool spaces,
                       uint64_t left, size_t *taken);
 
-/* Adds bytes that are not encoded to the picture under way. False: no memory. */
+/* Appends bytes that are not encoded to the open picture. False when memory is short. */
 bool tc_images_append(struct tc_images *images, const char *bytes, size_t size, uint64_t left);
 
-/* What is known of the end of the picture under way, should its base64 end here. */
+/* Would the file of the open picture be complete if its base64 ended here? */
 enum tc_file_end tc_images_end_here(const struct tc_images *images);
 
-/* Ends the picture under way, with `error` in its base64 or none. What comes behind the end of its
- * file does not count. */
+/* Ends the open picture and finds its fault. `error` is what is wrong with its base64, or
+ * TC_BASE64_OK; it does not matter after the end of the picture's file. */
 void tc_images_end(struct tc_images *images, enum tc_base64_error error);
 
-/* Decodes what is left of its base64, and ends it; `broken` where that stopped inside an escape.
- * False: no memory. */
+/* Decodes the last incomplete group of the open picture's base64, and ends the picture. `broken`: a
+ * percent escape is incomplete. False when memory is short. */
 bool tc_images_close(struct tc_images *images, bool broken);
 
-/* From picture `first` on (from 0): whether those that are held are drafts is known. */
+/* Ends the holding of pictures from index `first` on: it is known now whether they are drafts. */
 void tc_images_release(struct tc_images *images, unsigned first, bool drafts);
 
-/* The same pictures are those of one object. Where its lists have pictures, one that is a field of
- * its own is a preview of theirs, or what was sent along: a draft. */
+/* The pictures from index `first` on belong to one object, which is complete. If its lists have
+ * pictures, its lone one is a preview of them, or was part of the request: it becomes a draft. */
 void tc_images_mark_previews(struct tc_images *images, unsigned first);
 
-/* Frees picture `index` (from 0) if it has ended; its buffer may become the spare one. */
+/* Frees the picture at `index` if it has ended. Its buffer may become the spare one. */
 void tc_images_drop(struct tc_images *images, unsigned index);
 
-/* Frees all, and forgets them. */
+/* Frees all pictures and the list. */
 void tc_images_free(struct tc_images *images);
 
 #endif
