@@ -1080,25 +1080,25 @@ static bool feed_picture(struct tc_envelope *e, const char *bytes, size_t size)
 }
 
 /* An event ends, or the next line of one begins: a line's end to the document, if there is one. */
-static bool feed_break(struct tc_envelope *e, enum tc_piece_kind kind)
+static bool feed_break(struct tc_envelope *e, enum tc_run_kind kind)
 {
-    e->documents.new_line = kind == TC_PIECE_LINE;
+    e->documents.new_line = kind == TC_RUN_LINE;
     if (!e->documents.count || e->state == DONE)
         return true;
     if (!feed_json(e, "\n", 1))
         return false;
-    return kind == TC_PIECE_LINE || e->state == DONE || fail(e, TC_ENVELOPE_TRUNCATED);
+    return kind == TC_RUN_LINE || e->state == DONE || fail(e, TC_ENVELOPE_TRUNCATED);
 }
 
 static bool feed_run(struct tc_envelope *e, const struct tc_run *run, size_t *done)
 {
     switch (run->kind) {
-    case TC_PIECE_NONE:
+    case TC_RUN_NONE:
         return true;
-    case TC_PIECE_JSON:
+    case TC_RUN_JSON:
         *done = begin_line(e) ? feed_json(e, run->bytes, run->size) : 0;
         break;
-    case TC_PIECE_PICTURE:
+    case TC_RUN_PICTURE:
         if (!feed_picture(e, run->bytes, run->size)) /* wrong from its beginning on */
             *done = e->position = 0;
         break;
@@ -1130,7 +1130,7 @@ void tc_envelope_reset(struct tc_envelope *e)
 bool tc_envelope_feed(struct tc_envelope *e, const char *bytes, size_t size)
 {
     while (size && e->state != FAILED) {
-        struct tc_run run = {TC_PIECE_PICTURE, bytes, size};
+        struct tc_run run = {TC_RUN_PICTURE, bytes, size};
         size_t taken = e->raw ? size : tc_framing_next(&e->framing, bytes, size, &run);
         size_t done = run.size;
         e->steps++;

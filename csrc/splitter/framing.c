@@ -7,27 +7,27 @@
 
 enum state {
     BEGIN,        /* nothing but white space, comments and a byte order mark so far */
-    MARK,         /* behind the first byte of a byte order mark */
-    MARK_END,     /* behind its second one */
-    COMMENT,      /* in front of the document */
+    MARK,         /* after the first byte of a byte order mark */
+    MARK_END,     /* after its second byte */
+    COMMENT,      /* in a comment before the document */
     JSON,         /* the rest is one document */
     PICTURE,      /* the rest is a picture */
     LINE,         /* of a stream of events: a line begins */
     NAME,         /* in the name of a line's field */
-    BEHIND_COLON, /* of a data line: one space does not count */
-    DATA_START,   /* the line's first character decides whether it is "[DONE]" */
-    BRACKET,      /* that was '[' */
+    BEHIND_COLON, /* after the colon of a data line: one space is ignored */
+    DATA_START,   /* before the data, which may be "[DONE]" */
+    BRACKET,      /* after a '[' at the beginning of the data */
     DATA,
-    IGNORED /* a line that is no data */
+    IGNORED /* the rest of a line that has no data */
 };
 
-/* The first bytes of PNG, JPEG, GIF and WebP. No JSON begins so. */
+/* Is it the first byte of PNG, JPEG, GIF or WebP? No JSON begins with these. */
 static bool begins_picture(char character)
 {
     return character == '\x89' || character == '\xff' || character == 'G' || character == 'R';
 }
 
-/* "data", "event", "id", "retry": the names of fields. */
+/* Is it the first letter of a field's name: "data", "event", "id", "retry"? */
 static bool begins_event(char character)
 {
     return character == 'd' || character == 'e' || character == 'i' || character == 'r';
@@ -38,19 +38,21 @@ static bool is_line_end(char character)
     return character == '\n' || character == '\r';
 }
 
+/* Takes `size` bytes of input, none of which belongs to a document. */
 static size_t ignore(struct tc_run *run, size_t size)
 {
-    *run = (struct tc_run){TC_PIECE_NONE, NULL, 0};
+    *run = (struct tc_run){TC_RUN_NONE, NULL, 0};
     return size;
 }
 
-static size_t give(struct tc_run *run, enum tc_piece_kind kind, const char *bytes, size_t size)
+/* Takes `size` bytes of input, and returns `bytes` as a run of that kind. */
+static size_t give(struct tc_run *run, enum tc_run_kind kind, const char *bytes, size_t size)
 {
     *run = (struct tc_run){kind, bytes, size};
     return size;
 }
 
-/* The length of what is left of a line. */
+/* The length of the rest of a line, without its end. */
 static size_t line_length(const char *bytes, size_t size)
 {
     const char *feed = memchr(bytes, '\n', size);
@@ -87,24 +89,25 @@ static size_t begin(struct tc_framing *framing, const char *bytes, size_t size, 
     }
     framing->picture = begins_picture(character);
     framing->state = framing->picture ? PICTURE : JSON;
-    return give(run, framing->picture ? TC_PIECE_PICTURE : TC_PIECE_JSON, bytes, size);
+    return give(run, framing->picture ? TC_RUN_PICTURE : TC_RUN_JSON, bytes, size);
 }
 
-/* The rest of a byte order mark, or something that is no JSON, as its first byte says. */
-static size_t byte_order_mark(struct tc_framing *framing, char character, struct tc_run *run)
+/* The rest of a byte order mark. If it is none, its first byte is returned: the scanner will say
+ * that it is no JSON. */
+static size_t read_mark(struct tc_framing *framing, char character, struct tc_run *run)
 {
     bool second = framing->state == MARK;
     if (character != (second ? '\xbb' : '\xbf')) {
         framing->state = JSON;
-        give(run, TC_PIECE_JSON, "\xef", 1);
+        give(run, TC_RUN_JSON, "\xef", 1);
         return 0;
     }
     framing->state = second ? MARK_END : BEGIN;
     return ignore(run, 1);
 }
 
-static size_t comment(struct tc_framing *framing, const char *bytes, size_t size,
-                      struct tc_run *run)
+static size_t read_comment(struct tc_framing *framing, const char *bytes, size_t size,
+                           struct tc_run *run)
 {
     size_t length = line_length(bytes, size);
     if (length < size)
@@ -120,7 +123,7 @@ static size_t begin_line(struct tc_framing *framing, char character, struct tc_r
         return ignore(run, 1);
     if (is_line_end(character)) {
         framing->behind_return = character == '\r';
-        give(run, TC_PIECE_EVENT, NULL, 0);
+        give(run, TC_RUN_EVENT, NULL, 0);
         return 1;
     }
     framing->matched = 0;
@@ -128,7 +131,7 @@ static size_t begin_line(struct tc_framing *framing, char character, struct tc_r
     return ignore(run, 0);
 }
 
-static size_t name(struct tc_framing *framing, char character, struct tc_run *run)
+static size_t read_name(struct tc_framing *framing, char character, struct tc_run *run)
 {
     static const char wanted[] = "data";
     if (is_line_end(character))
@@ -141,7 +144,7 @@ static size_t name(struct tc_framing *framing, char character, struct tc_run *ru
         framing->matched = 5;
     if (framing->state != BEHIND_COLON)
         return ignore(run, 1);
-    give(run, TC_PIECE_LINE, NULL, 0);
+    give(run, TC_RUN_LINE, NULL, 0);
     return 1;
 }
 
@@ -161,21 +164,22 @@ static size_t begin_data(struct tc_framing *framing, const char *bytes, struct t
     return ignore(run, 0);
 }
 
-/* Behind a '[' at a line's beginning: "[DONE]", or a document after all. */
-static size_t bracket(struct tc_framing *framing, char character, struct tc_run *run)
+/* After a '[' at the beginning of the data: "[DONE]", or a document that is a list. */
+static size_t read_bracket(struct tc_framing *framing, char character, struct tc_run *run)
 {
     framing->state = character == 'D' ? IGNORED : DATA;
     if (framing->state == IGNORED)
         return ignore(run, 1);
-    give(run, TC_PIECE_JSON, "[", 1);
+    give(run, TC_RUN_JSON, "[", 1);
     return 0;
 }
 
-static size_t data(struct tc_framing *framing, const char *bytes, size_t size, struct tc_run *run)
+static size_t read_data(struct tc_framing *framing, const char *bytes, size_t size,
+                        struct tc_run *run)
 {
     size_t length = line_length(bytes, size);
     if (length)
-        return give(run, framing->state == DATA ? TC_PIECE_JSON : TC_PIECE_NONE, bytes, length);
+        return give(run, framing->state == DATA ? TC_RUN_JSON : TC_RUN_NONE, bytes, length);
     return end_line(framing, *bytes, run);
 }
 
@@ -187,23 +191,23 @@ size_t tc_framing_next(struct tc_framing *framing, const char *bytes, size_t siz
         return begin(framing, bytes, size, run);
     case MARK:
     case MARK_END:
-        return byte_order_mark(framing, *bytes, run);
+        return read_mark(framing, *bytes, run);
     case COMMENT:
-        return comment(framing, bytes, size, run);
+        return read_comment(framing, bytes, size, run);
     case JSON:
-        return give(run, TC_PIECE_JSON, bytes, size);
+        return give(run, TC_RUN_JSON, bytes, size);
     case PICTURE:
-        return give(run, TC_PIECE_PICTURE, bytes, size);
+        return give(run, TC_RUN_PICTURE, bytes, size);
     case LINE:
         return begin_line(framing, *bytes, run);
     case NAME:
-        return name(framing, *bytes, run);
+        return read_name(framing, *bytes, run);
     case BEHIND_COLON:
     case DATA_START:
         return begin_data(framing, bytes, run);
     case BRACKET:
-        return bracket(framing, *bytes, run);
+        return read_bracket(framing, *bytes, run);
     default:
-        return data(framing, bytes, size, run);
+        return read_data(framing, bytes, size, run);
     }
 }
