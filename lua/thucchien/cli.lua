@@ -2,9 +2,8 @@
 --
 -- `main` returns the exit status and never leaves the process itself: 0 is success, 1 a failure
 -- (one line on standard error), 2 wrong usage, 130 an interrupt. A picture is paid for once the
--- request is sent. Hence the order of things here: whatever could keep a file from being written is
--- looked for before that, a picture is saved as soon as it is whole, whatever else happens, and only
--- then is anything printed.
+-- request is sent. So the command first looks for whatever could keep a file from being written;
+-- then it sends the request, saves each picture as soon as it is whole, and prints last.
 --
 -- The C module, the emulator and cjson are loaded when a command needs them, so that
 -- `thucchien emulator` and `--help` work without a compiled module.
@@ -23,7 +22,7 @@ local cli = {}
 
 local say = language.say
 
-local jit = rawget(_G, "jit") -- a strict _G raises for what it has not
+local jit = rawget(_G, "jit") -- with a strict _G, `jit` alone could raise an error
 
 local TICK = 0.25 -- seconds
 
@@ -58,10 +57,10 @@ local function progress_text(request)
     return say("receiving, %d s, %.1f MB ", seconds, received / 1e6)
 end
 
---- Cancels a request because an error was raised. The error that is returned has the pictures that were whole.
+--- Cancels a request because an error was raised. Returns an error that has the pictures that were whole.
 local function give_up(request, raised)
     request:cancel()
-    local response, err = request:wait() -- hands out what has come
+    local response, err = request:wait() -- delivers the pictures that have come
     local interrupted = is_interrupt(raised)
     local result = interrupted and report.failure("cancelled", say("interrupted"))
         or report.failure("error", tostring(raised))
@@ -120,7 +119,7 @@ local function connect(options)
     })
 end
 
---- A prompt that somebody types. `cat` reads it, because Ctrl-C ends cat; some Luas resume a read of their own.
+--- A prompt that somebody types. `cat` reads it, because Ctrl-C ends cat; io.read goes on reading in some Luas.
 local function ask_for_prompt()
     output.warn(say("type the prompt, end with Ctrl-D"))
     local typed = io.popen("cat")
@@ -129,7 +128,7 @@ local function ask_for_prompt()
     return text
 end
 
---- The prompt that the words are, or standard input for "-".
+--- The prompt: the words, joined, or standard input for "-".
 local function read_prompt(words)
     if #words > 1 or words[1] ~= "-" then
         return table.concat(words, " ")

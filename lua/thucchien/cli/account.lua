@@ -11,7 +11,7 @@ local function dollars(amount)
     return ("$%.4f"):format(amount)
 end
 
---- "2026-11-24T04:53:34.000000+00:00" without what nobody wants to read.
+--- A date for a reader: "2026-11-24 04:53 UTC" for "2026-11-24T04:53:34.000000+00:00".
 local function readable_date(text)
     local day, minute, zone = text:match("^(%d+%-%d+%-%d+)T(%d+:%d+)[%d:.]*(.*)$")
     if not day then

@@ -79,7 +79,7 @@ local function output_path(text)
     return text
 end
 
---- Gives `command` a --help that raises; `prepare` may complete the text first.
+--- Gives `command` a --help that raises an outcome; `prepare` may complete the text first.
 local function add_help(command, prepare)
     command:add_help(false)
     command:flag("-h --help", "Show this help and exit."):action(function()
@@ -273,7 +273,7 @@ local function build_parser(argparse, describe_version)
     return parser
 end
 
---- The params that the options of `generate` say.
+--- The params that the options of `generate` stand for.
 function arguments.params(options)
     local params = {
         n = options.n, seed = options.seed, via = options.via, extra_body = options.extra_body,
@@ -288,8 +288,8 @@ function arguments.params(options)
     return params
 end
 
---- What sets a field of the params, or of a client's options: "--size", "--param seeds"; nil for what
---- is no option's.
+--- The option that sets a field of the params, or of a client's options: "--size", "--param seeds"; nil
+--- if there is none.
 function arguments.option_of(field)
     if field and field ~= "prompt" and field:find("^[%w_]+$") then
         return OPTION_OF[field] or "--param " .. field

@@ -1,16 +1,16 @@
---- Settings from files: what options of the command would say, kept where nobody has to type it.
+--- Settings from files, for options of the command that nobody wants to type each time.
 --
--- An option wins over the environment, that over --env-file, that over ./.thucchien, that over the
--- user's own file. Inside a file the chosen profile wins over what stands before all profiles.
+-- A setting is looked for in this order: the option, the environment, --env-file, ./.thucchien, the
+-- user's own file. Inside a file, the chosen profile comes before the lines above all profiles.
 
 local names = require "thucchien.cli.names"
 
 local config = {}
 
 --- What a file may set, in the order in which `thucchien config` shows it. `env` is the variable that
---- wins over files, `number` says what the value has to be, `own` that only the user's own file may
---- set it: ./.thucchien may come from others (with a checkout, an archive), and they would say where
---- the key goes.
+--- wins over files. `number` says what kind of number the value has to be. `own` means that only the
+--- user's own file may set it: ./.thucchien may come from others, with a checkout or an archive, and
+--- they could send the key to a server of theirs.
 local SETTINGS = {
     { name = "base_url", env = "THUCCHIEN_BASE_URL", own = true },
     { name = "proxy", own = true },
@@ -62,7 +62,7 @@ end
 
 -- ---- one file ----------------------------------------------------------------------------------
 
---- The value of a line, or nil and what is wrong with it.
+--- The value of a setting, or nil and what is wrong with it. `is_own`: it is in the user's own file.
 local function check(name, text, is_own)
     local setting = SETTING[name]
     if not setting then
@@ -76,9 +76,9 @@ local function check(name, text, is_own)
     return text, text == "" and name .. ": a value expected" or nil
 end
 
---- Reads `name = value` lines, '#' comments and [profile] headings: the settings of the profile ("" for
---- what stands before all headings) by name, each { value, origin }. Nil and a message for a line that is
---- none. `profiles` takes note of the headings.
+--- Reads `name = value` lines, '#' comments and [profile] headings. Returns the settings of the profile
+--- (of none if it is ""), completed by those above all headings, by name, each { value, origin }; or nil
+--- and a message for a line that is wrong. Adds the headings to the set `profiles`.
 local function parse(path, text, profile, is_own, profiles)
     local found, section, number = { [""] = {}, [profile] = {} }, "", 0
     for line in (text .. "\n"):gmatch("(.-)\r?\n") do
@@ -123,7 +123,7 @@ end
 
 -- ---- the key -----------------------------------------------------------------------------------
 
---- May others read the file? Only asked where there is ls.
+--- May others read the file? Asks `ls`; where there is none, says false.
 local function is_open_to_others(path)
     if package.config:sub(1, 1) ~= "/" then
         return false
@@ -134,7 +134,7 @@ local function is_open_to_others(path)
     return mode:find("^....r") ~= nil or mode:find("^.......r") ~= nil
 end
 
---- The key of a key file, or nil and a message, which never has the key.
+--- The key of a key file, or nil and a message. The message never has the key in it.
 local function read_key(path)
     path = home_path(path)
     local text, problem = read(path)
@@ -171,8 +171,9 @@ local function read_files(profile)
     return found
 end
 
---- Completes the options by what stands elsewhere. Returns where each comes from, by name, or nil and a
---- message. The key goes to `options.api_key`, unless the module finds it in the environment.
+--- Completes the options from the environment and the files. Returns where each comes from, by name, or
+--- nil and a message. The key goes to `options.api_key`, unless the environment has it, where the module
+--- finds it by itself.
 function config.complete(options)
     local files, problem = read_files(options.profile or environment("THUCCHIEN_PROFILE") or "")
     local variables = {}
@@ -211,7 +212,8 @@ function config.complete(options)
     return origins
 end
 
---- What holds and where it comes from: a list of { name, value, origin }. The key is cut.
+--- The settings that hold, and where they come from: a list of { name, value, origin }. Of the key only
+--- the end is shown.
 function config.describe(options, origins)
     local rows = {}
     local key = environment("THUCCHIEN_API_KEY") or options.api_key

@@ -1,8 +1,8 @@
 --- The words of the command, in English or Vietnamese.
 --
--- The English text is the key of a message, as gettext has it; what is not in the table is said in
--- English. Names of errors, fields and options are the same in every language, and so is what --json
--- prints.
+-- As with gettext, the English text of a message is its key in the table; a message that the table
+-- does not have stays English. Names of errors, fields and options, and the output of --json, are the
+-- same in every language.
 
 local language = {}
 
@@ -120,7 +120,8 @@ function language.say(text, ...)
     return select("#", ...) > 0 and text:format(...) or text
 end
 
---- An error's line, of which the advice and what is said of money are told in the language.
+--- An error as one line. Its advice and what it says of billing and waiting are in the language, the rest is
+--- English.
 function language.say_error(err)
     local line = tostring(err)
     local advice = type(err) == "table" and err.advice

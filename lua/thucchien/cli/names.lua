@@ -43,8 +43,8 @@ function names.numbered(path, index)
     return ("%s%s-%d%s"):format(directory, stem, index, extension)
 end
 
---- The name of a picture's file: with the true extension where it has none. What is not the whole
---- picture does not look like one.
+--- The name of a picture's file. A path without an extension gets the true one; a picture that is not
+--- whole gets ".part" behind it.
 function names.full(image, path)
     if not names.has_extension(path) and image.ext then
         path = path .. "." .. image.ext
@@ -59,7 +59,8 @@ function names.obstacle(path, force)
     end
     local file, message, code = io.open(path, "rb")
     if not file and code == ENOENT then
-        -- What is not there can have no name; a link to nothing has one. To rename it so changes nothing.
+        -- io.open does not tell a link to nothing from no file at all. Renaming to the same name does: it
+        -- works for the link, and changes nothing.
         return os.rename(path, path) and say("%s: is a link to nothing", path) or nil
     elseif not file then
         -- With --force a file that cannot be read can still be replaced.
@@ -73,8 +74,8 @@ function names.obstacle(path, force)
     return not force and say("%s: already exists (--force overwrites it)", path) or nil
 end
 
---- Why no file can be made in `directory`; nil when it can. Asked of the system by making one:
---- permissions alone do not tell of a read-only or full disk.
+--- Why no file can be made in `directory`; nil when it can. Makes a file to find out, because
+--- permissions do not tell of a read-only or full disk.
 function names.directory_obstacle(directory)
     local unique = tostring({}):match("(%x+)$") or "0"
     local probe = ("%s.thucchien-%d-%s"):format(directory, os.time(), unique)
@@ -87,7 +88,7 @@ function names.directory_obstacle(directory)
     return not written and say("%s: cannot be written", directory) or nil
 end
 
---- The first of `path`-`from`, … that nobody uses; nil when there are too many.
+--- The first of the names `path`-`from`, `path`-`from + 1` … that no file has; nil when there are too many.
 function names.free(path, from)
     local directory, stem, extension = names.split(path)
     for number = from, from + 9999 do

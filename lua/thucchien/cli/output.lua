@@ -16,8 +16,8 @@ function output.harmless(text)
     return (text:gsub("\194[\128-\159]", ""):gsub("[%z\1-\8\11-\31\127]", ""))
 end
 
---- Writes to standard output, or to `stream`. Returns whether it is there: a full disk shows only
---- when the buffer is emptied.
+--- Writes to standard output, or to `stream`, and flushes it: a full disk shows only then. Returns
+--- whether all was written.
 function output.put(text, stream)
     stream = stream or io.stdout
     local ok, message = stream:write(text, "\n")

@@ -52,7 +52,8 @@ local function error_record(err)
     return record
 end
 
---- A value that the module refused is wrong usage, like one that the command line refuses.
+--- The exit status for an error. A value that the module refuses is wrong usage, like one that the
+--- command line refuses.
 local function exit_status(err)
     if err.interrupted then
         return report.INTERRUPTED
@@ -65,7 +66,7 @@ end
 --- The line for a request that failed, with what is saved of it. `paths` are its whole pictures.
 local function complaint(err, paths, asked)
     local parts = { arguments.reword(language.say_error(err)) }
-    if err.url then -- the message has it cut
+    if err.url then -- the message shows only its beginning
         parts[#parts + 1] = say("the picture's address is %s", output.harmless(err.url))
     end
     if #paths > 0 then
@@ -120,7 +121,7 @@ local FORMATS = {
     avif = "avif", bmp = "bmp", heic = "heic", svg = "svg", tif = "tiff", tiff = "tiff",
 }
 
---- What is odd about a file, a line; nil where nothing is.
+--- One line on what is odd about a file; nil if nothing is.
 local function oddity(image, path)
     if not image.mime then
         return say("%s: not a picture the module knows", path)
@@ -203,7 +204,7 @@ function report.warn_before(request, quiet)
     return #warnings
 end
 
---- What the model said beside its pictures. On standard error: scripts read the other.
+--- What the model said beside its pictures, on standard error: scripts read standard output.
 local function show_text(response)
     if response.text then
         io.stderr:write(output.harmless(response.text), "\n")
@@ -224,8 +225,8 @@ local function result_text(response, images, keeper, err, as_json)
     return table.concat(lines, "\n")
 end
 
---- Says what came and where it is, and returns the exit status. A response that broke off may have
---- brought whole pictures before: they are paid for, and saved like others.
+--- Says which pictures came and where they are, and returns the exit status. If a response broke off,
+--- the whole pictures that came before are saved like others: they are paid for.
 function report.show(response, err, keeper, options, warned)
     local images = keeper.take_all(response or err)
     response = response or {}
@@ -237,7 +238,7 @@ function report.show(response, err, keeper, options, warned)
     end
     show_problems(response, images, keeper, err, warned, options.quiet)
     local text = (options.json or not options.quiet) and result_text(response, images, keeper, err, options.json) or ""
-    -- Where the picture went to standard output, nothing else may go there.
+    -- If the picture went to standard output, nothing else may go there.
     local path = keeper.target.path
     local stream = (path == "/dev/stdout" or path == "/dev/fd/1") and io.stderr or io.stdout
     local written = text == "" or output.put(text, stream)

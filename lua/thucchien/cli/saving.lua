@@ -8,7 +8,7 @@ local saving = {}
 
 local say = language.say
 
---- Saves under a name of its own: beside `path`, else here, else among temporary files.
+--- Saves a picture that could not be saved at `path`: beside it, else here, else among temporary files.
 local function rescue(image, path)
     local directory, stem, extension = names.split(path)
     local temporary = os.getenv("TMPDIR") or os.getenv("TEMP") or "/tmp"
@@ -22,7 +22,7 @@ local function rescue(image, path)
 end
 
 local function write_device(image, path)
-    -- Like a shell, a command waits for a pipe's reader; image:save does not.
+    -- A command waits until somebody opens the pipe for reading, as a shell does; image:save does not.
     local pipe = not targets.is_stream(path) and names.test("-p", path) and io.open(path, "wb")
     local saved, err = image:save(path)
     if pipe then
@@ -49,7 +49,7 @@ function saving.new_keeper(target, options)
     local keeper = { target = target, asked = asked, paths = {}, problems = {}, parts = {} }
     local begun = {} -- names; an interrupt while a picture is written lets it be written again
 
-    --- The name is taken in one step: several commands may want it at the same time.
+    --- Writes the file. The module checks and takes the name in one step, as other commands may want it too.
     local function write(image, name)
         if target.device then
             return write_device(image, name)
@@ -63,7 +63,8 @@ function saving.new_keeper(target, options)
         return saved, err
     end
 
-    --- Somebody may take the name that was chosen; where it is ours to choose, there are others.
+    --- Saves a picture. If another program has just taken the name, and the name is one that we chose, it
+    --- chooses another.
     local function save(image, index)
         local name
         local other = begun[image] or targets.choose_name(target, image, index, force)
@@ -93,8 +94,8 @@ function saving.new_keeper(target, options)
         keeper.paths[image] = path or false
     end
 
-    --- What came is paid for, and much of it may be seen. A name with another ending keeps it from
-    --- being taken for the picture.
+    --- Saves a picture that broke off: it is paid for, and much of it may be visible. Its name ends with
+    --- ".part", so that nobody takes it for the whole picture.
     local function keep_part(image)
         if not image.path and image.bytes then
             local name = names.full(image, target.device and "picture" or target.path)
@@ -103,8 +104,8 @@ function saving.new_keeper(target, options)
         keeper.parts[#keeper.parts + 1] = image.path and image or nil
     end
 
-    --- For `on_image`. An error in here, such as that of Ctrl-C, would lose the pictures that follow: it
-    --- is put into `raised`, and the picture is saved all the same.
+    --- For `on_image`. An error that is raised in here, Ctrl-C's for instance, would lose the pictures that
+    --- follow. So it is put into `raised`, and the picture is saved all the same.
     function keeper.take(image, index)
         local ok, raised = pcall(keep, image, index)
         if not ok then

@@ -1,7 +1,7 @@
 --- Where the pictures of a request go.
 --
--- A target has a `path`, and may be `derived` from the prompt (then the name of a file that exists is
--- not taken) or a `device` (then the bytes are written to it as they are).
+-- A target has a `path`. It may be `derived` from the prompt; then a picture never takes the name of a
+-- file that exists. Or it may be a `device`; then the bytes are written to it as they are.
 
 local language = require "thucchien.cli.language"
 local names = require "thucchien.cli.names"
@@ -14,7 +14,8 @@ local say = language.say
 -- Formats that a picture may turn out to have; the first is the likeliest.
 local EXTENSIONS = { "png", "jpg", "webp", "gif" }
 
---- Whether a path is one of the process's own streams. A stream may be a file, but this is not its name.
+--- Whether a path is one of the process's own streams. Such a stream may be redirected to a file, so
+--- `test -f` cannot tell.
 function targets.is_stream(path)
     return path == "/dev/stdout" or path == "/dev/stderr" or path:find("^/dev/fd/%d+$") ~= nil
 end
@@ -35,7 +36,7 @@ function targets.find(output, prompt)
     return { path = (output:gsub("%.+$", "")) }
 end
 
---- The names that picture `index` may get, as far as it can be known.
+--- The names that picture `index` may get: its format is not known yet.
 local function candidates(path, index)
     local name = names.numbered(path, index)
     if names.has_extension(path) then
@@ -48,7 +49,7 @@ local function candidates(path, index)
     return possible
 end
 
---- What would keep the pictures of a request from being saved, as far as it can be known.
+--- What would keep the pictures of a request from being saved, as far as can be known before they come.
 function targets.obstacle(target, asked, force)
     if target.device then
         return not names.test("-w", target.path) and say("%s: cannot be written", target.path) or nil
@@ -78,7 +79,7 @@ function targets.choose_name(target, image, index, force)
     return name
 end
 
---- The names that `asked` pictures would get if they came now, as PNG files for want of knowledge.
+--- The names that `asked` pictures would get if they came now and were PNG files.
 function targets.plan(target, asked)
     local image, paths, taken = { ext = EXTENSIONS[1] }, {}, {}
     for index = 1, asked do
