@@ -41,7 +41,7 @@ end
 function adapter.attach(client, queue)
     queue = queue or assert(cqueues.running())
     local watched = {} -- socket -> pollable
-    local due, timer_runs -- when the timer fires; whether its coroutine is there
+    local due, timer_runs -- when the timer fires; whether its coroutine runs
     local changed_due = condition.new()
 
     -- An error of a function of the user's goes to whoever runs the controller. It must not end the coroutine that
@@ -80,8 +80,8 @@ function adapter.attach(client, queue)
             object.changed:signal()
             return
         end
-        -- A controller must know before a socket is closed, and libcurl closes its own without asking. So the
-        -- controller gets a duplicate, which is closed here.
+        -- A controller must be told before a socket is closed, but libcurl closes its sockets without telling us.
+        -- So the controller gets a duplicate of the socket, which is closed above.
         object = setmetatable({
             socket = socket, copy = assert(socket_library.dup(socket)), wanted = events, changed = condition.new(),
         }, pollable)
@@ -97,7 +97,7 @@ function adapter.attach(client, queue)
             else
                 due = nil
                 act()
-                cqueues.poll(0) -- there may be more to do at once, but others have their turn first
+                cqueues.poll(0) -- `due` may be now again: other coroutines run first
             end
         end
         timer_runs = false
@@ -112,8 +112,7 @@ function adapter.attach(client, queue)
         end
     end
 
-    -- Only a controller may resume its own coroutines. Another one, which runs inside of those or without a
-    -- controller, may simply yield.
+    -- Only a controller may resume its own coroutines. A coroutine that is not a controller's own may simply yield.
     function driver.waiter()
         local _, is_own = cqueues.running()
         if not is_own then

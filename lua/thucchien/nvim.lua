@@ -18,14 +18,14 @@ local levels = vim.log.levels
 local plugin = {}
 
 local PROGRESS_MILLISECONDS = 2000 -- between two notifications of one job's progress
-local SHOWN_BYTES = 50000 -- from so many on progress is shown
-local SHOWN_LENGTH = 30 -- of a prompt in a message: one that wraps makes Neovim ask for a key
+local SHOWN_BYTES = 50000 -- progress is shown once so many have come: an error's response has fewer
+local SHOWN_LENGTH = 30 -- characters of a prompt in a message: a longer message wraps, and Neovim asks for a key
 
 ---@class thucchien.nvim.options
 ---@field client? thucchien.options for `thucchien.new`: api_key, base_url, model, timeout …
----@field params? table for every picture: aspect_ratio, n, model …
----@field folder? string|fun(file: string): string beside the file if relative; default "."
----@field insert? thucchien.nvim.insert what stands in the text; default: a Markdown link
+---@field params? table for every request: aspect_ratio, n, model …
+---@field folder? string|fun(file: string): string a relative one begins at the file's directory; default "."
+---@field insert? thucchien.nvim.insert returns what is put into the text; default: a Markdown link
 ---@field notify? fun(message: string, level: integer) default `vim.notify`
 
 --- What is put into the text for a picture. `path` is as the text's file sees it, `image.path` in
@@ -128,7 +128,7 @@ function plugin.load()
     if found then
         return module
     end
-    package.loaded.thucchien = nil -- LuaJIT takes one failure for a loop of modules
+    package.loaded.thucchien = nil -- LuaJIT leaves a mark there, and would speak of a loop the next time
     if module:find("module 'thucchien' not found", 1, true) then
         return nil, "the C module is not built: run `make nvim` in " .. plugin.root()
     end
@@ -188,8 +188,8 @@ local function is_absolute(path)
     return path:find "^[/\\~]" or path:find "^%a:[/\\]"
 end
 
--- Where the pictures of a buffer go. The directory is made, and asked whether it takes files,
--- before anything is paid for.
+-- Where the pictures of a buffer go. Makes the directory and checks that it can be written to, before anything is
+-- paid for.
 ---@return thucchien.nvim.folder? folder
 ---@return string? message
 local function find_folder(buffer)
@@ -216,8 +216,8 @@ local function find_folder(buffer)
     return { path = path, prefix = prefix }
 end
 
--- Saves under a name that nobody has, even if somebody else looks for one just now. What is not the
--- whole picture gets an ending that says so.
+-- Saves a picture under a name that no file has, even if another program looks for one at the same time. One that is
+-- not whole gets the ending ".part".
 local function save(image, directory, name)
     if image.complete == false then
         name = name .. (image.ext and "." .. image.ext or "") .. ".part"
@@ -251,7 +251,7 @@ end
 
 -- ---- the text -----------------------------------------------------------------------------------
 
--- A path as a link's target: what ends or confuses one is encoded.
+-- A path as a link's target: characters that would end the target, or confuse a reader of it, are encoded.
 local function target(path)
     return (path:gsub("[%c %%()<>\"\\#?]", function(character)
         return ("%%%02X"):format(character:byte())
@@ -341,7 +341,7 @@ local function params_for(job)
         end
     end
     function params.on_progress(received, total)
-        if received < SHOWN_BYTES then -- an error's words, say
+        if received < SHOWN_BYTES then
             return
         end
         notify_progress(job, "%.1f of %s MB: %s", received / 1e6,
@@ -350,7 +350,7 @@ local function params_for(job)
     return params
 end
 
--- What a job needs before anything is sent and paid for: a client, a folder, a position in the text.
+-- Makes a job with all that it needs before anything is sent and paid for: a client, a folder, a position in the text.
 ---@param prompt string
 ---@param position { row: integer, column: integer, own_lines?: boolean }
 ---@return thucchien.nvim.job? job
@@ -503,7 +503,7 @@ function plugin.setup(options)
         error("thucchien.nvim.setup: " .. wrong, 2)
     end
     settings = options
-    client = nil -- made anew when it is needed; jobs hold the old one until they end
+    client = nil -- plugin.client makes another one; jobs hold the old one until they end
 end
 
 ---The options as `setup` was given them.

@@ -2,7 +2,8 @@
 
 local LENGTH = 40 -- in letters
 
--- One line per ASCII letter, composed letters only: in decomposed text the mark is dropped.
+-- One line for each ASCII letter: the composed letters that become it. Of decomposed letters only the marks are
+-- dropped, below.
 local FOLDED = {
     a = "àáảãạăằắẳẵặâầấẩẫậäåāÀÁẢÃẠĂẰẮẲẴẶÂẦẤẨẪẬÄÅĀ",
     c = "çćčÇĆČ",
@@ -29,8 +30,8 @@ local function ascii_letters()
     return letters
 end
 
--- Code points above ASCII that have no place in a name: signs, punctuation, controls of the writing
--- direction, symbols, private use, emoji. Roughly; what else is there is taken for letters.
+-- Code points above ASCII that do not go into a name: signs, punctuation, controls of the writing
+-- direction, symbols, private use, emoji. The ranges are rough. All others count as letters.
 local NO_LETTERS = {
     { 0x80, 0xBF }, { 0xD7, 0xD7 }, { 0xF7, 0xF7 }, { 0x600, 0x61F }, { 0x2000, 0x2BFF },
     { 0x2E00, 0x2E7F }, { 0x3000, 0x3004 }, { 0x3008, 0x3020 }, { 0x30FB, 0x30FB },

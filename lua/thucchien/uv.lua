@@ -9,7 +9,7 @@
 
 local adapter = {}
 
-local vim = rawget(_G, "vim") -- a strict _G raises for what it has not
+local vim = rawget(_G, "vim") -- with a strict _G, `vim` alone could raise an error
 local TICK = 5 -- milliseconds between two looks at the sockets that are to become writable
 
 local function find_uv()
@@ -54,10 +54,10 @@ function adapter.attach(client, uv)
     local writers = {} -- socket -> true
     local ticker, timer
 
-    -- libuv takes a socket's error for a file that was closed meanwhile, and luv prints that, in Neovim over the
-    -- text. A connection that is refused is such an error. So libuv watches only what comes in; a socket that is to
-    -- become writable, as one that connects is, is looked at by the clock.
-    local ticking = false -- a busy editor gets one tick at a time
+    -- If a socket has an error, a refused connection for instance, libuv reports it as a closed file, and luv prints
+    -- that, in Neovim over the text. So libuv watches sockets only for reading. Sockets that are to become writable,
+    -- as one that connects, are looked at by a timer.
+    local ticking = false -- a tick is scheduled: a busy editor gets no second one
     local tick = schedule(function()
         ticking = false
         for _, socket in ipairs(keys(writers)) do
@@ -132,7 +132,7 @@ function adapter.attach(client, uv)
             return
         end
         timer = timer or uv.new_timer()
-        -- Not 0: libuv goes on with timers of 0 that start one another, and serves nothing else meanwhile.
+        -- Not 0: while timers of 0 start one another, libuv serves nothing else.
         timer:start(math.max(milliseconds, 1), 0, on_timer)
     end
 

@@ -65,8 +65,8 @@ local function after_character(line, column)
     return from and to or math.min(column, #line)
 end
 
--- The row and column where text would be put now: after the character under the cursor, as with |p|; in
--- insert mode before it.
+-- The row and column where text would be put now: in insert mode exactly at the cursor, else after the character
+-- under it, as with |p|.
 function editing.cursor()
     local cursor = api.nvim_win_get_cursor(0)
     local row = math.max(cursor[1], 1) - 1 -- commands of `nvim -c` run before there is a cursor
@@ -77,7 +77,8 @@ function editing.cursor()
     return row, after_character(line, cursor[2])
 end
 
--- The text of a range of lines; of the selection alone where the range is one within lines.
+-- The text of a range of lines. If the range comes from a selection by characters, only that part of its first and
+-- last line.
 function editing.selected(command)
     local first, last = fn.getpos "'<", fn.getpos "'>"
     local lines = api.nvim_buf_get_lines(0, command.line1 - 1, command.line2, false)
