@@ -1,9 +1,9 @@
 -- A stand-in for the gateway: for those who write plugins and games without a key, without a network,
--- and without paying. It keeps to what the gateway sends, draws a landscape for each prompt, and fails
--- on demand.
+-- and without paying. It sends what the gateway sends, draws a landscape for each prompt, and fails on
+-- demand.
 --
--- A process of its own, so it may run under another Lua than the program that uses it. It is built on
--- cqueues; nothing of that is loaded before `run`, so that any Lua can ask `missing` what is not there.
+-- It is a process of its own, so it may run under another Lua than the program that uses it. It is
+-- built on cqueues, which is not loaded before `run`: so any Lua can call `missing`.
 
 local emulator = {}
 
@@ -15,8 +15,8 @@ local LONGEST_WAIT = 86400 -- seconds before a response
 ---@field images? string       # a directory whose pictures are served instead of drawn ones
 ---@field delay? number        # seconds before each response
 ---@field key? string          # the only key that is accepted; any `sk-…` if not given
----@field budget? number       # US dollars that each key may spend; no end if not given
----@field rpm? integer         # requests that each key may make a minute; no end if not given
+---@field budget? number       # US dollars that each key may spend; unlimited if not given
+---@field rpm? integer         # requests that each key may make a minute; unlimited if not given
 ---@field stop_on_eof? boolean # stop when standard input ends
 
 ---@class thucchien.emulator.request
@@ -26,9 +26,9 @@ local LONGEST_WAIT = 86400 -- seconds before a response
 ---@field headers thucchien.emulator.fields
 ---@field body string
 ---@field key? string          # the caller's, where the route asks for one
----@field host string          # where the caller found us: "127.0.0.1:8001"
----@field state table          # what lasts longer than a request: pictures, urls, account, failed, pause
----@field note table           # what the line in the log says: model, n, size
+---@field host string          # the address that the caller used: "127.0.0.1:8001"
+---@field state table          # shared by all requests: pictures, urls, account, failed, asked, pause
+---@field note table           # for the line in the log: model, n, size
 ---@field elapsed fun(): number # seconds since the request came
 
 emulator.description = "Stands in for the AI Thực Chiến gateway on this machine: no key, no network, "
@@ -67,7 +67,7 @@ local function print_line(text)
     io.stdout:flush()
 end
 
--- Text of a client's as it may go into the log: one short line without the key.
+-- Makes a client's text fit for the log: one short line without the key.
 local function loggable(value, key, limit)
     limit = limit or 80
     local text = tostring(value):sub(1, 4096)
@@ -101,7 +101,7 @@ local function route(method, path, handler, check, via)
     routes[path][method] = { handler = handler, check = check, via = via }
 end
 
--- What LiteLLM says of itself to anybody who asks.
+-- GET /health/readiness, which needs no key: LiteLLM's version.
 local function readiness()
     local responses, headers = require "thucchien.emulator.responses", require "thucchien.emulator.headers"
     return responses.new(200, ('{"status":"connected","db":"connected","cache":null,"litellm_version":"%s",'
@@ -162,7 +162,7 @@ local function handle(request, options)
     return refusal or found.handler(request, rest)
 end
 
--- What a web server says to a request that is none.
+-- The response of a web server to what is not a valid HTTP request.
 local function refuse(status)
     local responses = require "thucchien.emulator.responses"
     if status == 413 then return responses.html(413, "Request Entity Too Large", "nginx/1.26.2") end
@@ -211,11 +211,11 @@ local function read_query(target)
     return query
 end
 
--- Completes what came over the wire.
+-- Completes a request that http.lua has read.
 local function complete(request, connection, state)
     local began = require("cqueues").monotime()
     local _, address, port = connection.socket:localname()
-    local target = request.target:gsub("^%a+://[^/?#]*", "") -- as proxies are asked
+    local target = request.target:gsub("^%a+://[^/?#]*", "") -- a whole URL, as sent to a proxy
     request.path, request.query = unescape(target:match("^[^?#]*")), read_query(target)
     request.host = request.headers:get("host") or ("%s:%s"):format(address, port)
     request.state, request.note = state, {}

@@ -1,5 +1,5 @@
--- What keys have spent and how often they have asked, the limits that make them stop, and GET /key/info,
--- which tells. Every key has the same limits; without options of the user's none ever runs out.
+-- What each key has spent and how many requests it has made, the limits for both, and GET /key/info, which
+-- tells them. Every key has the same limits; without the options for them there are none.
 
 local responses = require "thucchien.emulator.responses"
 local authentication = require "thucchien.emulator.authentication"
@@ -8,9 +8,9 @@ local recent = require "thucchien.emulator.recent"
 local account = {}
 
 local WINDOW = 60              -- seconds that requests are counted over
-local REQUESTS_PER_MINUTE = 200 -- as the service says, where the user says nothing
+local REQUESTS_PER_MINUTE = 200 -- the service's own limit, which is told if there is no option
 local PARALLEL_REQUESTS = 200
-local KEYS = 10000 -- that are known
+local KEYS = 10000 -- keys that are remembered
 local MONTH = 30 * 86400
 
 local methods = {}
@@ -24,8 +24,8 @@ function account.new(options)
     }, metatable)
 end
 
--- What is known of a key: what it has spent, and the minute that its requests are counted in, which begins
--- with the first of them.
+-- What is known of a key: what it has spent, and how many requests it has made in the present minute, which
+-- begins with the first of them.
 local function entry_of(self, key)
     local hash = authentication.hash(key)
     local now, entry = require("cqueues").monotime(), self.keys[hash]
@@ -75,7 +75,7 @@ function account.rate_limit(via, hash, limit, resets, kind)
         .. "Current limit: %d, Remaining: 0. Limit resets at: %s"):format(hash, kind, limit, reset_at))
     if via == "chat" then
         local function add(name, value) response.headers[#response.headers + 1] = { name, value } end
-        -- The gateway names its whole window, however wrong the time is that it tells.
+        -- The gateway's reset time may be wrong, but its retry-after is never longer than the window.
         add("retry-after", ("%d"):format(math.max(math.min(resets - os.time(), WINDOW), 0)))
         add("rate_limit_type", kind)
         add("reset_at", reset_at)
@@ -118,7 +118,7 @@ local INFO = '{"key":%s,"info":{"key_name":%s,"key_alias":"emulated","soft_budge
 
 local IMAGEN_PER_MINUTE = 20
 
--- `name` is what the caller called the key: its hash where he named none.
+-- `name` is the key as the caller gave it in `?key=`, or else its hash.
 local function info(self, key, name)
     local budget = self.budget
     return responses.new(200, INFO:format(responses.quote(name), responses.quote("sk-..." .. key:sub(-4)),

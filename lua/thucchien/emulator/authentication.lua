@@ -1,4 +1,4 @@
--- Who is asking: finds the key among a request's headers, and says what the gateway says to a wrong one.
+-- Finds the key among a request's headers, and refuses a wrong one in the gateway's words.
 
 local responses = require "thucchien.emulator.responses"
 
@@ -62,7 +62,8 @@ function authentication.check(request, accepted)
     return judge(key, malformed, accepted)
 end
 
----The same on the Gemini route, which looks only where Google does, and has no key named None.
+---The same on the Gemini route, which looks for the key only where Google does. For a missing key it says that
+---the key is "None".
 ---@param request thucchien.emulator.request
 ---@param accepted? string
 ---@return string? key

@@ -1,5 +1,5 @@
--- Base64 that keeps up with pictures of megabytes. Encodes two characters at a time from a table of all 4096
--- pairs; both ways into a C buffer where the Lua has an FFI.
+-- Base64 that is fast enough for pictures of megabytes. It encodes two characters at a time, from a table of all
+-- 4096 pairs. If the Lua has an FFI, it encodes and decodes into a C buffer.
 
 local floor, concat, char = math.floor, table.concat, string.char
 local has_ffi, ffi = pcall(require, "ffi")
@@ -108,7 +108,7 @@ function base64.encode(bytes)
     return text
 end
 
----The bytes of well-formed base64 with its padding; its first `limit` characters if that is given.
+---Decodes well-formed base64 with its padding. With `limit` it decodes only the first `limit` characters.
 ---@param text string
 ---@param limit? integer  # a multiple of four
 ---@return string

@@ -1,11 +1,11 @@
--- A request's body as the gateway reads it: JSON by hand, without a schema. What it cannot read it refuses
--- in Python's words.
+-- Reads a request's body as the gateway does: as JSON, without a schema. What it cannot read is refused in
+-- Python's words.
 
 local responses = require "thucchien.emulator.responses"
 
 local body = {}
 
--- Where a byte is, as Python's JSON errors count: characters, lines and columns from 1, chars from 0.
+-- Where a byte is, as Python's JSON errors say it. They count characters: lines and columns from 1, "char" from 0.
 local function position(text, at)
     local before = text:sub(1, at - 1):gsub("[\128-\191]", "")
     local _, lines = before:gsub("\n", "")
@@ -37,14 +37,14 @@ local function valid_utf8(text)
     end
 end
 
----A refusal from where the gateway looks for the key.
+---The refusal of an error that the gateway finds while it checks the key.
 ---@param message string
 ---@return thucchien.emulator.response
 function body.unauthorized(message)
     return responses.error(401, "Authentication Error, " .. message, "auth_error", "None")
 end
 
----What is left of a Python error in the gateway.
+---The response that the gateway makes of a Python error of its own.
 ---@param message string
 ---@return thucchien.emulator.response
 function body.crash(message)

@@ -1,5 +1,4 @@
--- A request that asks for pictures, once its route has read it: what the responses to it, good and bad, are
--- made from.
+-- A call is a request for pictures that its route has read. The responses to it, good and bad, are made from it.
 
 local headers = require "thucchien.emulator.headers"
 local responses = require "thucchien.emulator.responses"
@@ -9,7 +8,7 @@ local urls = require "thucchien.emulator.urls"
 local call = {}
 
 local KNOWN = 1000 -- conversations whose repetitions are counted
-local STAMP = 64 -- pixels a side, where the size is no matter
+local STAMP = 64 -- pixels a side of a stamp, a small picture for responses whose pictures may have any size
 
 ---@class thucchien.emulator.call
 ---@field via thucchien.emulator.via
@@ -22,8 +21,8 @@ local STAMP = 64 -- pixels a side, where the size is no matter
 ---@field width integer        # pixels
 ---@field height integer
 ---@field text? string         # what the model says beside the pictures
----@field vision? thucchien.emulator.vision  # what else shapes them
----@field offset integer       # how often the same was asked before
+---@field vision? thucchien.emulator.vision  # what shapes them besides the prompt
+---@field offset integer       # how often the same was asked for before
 ---@field key string
 ---@field host string
 ---@field state table
@@ -41,8 +40,8 @@ local function stamp_size(self)
     return math.floor(self.width * scale + 0.5), math.floor(self.height * scale + 0.5)
 end
 
--- How often the same key has asked the same before. A model that talks makes one picture at a time, and
--- another one each time.
+-- How often the same key has asked for the same before. A model that talks makes one picture a request, and another
+-- one each time.
 local function times_asked(self)
     local asked = self.state.asked
     local id = table.concat({ self.key, self.via, self.model, self.vision and self.vision.id or "", self.prompt }, "\n")
@@ -52,7 +51,7 @@ local function times_asked(self)
     return before
 end
 
----Completes what a route has read.
+---Completes the call that a route has read.
 ---@param self table
 ---@param request thucchien.emulator.request
 ---@param shape fun(self: thucchien.emulator.call, pictures: table[]): string  # the body of a success

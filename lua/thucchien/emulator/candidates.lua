@@ -4,14 +4,14 @@ local responses = require "thucchien.emulator.responses"
 
 local candidates = {}
 
-local TOKENS = 1290 -- that a picture counts for
+local TOKENS = 1290 -- what a picture counts as
 
 local quote = responses.quote
 
 -- A picture's two fields, in the order of `names`.
 local BLOB = '{\n            "%s": {\n              %s,\n              %s\n            }\n          }'
 
----A part that holds a picture, or its address. `spelling` is for odd ones: `snake` case, `mime_last`.
+---A part that holds a picture, or its address. `spelling` is for odd ones: fields in snake case, the type last.
 ---@param picture { b64_json?: string, mime?: string, url?: string }
 ---@param spelling? "snake"|"mime_last"
 ---@return string

@@ -1,5 +1,5 @@
--- POST /chat/completions: the models that one talks to. Reads messages as LiteLLM does for Gemini and answers
--- with a picture and, where text is not ruled out, a word beside it.
+-- POST /chat/completions, for models that talk. Reads messages as LiteLLM does for Gemini. Answers with a picture,
+-- and with text beside it unless the modalities leave text out.
 
 local responses = require "thucchien.emulator.responses"
 local body = require "thucchien.emulator.body"
@@ -38,7 +38,7 @@ local function add_part(message, part)
     return true
 end
 
--- A message as it came, taken apart; nil if it is none.
+-- Takes a message apart: its role, texts and pictures; nil if it is not a message.
 local function read_message(given)
     if type(given) ~= "table" or type(given.role) ~= "string" then return nil end
     local message = { role = given.role, texts = {}, pictures = {} }

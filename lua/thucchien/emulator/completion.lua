@@ -1,10 +1,10 @@
--- What a chat completion looks like: compact JSON, and what is null is not there.
+-- Chat completions: compact JSON, in which fields that would be null are left out.
 
 local responses = require "thucchien.emulator.responses"
 
 local completion = {}
 
-local TOKENS = 1290 -- that a picture counts for
+local TOKENS = 1290 -- what a picture counts as
 
 local quote = responses.quote
 
@@ -16,7 +16,7 @@ function completion.url(picture)
     return "data:" .. (picture.mime or "image/png") .. ";base64," .. picture.b64_json
 end
 
--- A string that may be a picture: looking for characters to escape in megabytes takes time.
+-- A URL as JSON. A data URL needs no escapes; looking for them in megabytes takes time.
 local function quote_url(url)
     return url:find("^data:") and '"' .. url .. '"' or quote(url)
 end

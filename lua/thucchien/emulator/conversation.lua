@@ -1,5 +1,5 @@
--- What a conversation asks for: the last thing that the user said is the prompt; what was said before it and
--- the pictures shown in it shape the drawing.
+-- What a conversation asks for. The last thing that the user said is the prompt. What was said before it, and the
+-- pictures that were shown, shape the drawing too: see thucchien.emulator.vision.
 
 local references = require "thucchien.emulator.references"
 
@@ -11,7 +11,7 @@ local conversation = {}
 ---@field pictures { data?: string, mime?: string, url?: string }[]
 
 ---@class thucchien.emulator.vision
----@field id string                                # of everything in it
+---@field id string                                # a hash of everything in it
 ---@field seed? string                             # what the user said first, if that is not the prompt
 ---@field earlier string[]                         # what was said before the prompt, oldest first
 ---@field references thucchien.emulator.reference[]
@@ -24,7 +24,7 @@ local function digest(parts)
     return (hash:final():gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
 end
 
--- What else shapes a picture than its prompt; nil where there is nothing else.
+-- What shapes a picture besides its prompt; nil if there is nothing.
 local function vision(earlier, shown, seed)
     if #earlier == 0 and #shown == 0 then return nil end
     local parts = {}
@@ -33,7 +33,7 @@ local function vision(earlier, shown, seed)
     return { id = digest(parts), seed = seed, earlier = earlier, references = shown }
 end
 
----Reads messages. The model's own texts count for nothing, its pictures for as much as the user's.
+---Reads messages. The model's own texts do not count; its pictures count like the user's.
 ---@param messages thucchien.emulator.message[]
 ---@param pause fun()
 ---@return { prompt: string, vision?: thucchien.emulator.vision }?
