@@ -1,5 +1,5 @@
--- Pictures that are not whole, drafts of pictures, and base64 as it is written elsewhere: what a client that looks
--- at nothing takes for a picture, or for none.
+-- Pictures that are not whole, drafts of pictures, and base64 in other spellings: a client that does not check would
+-- take the first two for pictures, and the last for damage.
 
 local responses = require "thucchien.emulator.responses"
 local base64 = require "thucchien.emulator.base64"
@@ -12,8 +12,8 @@ local damage = {}
 local GEMINI, IMAGES = { gemini = true }, { images = true }
 local BY_URL, TALKING = { images = true, chat = true }, { chat = true, gemini = true }
 
-local MOST = 1e6   -- that an argument may say
-local CUT = 600    -- characters of a picture's base64 that come
+local MOST = 1e6   -- the largest argument
+local CUT = 600    -- characters of a picture's base64 that are sent
 local DRAFT = 48   -- pixels a side
 
 local function number_of(call, default)
@@ -21,17 +21,17 @@ local function number_of(call, default)
     return number and number >= 1 and math.floor(math.min(number, MOST)) or default
 end
 
--- Text as it stands inside a JSON string.
+-- Escapes text for the inside of a JSON string.
 local function escape(text)
     return responses.quote(text):sub(2, -2)
 end
 
--- A picture whose base64 is another text.
+-- The picture, with another text as its base64.
 local function with(picture, text)
     return { mime = picture.mime, b64_json = escape(text) }
 end
 
--- Pictures whose base64 is written in another way.
+-- A model whose pictures have base64 that `change` has rewritten.
 local function written(name, about, change, via)
     return {
         name = name, about = about, via = via,
@@ -58,7 +58,7 @@ local function written_url(name, about, change)
     return item
 end
 
--- Something happens to the first picture; the others are as they should be.
+-- A model of whose pictures `change` rewrites the first; the others are as they should be.
 local function first(name, about, change, via)
     return {
         name = name, about = about, via = via,
@@ -78,7 +78,7 @@ local function in_lines(width, ending)
     end
 end
 
--- Bytes of another kind in the place of the pictures.
+-- A model with bytes of another kind in place of the pictures.
 local function made_of(name, about, change)
     return {
         name = name, about = about,
@@ -93,7 +93,7 @@ local function made_of(name, about, change)
     }
 end
 
--- Pictures whose base64 has padding, without it. One size in three has none.
+-- Pictures without the padding of their base64. One size in three needs none; then another width is drawn.
 local function unpadded(call)
     local list = {}
     for i, picture in ipairs(call.stamps()) do
@@ -107,7 +107,7 @@ local function unpadded(call)
     return call.success(list)
 end
 
--- The words of a model that had no room for the end of its picture.
+-- The response of a model that reached its token limit inside its picture.
 local function out_of_tokens(call)
     local picture = call.stamps()[1]
     local text = picture.b64_json:sub(1, number_of(call, CUT))
@@ -123,7 +123,7 @@ local function draft_of(call)
     return call.draw(1, DRAFT, DRAFT, " (a draft)")
 end
 
--- A part of Gemini's that the model only thought. Where it says so is no matter in JSON.
+-- Marks a part of Gemini's as a thought of the model's: at its beginning here, at its end below. JSON allows both.
 local function thought(part)
     return (part:gsub("^{", '{\n            "thought": true,'))
 end
@@ -132,7 +132,7 @@ local function thought_behind(part)
     return (part:gsub("%s*}$", ',\n            "thought": true\n          }'))
 end
 
--- Parts of Gemini's: `draw` makes a list of the draft and of the picture.
+-- A model that answers with parts of Gemini's: `list` puts a thought, a draft and the picture in order.
 local function drafted(name, about, list)
     return {
         name = name, about = about, via = GEMINI,

@@ -1,8 +1,8 @@
--- Answers as a stream of events, which some gateways send though nobody asked for one.
+-- Responses as a stream of events, which some gateways send although nobody asked for one.
 
 local events = {}
 
----Has a response say that it is a stream, or another type.
+---Gives a response the type of a stream, or another one.
 ---@param response thucchien.emulator.response
 ---@param content_type? string
 ---@return thucchien.emulator.response

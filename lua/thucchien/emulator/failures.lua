@@ -1,6 +1,6 @@
--- What can be made to go wrong, by the name of the model: `emulate/429`, `emulate/slow/2.5` … One entry
--- a failure; `about` is its line in the help. A response is a function of the call, because many hold its
--- key, its time, or its pictures.
+-- What can be made to go wrong, by the name of the model: `emulate/429`, `emulate/slow/2.5` … Each failure has
+-- one entry; `about` is its line in the help. `respond` makes the response from the call, because many responses
+-- hold the call's key, time or pictures.
 
 local account = require "thucchien.emulator.account"
 local responses = require "thucchien.emulator.responses"
@@ -25,7 +25,7 @@ local failures = {}
 
 local COUNTED = 1000 -- models and prompts whose failures are counted
 
-local LONGEST = 86400 * 365 -- seconds, or whatever else an argument counts
+local LONGEST = 86400 * 365 -- the largest argument, in seconds or whatever it counts
 
 local KEY_HASH = "8f3b6c2de0a94c7f5b1d8e6a3c9f0b7d2e4a6c8f1b3d5e7a9c0f2b4d6e8a1c3f"
 
@@ -83,7 +83,7 @@ end
 
 local ESCAPED = { ["/"] = "\\/", ["+"] = "\\u002B" }
 
--- JSON with white space between all tokens and with escapes in every string that is not a key's name alone.
+-- The same JSON with white space between its tokens, and with each "/" and "+" in its strings escaped.
 local function spread(json)
     local parts, at = {}, 1
     while true do
@@ -100,7 +100,7 @@ local function spread(json)
     end
 end
 
--- The errors that are the same for every call, as functions of none.
+-- Each of these makes the `respond` of an error.
 
 local function says(status, message, kind, param)
     return function() return responses.error(status, message, kind, param) end
@@ -114,7 +114,7 @@ local function upstream(status, message, kind)
     return function(call) return responses.upstream_error(status, message, kind, call.kind.name) end
 end
 
--- The Gemini route adds nothing to what Google says, and puts all of it into the message.
+-- The Gemini route puts all that Google says into the message, and adds nothing. Other routes give `mapped`.
 local function passed_on(mapped, status, message, name)
     local said = responses.google_error(status, message, name)
     return function(call)

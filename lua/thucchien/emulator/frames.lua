@@ -1,4 +1,4 @@
--- The aspect ratios of the models that one talks to, and the pixels that they give for each.
+-- The aspect ratios of the models that talk, and the pixels that they make for each.
 
 local frames = {}
 
@@ -8,7 +8,7 @@ local SIZES = {
     ["3:4"] = { 864, 1184 }, ["9:16"] = { 768, 1344 },
 }
 
----Width and height for an `imageConfig`; nil and what is wrong with it.
+---Width and height for an `imageConfig`, or nil and what is wrong with it.
 ---@param config any  # JSON as decoded
 ---@return integer? width
 ---@return integer|string height
@@ -20,7 +20,7 @@ function frames.size(config)
         .. "'1:1', '2:3', '3:2', '3:4', '4:3', '4:5', '5:4', '9:16', '16:9', '21:9'."
 end
 
----What a list of modalities asks for; pictures and text where nobody says.
+---What a list of modalities asks for; pictures and text if there is no list.
 ---@param modalities any  # JSON as decoded
 ---@return boolean pictures
 ---@return boolean text

@@ -1,5 +1,5 @@
--- POST /gemini/v1beta/models/{model}:generateContent: the gateway passes it on to Google, and Google's response
--- back as it is, errors as text inside its own.
+-- POST /gemini/v1beta/models/{model}:generateContent. The gateway passes it on to Google. It passes Google's
+-- response back as it is, but an error of Google's as text inside an error of its own.
 
 local responses = require "thucchien.emulator.responses"
 local body = require "thucchien.emulator.body"
@@ -26,7 +26,7 @@ local function refuse(message)
     return responses.invalid_argument("gemini", message)
 end
 
--- Google's response where a path leads to no model.
+-- The response for a path that leads to no model.
 local function not_found(message)
     return responses.error(404, responses.google_error(404, message, "NOT_FOUND"), "None", "None")
 end

@@ -1,4 +1,4 @@
--- The headers that the gateway adds to its responses. The chat route tells more than the others.
+-- The headers that the gateway adds to its responses. The chat route has more than the others.
 
 local responses = require "thucchien.emulator.responses"
 
@@ -33,7 +33,8 @@ local function add_chat(add, response, request, call)
     end
 end
 
--- What the gateway knows of a model that it has called itself; on the Gemini route it only passes on.
+-- The gateway's headers on the model that it has called. On the Gemini route it only passes the request on, and knows
+-- nothing but the address.
 local function add_model(add, call, cost)
     if call.via == "gemini" then
         return add("x-litellm-model-api-base", "https://generativelanguage.googleapis.com/v1beta")
@@ -67,7 +68,7 @@ function headers.add(response, request, call, cost)
     return response
 end
 
----The same for an error of the gateway's. The images route sends errors bare.
+---The same for an error of the gateway's. On the images route errors have none of these headers.
 ---@param response thucchien.emulator.response
 ---@param request thucchien.emulator.request
 ---@param call { via: thucchien.emulator.via, model?: string }

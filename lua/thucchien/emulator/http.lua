@@ -1,21 +1,22 @@
--- HTTP/1.1 for the emulator, over sockets of cqueues. A server that people leave running meets anything, so
--- whatever a client sends, or does not send, is answered or ended: every count, size and time has a limit.
+-- HTTP/1.1 for the emulator, over sockets of cqueues. People leave a server running for weeks, and clients send
+-- anything, or stop sending. So every count, size and time has a limit, beyond which the request is refused or the
+-- connection is ended.
 
 local http = {}
 
-local CONNECTIONS = 512             -- at once; of more, the one that has waited longest for a request is ended
+local CONNECTIONS = 512             -- at once; for one more, the one that has waited longest for a request is ended
 local IDLE_SECONDS = 120            -- that a connection is kept for its next request
-local READ_SECONDS = 30             -- for the head of a request; for its body as well, and …
-local WRITE_SECONDS = 60            -- … for a response, both and as long as this many …
-local SLOWEST = 10000               -- … bytes a second take
-local LINGER_SECONDS = 1            -- for a client to read the response to what was not read to its end
+local READ_SECONDS = 30             -- for the head of a request, and for its body: see SLOWEST
+local WRITE_SECONDS = 60            -- for a response: see SLOWEST
+local SLOWEST = 10000               -- bytes a second: bodies and responses get more time, size / SLOWEST seconds
+local LINGER_SECONDS = 1            -- for a client to read the response to a request that was not read to its end
 local HEAD_BYTES = 64 * 1024        -- request line, headers and trailers
 local HEADERS = 100
 local BODY_BYTES = 64 * 1024 * 1024
 local ALL_BODY_BYTES = 256 * 1024 * 1024 -- of all requests that are being read or answered
 local LINE_BYTES = 4096             -- of a chunk's size
 local PIECE = 64 * 1024             -- bytes read at once
-local JOINED = 1024                 -- pieces of a body, before they are made one
+local JOINED = 1024                 -- pieces of a body that are collected before they are joined
 
 local REASONS = {
     [200] = "OK", [204] = "No Content", [302] = "Found", [307] = "Temporary Redirect", [400] = "Bad Request",
@@ -51,7 +52,7 @@ end
 
 -- ---- what a request looks like ---------------------------------------------------------------------------------
 
--- Adds the lines of a head to the fields; nil and a status if they are none.
+-- Adds the lines of a head to the fields; nil and a status if a line is not a header.
 local function read_fields(fields, text)
     for line in text:gmatch("([^\n]*)\n") do
         local name, value = line:match("^([%w!#$%%&'*+%-.^_`|~]+):[ \t]*(.-)[ \t\r]*$")
@@ -83,7 +84,7 @@ end
 local function framing(head)
     local coding, lengths = head.headers.values["transfer-encoding"], head.headers.values["content-length"]
     if coding then
-        -- Both, or a coding twice, is how requests are smuggled past a proxy.
+        -- A length beside a coding, or two codings, are used to smuggle requests past a proxy.
         if lengths or #coding > 1 or head.minor == 0 then return nil, 400 end
         if coding[1]:lower() ~= "chunked" then return nil, 501 end
         return "chunked"
@@ -192,7 +193,7 @@ local function pile(heap, piece)
     end
 end
 
--- Takes `length` bytes of a body. `body` knows what came, when it began, and how much others have.
+-- Takes `length` bytes of a request's body, and adds them to `body`, which has a `deadline` too.
 local function take(self, body, length)
     while length > 0 do
         local piece = self.buffer:sub(self.at, self.at + length - 1)
@@ -292,7 +293,7 @@ function methods:read()
     return head
 end
 
----The body is of no more use.
+---Counts the body of the latest request no more: it is not needed any longer.
 function methods:forget_body()
     self.server.held = self.server.held - self.held
     self.held = 0
@@ -312,13 +313,13 @@ function methods:write(text)
     return true
 end
 
----Waits, but not for a client that leaves meanwhile: nil then.
+---Waits; returns nil at once if the client leaves meanwhile.
 ---@param seconds number
 ---@return boolean?
 function methods:sleep(seconds)
     local deadline = monotime() + seconds
     while monotime() < deadline do
-        if #self.buffer - self.at >= HEAD_BYTES then -- it sends on and on: what comes can wait
+        if #self.buffer - self.at >= HEAD_BYTES then -- the client goes on sending: do not read more now
             require("cqueues").poll(self.wake, deadline - monotime())
         else
             local ok, problem = fill(self, deadline)
@@ -341,7 +342,7 @@ function methods:head_of(status, headers)
     return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
--- Closing over bytes that were not read would take the response away from the client: they are read, for a moment.
+-- If a socket is closed before all bytes are read, the client may lose the response. So they are read, for a moment.
 local function linger(self)
     self.socket:shutdown("w")
     local deadline = monotime() + LINGER_SECONDS
@@ -382,7 +383,7 @@ end
 local server_methods = {}
 local server_metatable = { __index = server_methods }
 
--- Makes room for one more connection; false if none can be ended.
+-- Ends the idlest connection, so that there can be another one; false if all are busy.
 local function make_room(server)
     local oldest = idlest(server.connections)
     if not oldest then return false end

@@ -1,5 +1,5 @@
--- POST /images/generations: reads the body as the gateway does (by hand, no schema), and answers with
--- pictures, with the gateway's own refusals, or with what the model's name asks to go wrong.
+-- POST /images/generations: reads the body as the gateway does, without a schema. Answers with pictures, with the
+-- gateway's own refusals, or with the failure that the model's name asks for.
 
 local responses = require "thucchien.emulator.responses"
 local body = require "thucchien.emulator.body"
@@ -9,7 +9,7 @@ local models = require "thucchien.emulator.models"
 
 local images = {}
 
-local MOST = 4 -- pictures a request; what Imagen makes where no number is given
+local MOST = 4 -- pictures a request; Imagen makes so many too if no number is given
 local WIDEST, NARROWEST = 2048, 16
 
 local RATIOS = {
@@ -40,8 +40,8 @@ local function bad_request(message)
     return responses.invalid_argument("images", message)
 end
 
--- Width and height in pixels. An unknown ratio is an error. An unknown size gives a square without a word; any
--- size in pixels that nobody else asks the gateway for is taken, for the convenience of tests.
+-- Width and height in pixels. An unknown ratio is an error. A size that the service names gives a square, as LiteLLM
+-- makes it one, and so does what is not a size. Any other size in pixels is drawn, for tests that need one.
 local function dimensions(fields)
     local ratio = fields.aspect_ratio or fields.aspectRatio
     if ratio then
@@ -61,7 +61,7 @@ local function dimensions(fields)
     return RATIOS["1:1"]
 end
 
--- The model and what it is asked to make go wrong, or nil and the response that refuses it.
+-- The model and the failure that its name asks for, or nil and the response that refuses it.
 local function find_model(fields)
     local name = fields.model
     if name ~= nil and type(name) ~= "string" then

@@ -1,5 +1,5 @@
--- Too many requests, and no money: what services and gateways say, and how long they have one wait. Some that look
--- like limits were billed.
+-- Too many requests, and no money: what services and gateways say, and how long they make a client wait. Some
+-- responses look like limits, but the request was billed.
 
 local account = require "thucchien.emulator.account"
 local responses = require "thucchien.emulator.responses"
@@ -30,7 +30,7 @@ local function gateway(name, about, status, message, kind)
     }
 end
 
--- What LiteLLM makes of an error of the service behind it; on the Gemini route it does not look into those.
+-- An error of the service behind LiteLLM, in LiteLLM's words. On the Gemini route it does not read such errors.
 local function wrapped(name, about, status, message, kind)
     return {
         name = name, about = about, counted = true, via = LITELLM,
@@ -41,7 +41,7 @@ local function wrapped(name, about, status, message, kind)
     }
 end
 
--- Google's words: as they are on the Gemini route, inside LiteLLM's elsewhere.
+-- Google's words: on the Gemini route as they are, on the others inside LiteLLM's.
 local function google(name, about, status, via_litellm, message, code, state)
     local said = responses.google_error(code, message, state)
     return {

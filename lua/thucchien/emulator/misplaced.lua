@@ -1,4 +1,4 @@
--- Errors that are not where they should be: in a success, in a list, under another name.
+-- Errors in unusual places: in a success, in a list, under another name.
 
 local responses = require "thucchien.emulator.responses"
 local completion = require "thucchien.emulator.completion"

@@ -1,5 +1,5 @@
--- The models that draw, as data: the routes that each is asked by, what a picture costs, and the most
--- pictures that one request gets.
+-- The models that draw, as data: the routes that each is asked by, what a picture costs, and how many pictures a
+-- request gets at most.
 
 local responses = require "thucchien.emulator.responses"
 
@@ -30,7 +30,7 @@ local LIST = {
 local by_name = {}
 for _, model in ipairs(LIST) do by_name[model.name] = model end
 
--- What emulate/… models cost: as the first model of their route.
+-- The model whose price and limits the emulate/… models have, by route.
 local EMULATED = {
     images = by_name["imagen-4"],
     chat = by_name["gemini-2.5-flash-image"],

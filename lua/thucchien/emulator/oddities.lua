@@ -11,7 +11,7 @@ local CHAT, GEMINI, BOTH = { chat = true }, { gemini = true }, { chat = true, ge
 
 local SORRY = "I'm sorry, I can't draw that. Shall I describe it instead?"
 
--- A candidate that ended without a picture, for a reason of Google's; the chat route has words of its own.
+-- A candidate that ended without a picture. Google and the chat route have different words for the reason.
 local function ended(name, about, google_reason, chat_reason)
     return {
         name = name, about = about, via = BOTH,

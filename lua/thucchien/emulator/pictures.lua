@@ -1,5 +1,5 @@
--- Where the pictures come from: drawn for the prompt, or the files of a directory in turn. Keeps the
--- last few in memory.
+-- Where the pictures come from: they are drawn for the prompt, or the files of a directory are taken in
+-- turn. The last few are kept in memory.
 
 local base64 = require "thucchien.emulator.base64"
 local landscape = require "thucchien.emulator.paint.landscape"
@@ -40,7 +40,7 @@ local function list(directory)
     return names
 end
 
--- What stands for a prompt, which may be long.
+-- A short text that stands for a prompt, which may be long.
 local function digest(text)
     return require("openssl.digest").new("sha1"):final(text)
 end
@@ -76,12 +76,12 @@ function pictures.new(directory, pause)
     }, metatable)
 end
 
----The picture for a prompt. A file has the size that it has.
+---The picture for a prompt. The file of a directory keeps its own size.
 ---@param prompt string
 ---@param index integer  # which of a request's pictures, from 1
 ---@param width integer
 ---@param height integer
----@param vision? thucchien.emulator.vision  # what else shapes it
+---@param vision? thucchien.emulator.vision  # what shapes it besides the prompt
 ---@return thucchien.emulator.picture
 function methods:get(prompt, index, width, height, vision)
     local name = self.names and self.names[(index - 1) % #self.names + 1]

@@ -1,5 +1,5 @@
--- Reference pictures: what a drawing takes from the pictures that a request shows it. Each brings a character,
--- the same one wherever it is shown, and colours. A picture that was drawn here with characters brings those.
+-- Reference pictures: what a drawing takes from the pictures in a request. Each picture gives it colours and a
+-- character, the same one each time. A picture that the emulator drew with characters gives it those.
 
 local base64 = require "thucchien.emulator.base64"
 local random = require "thucchien.emulator.paint.random"
@@ -22,7 +22,7 @@ local references = {}
 local SHADES = 7
 local HUES = 12
 local KEPT = 32    -- references in memory, as thumbnails
-local SNIFFED = 64 -- characters of base64 that hold a picture's signature
+local SNIFFED = 64 -- characters of base64 that are enough for a picture's signature
 
 local SIGNATURES = { "^\137PNG\r\n\26\n", "^\255\216\255", "^GIF8[79]a", "^RIFF....WEBP" }
 
@@ -101,7 +101,7 @@ local function main_hues(weights)
     return (first - 0.5) / HUES, (second - 0.5) / HUES
 end
 
--- What a picture that cannot be read brings: colours that its bytes decide.
+-- Colours for a picture that cannot be read here: its id decides them.
 local function imagined(id)
     local draw = random.new(id)
     local hue, list = draw(), {}

@@ -1,5 +1,5 @@
--- The shapes that the gateway answers with, as text: a LiteLLM proxy's compact JSON, keys in its order
--- and nulls kept. Written by hand, because the order is part of what a client has to cope with.
+-- The gateway's responses, as text: compact JSON as a LiteLLM proxy writes it, with its order of keys and
+-- its nulls. No encoder writes it, because the order is part of what a client has to cope with.
 
 local responses = {}
 

@@ -1,4 +1,4 @@
--- Pictures in other shapes than the route's: what services behind a gateway send, and gateways pass on.
+-- Pictures in the shapes of other routes: services behind a gateway send them, and gateways pass them on.
 
 local responses = require "thucchien.emulator.responses"
 local candidates = require "thucchien.emulator.candidates"
@@ -12,7 +12,7 @@ local NOT_IMAGES, NOT_CHAT, NOT_GEMINI = { chat = true, gemini = true }, { image
     { images = true, chat = true }
 
 local MOST_MEBIBYTES = 32
-local WORDS = 300 -- characters of a data URL in a chunk
+local PIECE = 300 -- characters of a data URL in a chunk
 
 -- A response in a shape that `write` makes of the call and its pictures.
 local function shaped(name, about, write, via)
@@ -25,7 +25,7 @@ local function shaped(name, about, write, via)
     }
 end
 
--- A chat message around the address of a picture, which `write` puts somewhere.
+-- A chat message that `write` makes with the first picture somewhere in it.
 local function message(name, about, write)
     return shaped(name, about, function(call, pictures)
         return completion.body(call, completion.choice(write(call, pictures[1])), 1)
@@ -58,7 +58,7 @@ local function as_url(picture)
     return { mime = picture.mime, b64_json = ("data:%s;base64,%s"):format(picture.mime, picture.b64_json) }
 end
 
--- What a route's response is made of when it comes in pieces.
+-- The documents of a route's response when it comes as a stream.
 local function pieces(call, pictures)
     if call.via == "images" then return { responses.images(call.now, pictures) } end
     if call.via == "chat" then
@@ -122,8 +122,8 @@ end
 local function words_in_pieces(call)
     local text = "Here it is:\n\n![a landscape](" .. completion.url(call.stamps()[1]) .. ")"
     local chunks = {}
-    for from = 1, #text, WORDS do
-        local piece = responses.quote(text:sub(from, from + WORDS - 1))
+    for from = 1, #text, PIECE do
+        local piece = responses.quote(text:sub(from, from + PIECE - 1))
         chunks[#chunks + 1] = completion.chunk(call, '{"content":' .. piece .. "}")
     end
     chunks[#chunks + 1] = completion.chunk(call, "{}", "stop")

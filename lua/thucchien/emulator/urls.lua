@@ -1,5 +1,5 @@
--- Pictures at addresses, as some models answer: paths that nobody can guess and that need no key. A key that
--- is sent all the same is refused, so that a client notices when it hands its key to a stranger.
+-- Pictures at addresses, as some models answer. The paths cannot be guessed and need no key. A request that has a
+-- key all the same is refused, so that a client which gives its key to strangers fails here.
 
 local responses = require "thucchien.emulator.responses"
 local authentication = require "thucchien.emulator.authentication"
