@@ -1,11 +1,13 @@
 /*
- * The splitter: see envelope.h for what it does and what may be cut where.
+ * The scanner: see envelope.h.
  *
- * A byte-driven state machine over RFC 8259's grammar. Strings, where nearly all bytes are, are
- * taken in spans: a kept one up to the next quote, backslash or control character, a picture's up
- * to the first character that is not base64. What may turn out to be the head of a data URL is
- * kept like any text, and taken out of the envelope again once its base64 begins. Which rules can
- * still match is one bit a rule, kept per open container, so a path costs one comparison a key.
+ * This is a state machine over the bytes of RFC 8259's grammar. Nearly all bytes are in strings,
+ * which are taken in spans: a kept string up to the next quote, backslash or control character, a
+ * picture up to the first character that is not base64. What may be the head of a data URL is kept
+ * like any text, and removed from the envelope once its base64 begins.
+ *
+ * What is being read is called current. A string at a rule's path may be undecided at first: its
+ * first characters, which are in `key`, show whether it is a picture.
  */
 #include "envelope.h"
 
@@ -17,13 +19,13 @@
 
 enum state {
     VALUE,       /* a value must come */
-    FIRST_VALUE, /* behind '[': a value or ']' */
-    FIRST_KEY,   /* behind '{': a key or '}' */
-    KEY,         /* behind ',' in an object */
-    COLON,       /* behind a key */
-    AFTER,       /* behind a value: ',' or the container's end */
+    FIRST_VALUE, /* after '[': a value or ']' */
+    FIRST_KEY,   /* after '{': a key or '}' */
+    KEY,         /* after ',' in an object: a key */
+    COLON,       /* after a key: ':' */
+    AFTER,       /* after a value: ',' or the container's end */
     STRING,
-    ESCAPE,  /* behind a backslash */
+    ESCAPE,  /* after a backslash */
     UNICODE, /* in the digits of \uXXXX */
     LITERAL, /* in true, false, null */
     MINUS,   /* a number so far: "-" */
@@ -38,18 +40,19 @@ enum state {
     FAILED
 };
 
+/* What a string is. */
 enum role {
     ROLE_KEY,
     ROLE_KEPT,
-    ROLE_MARK,           /* kept, and looked at: does it speak of a draft? */
-    ROLE_IMAGE_TO_COME,  /* base64, or an address: what is in `key` may be either */
-    ROLE_URL_TO_COME,    /* the same, but base64 only where it begins as pictures do */
-    ROLE_PROSE_TO_COME,  /* words, or nothing but base64, which begins so */
-    ROLE_IMAGE,          /* base64 to the string's end */
-    ROLE_URL,            /* a data URL from its beginning, or kept */
-    ROLE_PROSE,          /* kept, with data URLs inside */
-    ROLE_IMAGE_IN_PROSE, /* inside one of those */
-    ROLE_SKIPPED         /* of no interest: what stands for it is in the envelope */
+    ROLE_MARK,           /* kept; it may say that its object's pictures are drafts */
+    ROLE_IMAGE_TO_COME,  /* undecided: base64 or an address */
+    ROLE_URL_TO_COME,    /* undecided: a picture only if it begins as a picture's base64 */
+    ROLE_PROSE_TO_COME,  /* undecided: prose, or base64 if it begins as a picture's */
+    ROLE_IMAGE,          /* a picture: base64 to the string's end */
+    ROLE_URL,            /* kept, unless it begins with a data URL: then it is a picture */
+    ROLE_PROSE,          /* kept, but data URLs in it are pictures */
+    ROLE_IMAGE_IN_PROSE, /* prose, inside the base64 of a data URL */
+    ROLE_SKIPPED         /* ignored: the envelope has something else for it already */
 };
 
 static bool fail(struct tc_envelope *e, enum tc_envelope_error error)
@@ -62,12 +65,13 @@ static bool fail(struct tc_envelope *e, enum tc_envelope_error error)
 
 /* ---- the envelope ---- */
 
-/* Bytes that the envelope may have. */
+/* How many bytes the envelope may have. */
 static size_t most_text(const struct tc_envelope *e)
 {
     return e->for_pictures ? TC_ENVELOPE_BESIDE : TC_ENVELOPE_SIZE;
 }
 
+/* Appends bytes to the envelope, unless they are in a container that is dropped. */
 static bool keep(struct tc_envelope *e, const char *bytes, size_t size)
 {
     if (e->aside.silent)
@@ -85,8 +89,8 @@ static bool keep_char(struct tc_envelope *e, char character)
     return true;
 }
 
-/* Most answers have nothing to capture, and while a request waits it has no answer: room for what
- * is captured is made when there is something. */
+/* What `texts` is while nothing has been captured. Most responses have nothing to capture, and a
+ * request that waits has no response yet, so memory for texts is allocated when it is needed. */
 static const struct tc_buffer no_texts[TC_PATH_RULES];
 
 static bool make_texts(struct tc_envelope *e)
@@ -99,7 +103,7 @@ static bool make_texts(struct tc_envelope *e)
 
 static void forget_texts(struct tc_envelope *e)
 {
-    e->texts = (struct tc_buffer *)(uintptr_t)no_texts; /* which nobody writes to */
+    e->texts = (struct tc_buffer *)(uintptr_t)no_texts; /* nobody writes to it */
 }
 
 static void free_texts(struct tc_envelope *e)
@@ -110,7 +114,7 @@ static void free_texts(struct tc_envelope *e)
     forget_texts(e);
 }
 
-/* Adds to the captured text of the value under way, if it is captured at all. */
+/* Appends to the captured text of the current value, if it is captured. */
 static bool capture(struct tc_envelope *e, const char *bytes, size_t size)
 {
     if (e->text_rule < 0)
@@ -125,7 +129,7 @@ static bool capture(struct tc_envelope *e, const char *bytes, size_t size)
 
 /* ---- rules ---- */
 
-/* What a string would be if it were the value to come. */
+/* What the next value is if it is a string. */
 static enum role string_role(const struct tc_envelope *e)
 {
     static const enum role roles[] = {
@@ -137,6 +141,7 @@ static enum role string_role(const struct tc_envelope *e)
     return rule < 0 ? ROLE_KEPT : roles[e->path.rules[rule].capture];
 }
 
+/* A value begins that a rule may capture. */
 static bool begin_capture(struct tc_envelope *e)
 {
     int rule = tc_path_rule(&e->path);
@@ -146,13 +151,13 @@ static bool begin_capture(struct tc_envelope *e)
 
 /* ---- pictures ---- */
 
-/* Bytes of input to come, those under way included; 0 where nobody knows. */
+/* How many bytes of input are left, with those that are being read; 0 if nobody knows. */
 static uint64_t input_left(const struct tc_envelope *e)
 {
     return e->expected > e->position ? e->expected - e->position : 0;
 }
 
-/* The string's end, or the end of a data URL in prose. */
+/* Ends the open picture: its string ends, or the data URL in prose. */
 static bool close_image(struct tc_envelope *e)
 {
     bool broken = e->percent.digits != 0;
@@ -162,7 +167,7 @@ static bool close_image(struct tc_envelope *e)
 
 static bool open_image(struct tc_envelope *e)
 {
-    if (tc_images_open(&e->images) && !close_image(e)) /* one whose rest never came */
+    if (tc_images_open(&e->images) && !close_image(e)) /* its rest never came */
         return false;
     if (e->images.count == TC_IMAGES)
         return fail(e, TC_ENVELOPE_TOO_MANY_IMAGES);
@@ -177,16 +182,17 @@ static bool open_image(struct tc_envelope *e)
     return true;
 }
 
-/* Has the object `owner` deep its picture already, and a good one? */
+/* Has the object at depth `owner` a picture already that has no fault? */
 static bool has_image(const struct tc_envelope *e, unsigned owner)
 {
     if (!owner || owner != e->item.depth)
         return false;
-    const struct tc_image *image = e->images.list[e->item.image]; /* or it was taken away */
+    const struct tc_image *image = e->images.list[e->item.image]; /* NULL: it was taken away */
     return !image || !image->fault;
 }
 
-/* Opens a picture that is the whole string: its number is what the envelope has for it. */
+/* Opens a picture that is the whole string. The envelope has its number instead, or null if its
+ * object has a picture already. */
 static bool open_numbered_image(struct tc_envelope *e)
 {
     char number[12];
@@ -203,8 +209,8 @@ static bool open_numbered_image(struct tc_envelope *e)
     return keep(e, number, (size_t)snprintf(number, sizeof(number), "%u", e->images.count));
 }
 
-/* Decodes as far as the characters are base64, or spaces where those cannot end it. Returns how
- * many it took. */
+/* Decodes up to the first character that is not base64. Spaces are skipped, except in prose, where
+ * they may end the picture. Returns how many characters it took. */
 static size_t image_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
     size_t taken;
@@ -215,8 +221,8 @@ static size_t image_span(struct tc_envelope *e, const char *bytes, size_t size)
     return taken;
 }
 
-/* Something that is no base64: the picture ends, and the rest of its string is of no interest. The
- * file may end with the group that was under way. */
+/* A character is not base64: ends the picture, and ignores the rest of a string that was all of it.
+ * There is no error if the picture's file is complete with the last, incomplete group. */
 static bool break_image(struct tc_envelope *e, enum tc_base64_error error)
 {
     e->role = e->role == ROLE_IMAGE_IN_PROSE ? ROLE_PROSE : ROLE_SKIPPED;
@@ -235,7 +241,7 @@ static int hex_value(char character)
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-/* One character that may be anything: from an escape, or where image_span stopped. */
+/* Takes any character of a picture: one from an escape, or one at which image_span stopped. */
 static bool image_char(struct tc_envelope *e, char character)
 {
     bool escaped = e->percent.digits != 0;
@@ -276,7 +282,7 @@ static const char *const nothings[] = {"null",  "none", "nil",       "true",
 /* What Python writes around bytes. */
 static const char *const quotes[] = {"b'", "b\""};
 
-/* What may be a picture, but is not decided. */
+/* Is it not decided yet what the string is? */
 static bool is_undecided(enum role role)
 {
     return role == ROLE_IMAGE_TO_COME || role == ROLE_URL_TO_COME || role == ROLE_PROSE_TO_COME;
@@ -284,7 +290,8 @@ static bool is_undecided(enum role role)
 
 enum likeness { UNLIKE, MAY_BE, IS };
 
-/* Is `text` one of the words, or their beginning? Letters may be large if `folded`. */
+/* Is `text` one of the words, or the beginning of one? With `folded`, capitals count as small
+ * letters. */
 static enum likeness liken(const char *text, size_t size, const char *const *words, size_t count,
                            bool folded)
 {
@@ -308,13 +315,14 @@ static enum likeness liken(const char *text, size_t size, const char *const *wor
 
 /* ---- drafts ---- */
 
-/* The innermost object has a field that says so. */
+/* The innermost object has a field that says that its pictures are drafts. */
 static void found_draft(struct tc_envelope *e)
 {
     if (e->scope.depth == e->path.depth)
         e->scope.draft = true;
 }
 
+/* If an object that may hold drafts ends here, it is known now which of its pictures are drafts. */
 static void close_scope(struct tc_envelope *e)
 {
     if (e->scope.depth != e->path.depth)
@@ -327,7 +335,8 @@ static void close_scope(struct tc_envelope *e)
 
 /* ---- data URLs ---- */
 
-/* Keeps plain text: up to a colon, or one character of what may be a head. Returns how much. */
+/* Keeps plain text up to a colon, or to a place where a picture may begin. Returns how much. Where
+ * no head has begun, only the last characters can matter to one. */
 static size_t prose_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
     size_t taken = tc_scan_plain(bytes, size, ':');
@@ -340,8 +349,9 @@ static size_t prose_span(struct tc_envelope *e, const char *bytes, size_t size)
 }
 
 /*
- * The head and what belongs to it leave the envelope, and base64 that was taken for text becomes
- * the picture's. A quotation mark in front of it can only be the string's own: others are escaped.
+ * A data URL's base64 begins. Removes its head from the envelope, opens the picture, and decodes
+ * the base64 that was kept as text. In a string that is all data URL, the quotation mark that
+ * begins the string is removed too.
  */
 static bool open_payload(struct tc_envelope *e)
 {
@@ -365,7 +375,7 @@ static bool open_payload(struct tc_envelope *e)
     return true;
 }
 
-/* Does the picture under way in prose end in front of `next`? */
+/* Does the open picture in prose end before the character `next`? */
 static bool ends_payload(const struct tc_envelope *e, char next)
 {
     if (e->percent.digits)
@@ -374,13 +384,14 @@ static bool ends_payload(const struct tc_envelope *e, char next)
         return e->images.base64.padding != 0;
     bool padding_fits =
         e->images.base64.sextets >= 2 && e->images.base64.sextets + e->images.base64.padding < 4;
-    if (next == '=' || (next == '%' && padding_fits)) /* which may be "%3D" */
+    if (next == '=' || (next == '%' && padding_fits)) /* '%' may begin "%3D" */
         return !padding_fits;
     bool may_go_on = next == '%' || tc_scan_is_space(next); /* an escape, or the next line */
     return !may_go_on || tc_images_end_here(&e->images) != TC_END_MISSING;
 }
 
-/* Does the data URL whose head was just kept have a payload that begins with `next`? */
+/* Does the base64 of a data URL begin with the character `next`? Outside prose the head has to
+ * begin the string: the quotation mark before it is the string's own, as any other is escaped. */
 static bool begins_payload(const struct tc_envelope *e, char next)
 {
     if (e->role != ROLE_URL)
@@ -388,8 +399,8 @@ static bool begins_payload(const struct tc_envelope *e, char next)
     return tc_data_url_has_head(&e->url) && e->text.data[e->text.size - e->url.head - 1] == '"';
 }
 
-/* Switches between text and payload at this character, if one begins or ends here. */
-static bool turn(struct tc_envelope *e, char next)
+/* Before the character `next`: switches between text and picture, if a picture begins or ends. */
+static bool switch_at(struct tc_envelope *e, char next)
 {
     if (begins_payload(e, next) && !open_payload(e))
         return false;
@@ -401,13 +412,13 @@ static bool turn(struct tc_envelope *e, char next)
 
 /* ---- strings ---- */
 
-/* Is it a string of the envelope that nobody captures? */
+/* Is the current string kept, and not captured? */
 static bool is_plain(const struct tc_envelope *e)
 {
     return e->role == ROLE_KEPT && e->text_rule < 0;
 }
 
-/* Has null in place of the string under way. */
+/* Replaces the current string in the envelope by null. */
 static bool drop_string(struct tc_envelope *e)
 {
     e->text.size = e->string_start;
@@ -415,7 +426,7 @@ static bool drop_string(struct tc_envelope *e)
     return keep(e, "null", 4);
 }
 
-/* Does the rest of the picture under way come in the words of a stream's next document? */
+/* May the rest of the open picture come in the prose of a stream's next document? */
 static bool goes_on(const struct tc_envelope *e)
 {
     return e->documents.count && string_role(e) == ROLE_PROSE_TO_COME &&
@@ -437,14 +448,14 @@ static bool begin_string(struct tc_envelope *e, enum role role)
     return is_undecided(role) || keep_char(e, '"');
 }
 
-/* Drops the string under way once it is too long. */
+/* Drops the current string once it is too long. */
 static bool check_length(struct tc_envelope *e)
 {
     size_t size = e->text.size - e->string_start;
     return !e->for_pictures || !is_plain(e) || size <= TC_ENVELOPE_STRING || drop_string(e);
 }
 
-/* Adds unescaped text to what the string is for, the envelope aside. */
+/* Adds unescaped text to `key`, or to the captured text, as the role of the string is. */
 static bool string_bytes(struct tc_envelope *e, const char *bytes, size_t size)
 {
     if (e->role != ROLE_KEY && e->role != ROLE_MARK)
@@ -454,19 +465,19 @@ static bool string_bytes(struct tc_envelope *e, const char *bytes, size_t size)
     return true;
 }
 
-/* Is it text that may have a data URL inside? */
+/* Is the current string text that may have a data URL inside? */
 static bool is_prose(const struct tc_envelope *e)
 {
     return e->role == ROLE_URL || e->role == ROLE_PROSE;
 }
 
-/* Is the string under way a picture, here at least? */
+/* Is the current string a picture at this place? */
 static bool is_image(const struct tc_envelope *e)
 {
     return e->role == ROLE_IMAGE || e->role == ROLE_IMAGE_IN_PROSE;
 }
 
-/* What began like an address is base64 after all. */
+/* Decides that the undecided string is base64. */
 static bool begin_image(struct tc_envelope *e)
 {
     if (!open_numbered_image(e))
@@ -477,7 +488,7 @@ static bool begin_image(struct tc_envelope *e)
     return true;
 }
 
-/* It is an address, or words: the characters that said so are text. */
+/* Decides that the undecided string is an address or prose: its characters so far are text. */
 static bool begin_address(struct tc_envelope *e)
 {
     unsigned size = e->key.size;
@@ -490,8 +501,8 @@ static bool begin_address(struct tc_envelope *e)
     return true;
 }
 
-/* What does not count: white space, a byte order mark and quotes in front, and white space behind a
- * word for nothing. */
+/* Is the character of an undecided string ignored? At its beginning white space, a byte order mark
+ * and quotes are, and after a word for nothing white space is. */
 static bool is_passed_over(const struct tc_envelope *e, char character)
 {
     bool odd = tc_scan_is_space(character) || (unsigned char)character >= 0x80 ||
@@ -502,7 +513,7 @@ static bool is_passed_over(const struct tc_envelope *e, char character)
            LIKEN(e, nothings, true) == IS;
 }
 
-/* One character of a string that may be a picture. */
+/* One character of an undecided string. */
 static bool undecided_char(struct tc_envelope *e, char character)
 {
     if (is_passed_over(e, character))
@@ -524,13 +535,13 @@ static bool undecided_char(struct tc_envelope *e, char character)
     return known ? begin_address(e) : begin_image(e);
 }
 
-/* Decides it in front of a character that cannot be in the beginning of one. */
+/* Decides what an undecided string is, because its next character settles that. */
 static bool decide(struct tc_envelope *e)
 {
     return e->role == ROLE_IMAGE_TO_COME ? begin_image(e) : begin_address(e);
 }
 
-/* The end of a string that may still be a picture, and is too short to tell. */
+/* Decides what an undecided string is at its end. */
 static bool end_undecided(struct tc_envelope *e)
 {
     bool nothing = e->role != ROLE_PROSE_TO_COME && LIKEN(e, nothings, true) == IS;
@@ -539,6 +550,7 @@ static bool end_undecided(struct tc_envelope *e)
     return e->key.size ? decide(e) : begin_address(e);
 }
 
+/* Writes a code point as UTF-8. Returns its length. */
 static size_t utf8(uint32_t point, char *out)
 {
     if (point < 0x80) {
@@ -562,13 +574,13 @@ static size_t escape_point(char *out, uint32_t point)
     return 6;
 }
 
-/* One code point that was escaped. What JSON need not escape goes to the envelope as UTF-8. */
+/* One code point that was escaped. The envelope has it as UTF-8, unless JSON has to escape it. */
 static bool string_point(struct tc_envelope *e, uint32_t point)
 {
     char text[8];
     size_t size = utf8(point, text);
     char character = text[0]; /* beyond ASCII it is neither base64 nor in a head */
-    if (!turn(e, character))
+    if (!switch_at(e, character))
         return false;
     if (e->role == ROLE_SKIPPED)
         return true;
@@ -589,7 +601,7 @@ static bool string_point(struct tc_envelope *e, uint32_t point)
     return keep(e, text, size) && check_length(e);
 }
 
-/* A high surrogate whose low one did not come is no character. */
+/* A high surrogate without its low one is no character: U+FFFD stands for it. */
 static bool drop_surrogate(struct tc_envelope *e)
 {
     bool waits = e->escape.surrogate != 0;
@@ -649,7 +661,7 @@ static void value_ended(struct tc_envelope *e)
     e->state = e->path.depth ? AFTER : DONE;
 }
 
-/* The string that tells what its object is: "image_generation.partial_image". */
+/* A string that may say that its object is a draft: "image_generation.partial_image". */
 static void read_mark(struct tc_envelope *e)
 {
     static const char wanted[] = "partial";
@@ -680,6 +692,7 @@ static bool end_string(struct tc_envelope *e)
     return role == ROLE_IMAGE || role == ROLE_SKIPPED || keep_char(e, '"');
 }
 
+/* Keeps plain text. Returns how much. */
 static size_t kept_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
     size_t most = TC_ENVELOPE_STRING + 1; /* one more than a string may have */
@@ -690,7 +703,8 @@ static size_t kept_span(struct tc_envelope *e, const char *bytes, size_t size)
     return kept ? taken : 0;
 }
 
-/* As much of a string as can be taken at once, from a character that is plain. */
+/* Takes as much of a string as it can at once; the first character is plain. Returns how much; 0
+ * for a character of a picture that is not base64. */
 static size_t string_span(struct tc_envelope *e, const char *bytes, size_t size)
 {
     switch (e->role) {
@@ -708,7 +722,7 @@ static size_t string_span(struct tc_envelope *e, const char *bytes, size_t size)
     }
 }
 
-/* A plain run of a string, or one character of it. Returns the count. */
+/* Takes a plain run of a string, or one character of it. Returns how many bytes. */
 static size_t on_string(struct tc_envelope *e, const char *bytes, size_t size)
 {
     char character = *bytes;
@@ -722,7 +736,7 @@ static size_t on_string(struct tc_envelope *e, const char *bytes, size_t size)
     }
     if ((unsigned char)character < 0x20)
         return fail(e, TC_ENVELOPE_NOT_JSON);
-    if (!turn(e, character))
+    if (!switch_at(e, character))
         return 0;
     size_t taken = string_span(e, bytes, size);
     return taken || e->state == FAILED ? taken : image_char(e, character);
@@ -795,11 +809,9 @@ static bool on_literal(struct tc_envelope *e, char character)
     return true;
 }
 
-/* ---- structure ---- */
-
 /* ---- values beside the pictures ---- */
 
-/* What no rule leads to is worth no more than this of a poll's time: it is null if it is more. */
+/* Drops a container that no rule leads into once it is too large, to save time and memory. */
 static bool check_aside(struct tc_envelope *e)
 {
     if (!e->aside.depth || e->aside.silent)
@@ -813,7 +825,7 @@ static bool check_aside(struct tc_envelope *e)
     return kept;
 }
 
-/* One more value begins. Too many are of no use to a request for pictures. */
+/* A value begins. If pictures are wanted, too many other values are an error. */
 static bool count_value(struct tc_envelope *e)
 {
     e->values++;
@@ -824,7 +836,7 @@ static bool count_value(struct tc_envelope *e)
     return check_aside(e);
 }
 
-/* A container opens: is it the outermost one that no rule leads into? */
+/* A container opens. Notes it if it is the outermost one that no rule leads into. */
 static void open_aside(struct tc_envelope *e)
 {
     if (!e->for_pictures || e->aside.depth || tc_path_is_named(&e->path) || !e->path.depth)
@@ -834,7 +846,7 @@ static void open_aside(struct tc_envelope *e)
     e->aside.values = e->values;
 }
 
-/* One closes; its bracket is not kept where null stands for it. Returns whether it does. */
+/* A container closes. Returns whether it was dropped: null stands for it, without a bracket. */
 static bool close_aside(struct tc_envelope *e)
 {
     bool dropped = e->aside.silent && e->aside.depth == e->path.depth;
@@ -846,6 +858,8 @@ static bool close_aside(struct tc_envelope *e)
     e->aside.silent = false;
     return dropped;
 }
+
+/* ---- structure ---- */
 
 static bool open_container(struct tc_envelope *e, bool object)
 {
@@ -875,7 +889,7 @@ static bool close_container(struct tc_envelope *e, char character)
     return dropped || keep_char(e, character);
 }
 
-/* A number where a picture's could be is the server's: null stands for it. */
+/* Only the scanner writes numbers in the place of a picture: null stands for the server's. */
 static bool begin_number(struct tc_envelope *e, char character, enum role role)
 {
     e->muted = role == ROLE_IMAGE_TO_COME || role == ROLE_URL_TO_COME;
@@ -994,8 +1008,8 @@ static void begin_document(struct tc_envelope *e)
     e->text_rule = -1;
 }
 
-/* A model may think aloud in thousands of events before the picture comes. Of those that have none,
- * only the first ones and the last one are kept. */
+/* A model may think aloud in thousands of events before the picture comes. Once there are many, an
+ * event without a picture is forgotten when the next one begins. */
 static void forget_document(struct tc_envelope *e)
 {
     bool many = e->values - e->aside.dropped > TC_ENVELOPE_VALUES / 2 ||
@@ -1006,8 +1020,7 @@ static void forget_document(struct tc_envelope *e)
     e->aside.dropped += e->values - e->documents.values;
 }
 
-/* Of a stream of events: a line's data is there. The next document begins with it, unless one is
- * under way. */
+/* JSON comes. If it is the first of its line, a document begins with it, unless one is open. */
 static bool begin_line(struct tc_envelope *e)
 {
     bool begins = e->documents.new_line && (!e->documents.count || e->state == DONE);
@@ -1022,7 +1035,7 @@ static bool begin_line(struct tc_envelope *e)
     return keep_char(e, e->documents.count++ ? ',' : '[');
 }
 
-/* One more document on a line of its own, or the first of them: they are a list. */
+/* Another document begins on a line of its own. The envelope becomes a list of them. */
 static bool begin_another(struct tc_envelope *e)
 {
     if (!e->documents.count) {
@@ -1038,7 +1051,7 @@ static bool begin_another(struct tc_envelope *e)
     return begin_line(e);
 }
 
-/* Does another document begin with the next character, on a line behind the end of one? */
+/* Does another document begin with the character `next`, on a line after the end of one? */
 static bool begins_another(const struct tc_envelope *e, char next)
 {
     return e->state == DONE && e->documents.line_ended && next == '{' && !e->framing.events &&
@@ -1057,7 +1070,7 @@ static size_t feed_json(struct tc_envelope *e, const char *bytes, size_t size)
     return done;
 }
 
-/* It only began like a picture. */
+/* The input only began like a picture. */
 static bool no_picture(struct tc_envelope *e)
 {
     tc_images_free(&e->images);
@@ -1079,7 +1092,7 @@ static bool feed_picture(struct tc_envelope *e, const char *bytes, size_t size)
     return e->raw || may_be || no_picture(e);
 }
 
-/* An event ends, or the next line of one begins: a line's end to the document, if there is one. */
+/* An event ends, or its next line begins. If a document is open, the scanner reads a line's end. */
 static bool feed_break(struct tc_envelope *e, enum tc_run_kind kind)
 {
     e->documents.new_line = kind == TC_RUN_LINE;
@@ -1090,6 +1103,7 @@ static bool feed_break(struct tc_envelope *e, enum tc_run_kind kind)
     return kind == TC_RUN_LINE || e->state == DONE || fail(e, TC_ENVELOPE_TRUNCATED);
 }
 
+/* Reads a run. Sets `*done` to how many of its bytes were taken, if that is not all. */
 static bool feed_run(struct tc_envelope *e, const struct tc_run *run, size_t *done)
 {
     switch (run->kind) {
@@ -1143,7 +1157,7 @@ bool tc_envelope_feed(struct tc_envelope *e, const char *bytes, size_t size)
     return e->state != FAILED;
 }
 
-/* The end of an answer that is a picture. */
+/* The end of an input that is a picture. */
 static bool finish_picture(struct tc_envelope *e)
 {
     static const char text[] = "{\"data\":[{\"b64_json\":1}]}";

@@ -48,20 +48,21 @@
 #include "path.h"
 
 enum {
-    TC_ENVELOPE_SIZE = 4 << 20,   /* bytes of envelope, where no pictures are wanted */
-    TC_ENVELOPE_BESIDE = 1 << 20, /* bytes of it beside pictures, which are not counted */
-    TC_ENVELOPE_VALUES = 8192,    /* values beside pictures, those that are dropped not counted */
+    TC_ENVELOPE_SIZE = 4 << 20,      /* bytes of the envelope if no pictures are wanted */
+    TC_ENVELOPE_BESIDE = 1 << 20,    /* bytes of it if pictures are wanted; they do not count */
+    TC_ENVELOPE_VALUES = 8192,       /* values if pictures are wanted; dropped ones do not count */
     TC_ENVELOPE_ASIDE_VALUES = 1024, /* values of a container that no rule leads into */
-    TC_ENVELOPE_KEY = 64,            /* a key of so many bytes matches nothing */
+    TC_ENVELOPE_KEY = 64,            /* a key of so many bytes, or more, matches nothing */
     TC_ENVELOPE_TEXT = 64 * 1024,    /* bytes of a captured text; more is cut */
-    TC_ENVELOPE_STRING = 64 * 1024,  /* bytes of a string or such a container */
+    TC_ENVELOPE_STRING = 64 * 1024,  /* bytes of a string that no rule captures, or of a container
+                                      * that no rule leads into */
 };
 
 enum tc_envelope_error {
     TC_ENVELOPE_OK,
     TC_ENVELOPE_NOT_JSON,
     TC_ENVELOPE_TRUNCATED,
-    TC_ENVELOPE_TRAILING, /* something behind the document */
+    TC_ENVELOPE_TRAILING, /* something follows the document */
     TC_ENVELOPE_TOO_DEEP,
     TC_ENVELOPE_TOO_LARGE,
     TC_ENVELOPE_TOO_MANY_VALUES,
@@ -71,78 +72,79 @@ enum tc_envelope_error {
 
 /* An object that may turn out to hold drafts. */
 struct tc_draft_scope {
-    unsigned depth; /* containers open inside it, itself included; 0: there is none */
-    unsigned first; /* of its pictures, by their order in the response */
-    bool draft;
+    unsigned depth; /* of the object; 0: there is none */
+    unsigned first; /* index of its first picture, if it has any */
+    bool draft;     /* it has said that its pictures are drafts */
 };
 
 /* The documents of a stream of events, or on lines of their own. */
 struct tc_documents {
-    unsigned count;  /* that have begun */
-    bool new_line;   /* nothing of its line has come: a document may begin with it */
-    bool line_ended; /* behind a document that is no event's */
-    size_t start;    /* where in `text` the last one begins */
-    uint64_t values; /* that had begun before it */
-    unsigned images; /* pictures before it */
+    unsigned count;  /* documents that have begun */
+    bool new_line;   /* the next JSON is the first of its line: a document may begin with it */
+    bool line_ended; /* a document that is in no event has ended, and so has its line */
+    size_t start;    /* where in `text` the last document begins */
+    uint64_t values; /* values that had begun before it */
+    unsigned images; /* pictures that had begun before it */
 };
 
-/* Containers that no rule leads into. Large ones are dropped: null stands for them. */
+/* The outermost open container that no rule leads into. If it is large it is dropped: the envelope
+ * has null instead. */
 struct tc_aside {
-    unsigned depth;   /* of the outermost one that is open, or 0 */
+    unsigned depth;   /* of the container; 0: none is open */
     bool silent;      /* it is dropped: nothing of it is kept */
     size_t start;     /* where in `text` it begins */
-    uint64_t values;  /* that had begun before it */
-    uint64_t dropped; /* values in those that were dropped */
+    uint64_t values;  /* values that had begun before it */
+    uint64_t dropped; /* values in all containers and documents that were dropped */
 };
 
 /* A \u escape. */
 struct tc_escape {
-    unsigned digits;    /* hex digits seen */
+    unsigned digits;    /* hex digits so far */
     uint32_t unit;      /* their value */
-    uint32_t surrogate; /* a high one that waits for its low one, or 0 */
+    uint32_t surrogate; /* a high surrogate, which the low one has to follow; or 0 */
 };
 
 /* A percent escape inside base64. */
 struct tc_percent {
-    unsigned digits; /* that it still needs */
-    unsigned char value;
+    unsigned digits;     /* hex digits to come; 0: there is no escape */
+    unsigned char value; /* of those that have come */
 };
 
 struct tc_envelope {
     struct tc_buffer text;   /* the envelope so far: JSON */
-    struct tc_buffer *texts; /* of TC_CAPTURE_TEXT, by rule; joined with "; " */
+    struct tc_buffer *texts; /* what TC_CAPTURE_TEXT has captured, by rule; joined with "; " */
     struct tc_images images;
     enum tc_envelope_error error;
-    uint64_t position; /* bytes taken; with an error, where it is */
-    uint64_t expected; /* bytes the whole input has, if known: sizes buffers */
-    bool for_pictures; /* pictures are what is wanted: a bare one is a response, and what is long
-                        * and not named by a rule becomes null */
-    bool raw;          /* the input is one picture's own bytes, whatever they look like */
+    uint64_t position; /* bytes taken; after an error, where it is */
+    uint64_t expected; /* bytes of the whole input, or 0 if unknown; used to size buffers */
+    bool for_pictures; /* pictures are wanted: the input may be a bare picture, and a long value
+                        * that no rule names becomes null */
+    bool raw;          /* the input is the bytes of one picture, whatever they look like */
+    uint64_t steps;    /* how many the scanner took: they tell its time better than bytes do */
 
-    /* The scanner's own: */
-    uint64_t steps; /* that it took: its time goes into them more than into bytes */
+    /* Private. What is current is being read: the current string, the current value. */
     struct tc_framing framing;
     struct tc_documents documents;
-    struct tc_path path; /* where in the document it is */
+    struct tc_path path; /* where in the document the scanner is */
     unsigned char state;
-    unsigned char role;     /* what the string under way is: key, kept, picture, ... */
+    unsigned char role;     /* what the current string is: key, kept, picture, ... */
     size_t string_start;    /* where in `text` it begins */
-    struct tc_data_url url; /* in the string under way */
+    struct tc_data_url url; /* in the current string */
     struct tc_escape escape;
     struct tc_percent percent;
     struct {
         unsigned size;
         char text[TC_ENVELOPE_KEY];
-    } key;               /* the key under way, or the beginning of what may be a picture */
-    bool muted;          /* the number under way is where a picture's number could be */
-    int text_rule;       /* the rule that captures the value under way, or -1 */
-    const char *literal; /* what is still to come of true, false, null */
-    uint64_t values;     /* that have begun */
+    } key;               /* the current key, or the beginning of a string that is undecided */
+    bool muted;          /* the current number is the server's in a picture's place: null is kept */
+    int text_rule;       /* the rule that captures the current value, or -1 */
+    const char *literal; /* the rest of true, false or null */
+    uint64_t values;     /* how many have begun */
     struct tc_aside aside;
-    struct tc_draft_scope scope, outer_scope;
+    struct tc_draft_scope scope, outer_scope; /* the innermost, and the one around it */
     struct {
-        unsigned depth; /* containers open inside an object that has its picture, or 0 */
-        unsigned image; /* which one that is, from 0 */
+        unsigned depth; /* of an object that has its picture; 0: there is none */
+        unsigned image; /* index of that picture */
     } item;
 };
 
@@ -152,13 +154,13 @@ void tc_envelope_init(struct tc_envelope *envelope, const struct tc_rule *rules,
 /* Begins again with the same rules and settings. */
 void tc_envelope_reset(struct tc_envelope *envelope);
 
-/* Takes the next bytes. Returns false once there is an error. */
+/* Reads the next bytes. Returns false once there is an error. */
 bool tc_envelope_feed(struct tc_envelope *envelope, const char *bytes, size_t size);
 
-/* Is the document whole already? What follows can only be white space. */
+/* Is the document complete, so that only white space can follow? Never for a stream of events. */
 bool tc_envelope_is_whole(const struct tc_envelope *envelope);
 
-/* The input has ended: was the document whole? Returns false when there is an error. */
+/* The input has ended: was the document complete? Returns false when there is an error. */
 bool tc_envelope_finish(struct tc_envelope *envelope);
 
 /* One line that says what is wrong and where, for a person. */
