@@ -14,8 +14,8 @@ struct sockaddr;
  * registries)? An address that is neither IPv4 nor IPv6 counts as private. */
 bool tc_address_is_private(const struct sockaddr *address);
 
-/* The same for the host of a URL: an address with or without brackets. A name is not private,
- * except for those of this machine. */
+/* The same for the host of a URL: an address with or without brackets. A name counts as private
+ * only if it is one of this machine (localhost). */
 bool tc_address_text_is_private(const char *text);
 
 /* Is the host of a URL this machine: a loopback address, or localhost (RFC 6761)? */

@@ -17,7 +17,7 @@
 
 enum {
     MAX_REDIRECTS = 3, /* for one picture */
-    LONGEST_WAIT = 60, /* seconds; when a server asks for more there is no other attempt */
+    LONGEST_WAIT = 60, /* seconds; if a server asks for more, there is no other attempt */
 };
 
 /* ---- what callbacks noticed ---- */
@@ -205,8 +205,8 @@ static void judge_success(struct tc_request *request)
 }
 
 /* Did the whole response come, though the connection broke? A server that responds before it has
- * read the whole request may close the connection after its response, which has what was paid for.
- * Of a compressed body the end cannot be seen here. */
+ * read the whole request may close the connection after its response, and that is paid for. Whether
+ * a compressed body is complete is not known here. */
 static bool came_whole(const struct tc_request *request, int code)
 {
     return (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) &&
@@ -219,15 +219,15 @@ static void judge_transfer(struct tc_request *request, int code)
     const struct tc_envelope *envelope = request->envelope;
     long status = request->status >= 200 ? request->status : 0; /* 103 was not the response yet */
     tc_receive_check_sent(request);
-    bool no_memory = code == CURLE_OUT_OF_MEMORY,
-         scanner = envelope->error == TC_ENVELOPE_NO_MEMORY;
-    /* That code also stands for a header line above 100 KiB (in new releases CURLE_TOO_LARGE). */
-    bool long_line = no_memory && request->timing.sent > 0 && request->received == 0 && !scanner;
-    /* And for more than 64 MiB that libcurl decompressed while the transfer was paused. */
-    bool stashed = no_memory && request->exchange->notes.encoded && request->received > 0;
-    if ((no_memory && !long_line && !stashed) || scanner)
+    /* CURLE_OUT_OF_MEMORY has two more meanings: a header line is longer than 100 KiB (new releases
+     * say CURLE_TOO_LARGE), or more than 64 MiB were decompressed while the transfer was paused. */
+    bool no_memory = code == CURLE_OUT_OF_MEMORY;
+    bool in_scanner = envelope->error == TC_ENVELOPE_NO_MEMORY;
+    bool long_line = no_memory && request->timing.sent > 0 && request->received == 0 && !in_scanner;
+    bool decompressed = no_memory && request->exchange->notes.encoded && request->received > 0;
+    if ((no_memory && !long_line && !decompressed) || in_scanner)
         tc_failure_set(failure, TC_NO_MEMORY, "not enough memory");
-    else if (stashed)
+    else if (decompressed)
         judge_too_packed(request);
     else if (long_line || code == 100) { /* CURLE_TOO_LARGE, 8.6 */
         set_billed_failure(request, TC_RESPONSE_TOO_LARGE,
@@ -382,21 +382,21 @@ double tc_judge_retry_wait(struct tc_request *request)
 {
     const struct tc_failure *failure = request->failure;
     if (request->attempt.free_retry) {
-        request->attempts--; /* it ends: kept connections run out, and redirects have a limit */
+        request->attempts--; /* not for ever: kept connections run out, and redirects are limited */
         return 0;
     }
     bool risky_allowed = request->options.retry == TC_RETRY_ALL ||
                          (request->options.retry_safe && request->options.retry == TC_RETRY_SAFE);
     bool allowed = (failure->repeat == TC_REPEAT_SAFE && request->options.retry != TC_RETRY_NONE) ||
                    (failure->repeat == TC_REPEAT_RISKY && risky_allowed);
-    /* Pictures that were paid for, or that somebody has got already. */
+    /* Has it pictures that were paid for, or that were delivered already? */
     bool has_some = request->envelope->images.count &&
                     !(request->options.retry_safe && !request->envelope->images.streaming);
     if (!allowed || request->attempts > request->options.max_retries || has_some)
         return -1;
     if (failure->brief)
         return brief_wait(request);
-    if (failure->retry_after <= 0) /* an overloaded server that says 0 does not mean it */
+    if (failure->retry_after <= 0) /* 0 is no honest answer of an overloaded server */
         return backoff(request);
     return failure->retry_after <= LONGEST_WAIT ? failure->retry_after : -1;
 }

@@ -36,7 +36,7 @@ enum slot {
     DETAIL,
     NESTED_MESSAGE,
     MESSAGE,
-    LESS_MESSAGE,
+    OTHER_MESSAGE,
     ERRORS_MESSAGE,
     RESPONSE_MESSAGE,
     TITLE,
@@ -84,7 +84,7 @@ const struct tc_rule tc_failure_rules[] = {
                         {"ResponseMetadata|Response|detail|error|data", "Error|error",
                          "Message|message"}},
     [MESSAGE] = {TC_CAPTURE_TEXT, {"message|Message|msg|error_msg|error_message|errorMessage"}},
-    [LESS_MESSAGE] = {TC_CAPTURE_TEXT, {"error_description|description|reason"}},
+    [OTHER_MESSAGE] = {TC_CAPTURE_TEXT, {"error_description|description|reason"}},
     [ERRORS_MESSAGE] = {TC_CAPTURE_TEXT, {"error", "errors", "[]", "message"}},
     [RESPONSE_MESSAGE] = {TC_CAPTURE_TEXT, {"base_resp", "status_msg"}},
     [TITLE] = {TC_CAPTURE_TEXT, {"title"}},
@@ -278,7 +278,7 @@ static bool tells_failure(const struct tc_buffer *document, const struct tc_buff
                                         "\"images\":[", "\"output\":[",  "\"created\":"};
     char status[64];
     bool sentence = has(texts, MESSAGE) || has(texts, DETAIL) || has(texts, DETAIL_MESSAGE) ||
-                    has(texts, LESS_MESSAGE) || has(texts, TITLE);
+                    has(texts, OTHER_MESSAGE) || has(texts, TITLE);
     bool code = has(texts, CODE) || has(texts, RESPONSE_CODE);
     return contains_any(document, flags, 3) ||
            status_is_bad(text_of(texts, STATUS, status, sizeof(status))) ||

@@ -38,8 +38,8 @@ static bool equals(const char *a, const char *b, size_t size)
     return true;
 }
 
-/* Is the name that of the entry, or a subdomain of it? A dot at either end of the entry is ignored.
- */
+/* Is `name` the same as the entry, or a subdomain of it? A dot at either end of the entry is
+ * ignored. */
 static bool is_below(const char *name, const char *entry, size_t size)
 {
     size_t length = strlen(name);

@@ -1,5 +1,5 @@
 /*
- * What a response means that is not a success: see refusal.h.
+ * What an error response means: see refusal.h.
  *
  * The status alone misleads. The gateway sends 400, 422 and 429 for an exceeded budget, 400 for an
  * expired key, 401 when its own database fails, 500 for a refused prompt, and 429 for errors of a
@@ -518,8 +518,9 @@ static const char *advice_for(const struct tc_failure *failure, const struct tc_
 
 /* ---- the whole ---- */
 
-static void judge(struct tc_failure *failure, const struct tc_problem *problem,
-                  const struct tc_response *response)
+/* Makes the failure for an error response whose text was read into `problem`. */
+static void make_failure(struct tc_failure *failure, const struct tc_problem *problem,
+                         const struct tc_response *response)
 {
     char text[512];
     long status = response->status < 300 && problem->status ? problem->status : response->status;
@@ -542,8 +543,8 @@ static void judge(struct tc_failure *failure, const struct tc_problem *problem,
     tc_redact(failure->code, sizeof(failure->code), problem->code, response->key);
 }
 
-/* False when memory is short; that is the failure then, as the unread text may say what was billed.
- */
+/* Reads an error's text. False when memory is short; that becomes the failure, because the text may
+ * have said what was billed. */
 static bool read_problem(struct tc_problem *problem, struct tc_failure *failure, const void *bytes,
                          size_t size)
 {
@@ -569,14 +570,14 @@ bool tc_refusal_from_response(struct tc_failure *failure, const struct tc_respon
         return false;
     bool address = problem.has_address, encoded = problem.has_picture;
     bool picture = encoded || is_picture(response);
-    if (!*problem.message && /* the document does not have very long texts */
+    if (!*problem.message && /* very long texts are only in the head, not in the document */
         !read_problem(&problem, failure, response->head, strlen(response->head)))
         return false;
     problem.has_address = problem.has_address || address;
     problem.has_picture = problem.has_picture || picture;
     if (!*problem.message && !is_picture(response))
         take_head(&problem, response);
-    judge(failure, &problem, response);
+    make_failure(failure, &problem, response);
     return encoded;
 }
 
@@ -590,6 +591,6 @@ bool tc_refusal_in_success(struct tc_failure *failure, const struct tc_response 
                                 (problem.says_error || problem.tells_failure || problem.held_back)
                           : problem.is_error;
     if (error)
-        judge(failure, &problem, response);
+        make_failure(failure, &problem, response);
     return error;
 }

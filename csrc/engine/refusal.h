@@ -1,6 +1,6 @@
 /*
- * What a response means that is not a success: which kind of failure it is, whether the request may
- * be sent again and after how long, and whether something may have been billed.
+ * What an error response means: which kind of failure it is, whether the request may be sent again
+ * and after how long, and whether something may have been billed.
  */
 #ifndef TC_REFUSAL_H
 #define TC_REFUSAL_H
