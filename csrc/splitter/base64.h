@@ -8,7 +8,7 @@
  *   is written.
  * - White space (space, \t, \n, \f, \r) is skipped.
  * - Padding may be absent. Where it is there it must be right ("QQ==", "QUI="), with nothing but
- *   white space behind it: else it is TC_BASE64_PADDING.
+ *   white space after it; otherwise it is TC_BASE64_PADDING.
  * - One sextet too few ("QUJDR") is TC_BASE64_TRUNCATED.
  * - Bits left over that are not zero ("QR==") show a damaged end: TC_BASE64_TRAILING_BITS.
  * - Any other character is TC_BASE64_CHARACTER.
@@ -30,7 +30,7 @@ enum tc_base64_error {
 
 /* A decoder between two chunks. All zero is the beginning. */
 struct tc_base64 {
-    uint32_t bits;    /* the sextets of the group under way, the latest lowest */
+    uint32_t bits;    /* the sextets of the incomplete group, the latest lowest */
     unsigned sextets; /* how many those are: 0 to 3 */
     unsigned padding; /* '=' seen */
 };

@@ -100,7 +100,7 @@ static size_t read_groups(const struct tc_piece *piece, uint64_t offset, char *o
     return TC_BASE64_ENCODED(taken);
 }
 
-/* Reads `size` bytes, which the piece has behind `offset`. */
+/* Reads `size` bytes from `offset` on. The piece has that many. */
 static void read_base64(const struct tc_piece *piece, uint64_t offset, char *out, size_t size)
 {
     size_t done = 0;

@@ -59,7 +59,7 @@ static unsigned take_rule(uint64_t *set)
 #endif
 }
 
-/* Is the key among those of a step, "message|delta"? */
+/* Is the key one of those that a step names: "message|delta"? */
 static bool is_key_of(const char *wanted, const char *key, size_t size)
 {
     for (;; wanted++) {
