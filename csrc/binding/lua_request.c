@@ -74,11 +74,12 @@ static int request_status(lua_State *L)
 static int request_progress(lua_State *L)
 {
     const struct tc_job *job = tc_job_check(L, 1);
+    double submitted = job->subrequests->request->timing.submitted;
     double end = tc_job_is_over(job) ? 0 : tc_clock_now();
     for (const struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next)
         end = sub->request->timing.ended > end ? sub->request->timing.ended : end;
     (void)tc_job_push_received(L, job);
-    lua_pushnumber(L, end - job->subrequests->request->timing.submitted);
+    lua_pushnumber(L, end - submitted);
     return 3;
 }
 
