@@ -42,7 +42,8 @@ const char *tc_base_name(const char *path);
  */
 int tc_writer_open(struct tc_writer *writer, const char *path, unsigned options);
 
-/* The same in a directory for temporary files, because opening `path` failed with `error`. */
+/* The same in a directory for temporary files, because opening `path` failed with `error`, or
+ * because it is a device (`error` is 0). */
 int tc_writer_open_elsewhere(struct tc_writer *writer, const char *path, int error);
 
 /*

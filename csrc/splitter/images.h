@@ -33,7 +33,7 @@ struct tc_image {
     struct tc_buffer bytes; /* decoded and not yet taken away */
     uint64_t size;          /* bytes decoded so far, taken away or not */
     struct tc_signature signature;
-    bool ended; /* no more of it will come */
+    bool ended; /* no more of it will come: it is not open any more */
     bool held;  /* it may be a draft, which is not known yet: its bytes must not be delivered */
     bool text;  /* its data URL says that it is text */
     bool lone;  /* it is a field of the object that may hold drafts, and not in a list of it */
@@ -87,7 +87,8 @@ void tc_images_end(struct tc_images *images, enum tc_base64_error error);
  * percent escape is incomplete. False when memory is short. */
 bool tc_images_close(struct tc_images *images, bool broken);
 
-/* Ends the holding of pictures from index `first` on: it is known now whether they are drafts. */
+/* It is known now whether the held pictures from index `first` on are drafts: they are no longer
+ * held. */
 void tc_images_release(struct tc_images *images, unsigned first, bool drafts);
 
 /* The pictures from index `first` on belong to one object, which is complete. If its lists have
