@@ -288,7 +288,8 @@ static void set_text(lua_State *L, struct reading *r)
 /* ---- choices and candidates ---- */
 
 /* The key in `texts` for the choice at `choice`, which is number `position` (from 1) of its list.
- * Its field `index` counts more: a chunk of a stream has one choice, whichever that is. */
+ * If it has a field `index`, that counts: a chunk of a stream has one choice, which is not always
+ * the first one. */
 static unsigned text_key(lua_State *L, int choice, int position)
 {
     push_field(L, choice, "index");

@@ -1,6 +1,6 @@
 /*
  * request:await(): see lua_await.h. A waiter is a coroutine in await, or the function with which a
- * scheduler wakes one. The uservalue of a job has the list of them.
+ * scheduler wakes such a coroutine. The uservalue of a job has a list of waiters.
  */
 #include "lua_await.h"
 
@@ -175,7 +175,7 @@ enum outcome {
 static enum outcome resume(lua_State *L, lua_State *thread)
 {
     int results;
-    if (!is_in_await(thread)) /* if it is not about to be, somebody else has resumed it */
+    if (!is_in_await(thread)) /* it is not suspended yet, or somebody else has resumed it */
         return is_entering_await(thread) ? NOT_YET : WENT_ON;
     int status = tc_resume(thread, L, 0, &results);
     if (status == LUA_YIELD || status == 0) {

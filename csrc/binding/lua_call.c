@@ -102,7 +102,7 @@ bool tc_call_read(lua_State *L, int index, int uservalue, const struct tc_defaul
     options->credentials = TC_BEARER;
     options->may_be_empty = true;
     job->json = true;
-    job->count = job->at_once = 1;
+    job->count = job->per_request = 1;
     lua_pushvalue(L, index);
     lua_setfield(L, uservalue, "params");
     return true;

@@ -200,9 +200,9 @@ static void raise_kept(lua_State *L, int uservalue, const char *name)
 void tc_drive_check_depth(lua_State *L, const struct tc_client_box *box)
 {
     enum { DEEPEST = 20 };
-    if (box->calls >= DEEPEST)
+    if (box->call_depth >= DEEPEST)
         luaL_error(L, "functions called from poll, wait or generate call those in turn, %d deep",
-                   (int)box->calls);
+                   (int)box->call_depth);
 }
 
 /* Moves the transfers on, waiting at most `seconds`. */
@@ -251,7 +251,7 @@ static int wait_for(lua_State *L)
     struct tc_client_box *box = tc_check_client(L, 1);
     const struct tc_job *job = tc_job_of(L, 2);
     double until = lua_tonumber(L, 3), left = until - tc_clock_now();
-    unsigned flags = box->calls ? AWAITED_ONLY : 0;
+    unsigned flags = box->call_depth ? AWAITED_ONLY : 0;
     tc_getuservalue(L, 1);
     if (left <= 0)
         poll_frame(L, box, 4, flags);
@@ -279,7 +279,7 @@ int tc_drive_wait(lua_State *L, int client, int request, double until)
     lua_pushvalue(L, request);
     lua_pushnumber(L, until);
     bool in_wait = tc_job_set_in_wait(L, request, true);
-    bool awaited = tc_job_set_awaited(job, job->awaited || box->calls);
+    bool awaited = tc_job_set_awaited(job, job->awaited || box->call_depth);
     bool interrupted;
     int status = tc_hooks_pcall(L, 3, 0, &interrupted);
     tc_job_set_awaited(job, awaited);

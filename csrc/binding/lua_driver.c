@@ -60,9 +60,9 @@ static bool call(lua_State *L, struct tc_client_box *box, const char *name, int 
     lua_insert(L, driver);
     tc_own_push(L, name);
     lua_insert(L, driver + 2);
-    box->calls++;
+    box->call_depth++;
     bool ok = lua_pcall(L, count + 2, 0, 0) == 0;
-    box->calls--;
+    box->call_depth--;
     return ok;
 }
 

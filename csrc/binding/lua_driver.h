@@ -21,7 +21,7 @@ struct tc_client_box {
     double deadline; /* given to the driver's timer; -1: none, NaN: unknown, give it again */
     bool has_timer;  /* false for a driver that has a waiter alone */
     struct tc_reserve reserve; /* memory for the string of the next picture */
-    unsigned calls;            /* how deep calls of the user's functions are nested at present */
+    unsigned call_depth;       /* how many calls of the user's functions are nested at present */
 };
 
 void tc_register_driver(lua_State *L);

@@ -252,9 +252,9 @@ static void hold(lua_State *L, int index, int client, unsigned count)
  * server sends. False when memory is short. */
 static bool add_subrequests(struct tc_job *job)
 {
-    bool alone = job->count <= job->at_once, added = true;
-    for (unsigned first = 0; added && first < job->count; first += job->at_once)
-        added = add_subrequest(job, first, alone ? TC_IMAGES : job->at_once) != NULL;
+    bool alone = job->count <= job->per_request, added = true;
+    for (unsigned first = 0; added && first < job->count; first += job->per_request)
+        added = add_subrequest(job, first, alone ? TC_IMAGES : job->per_request) != NULL;
     return added;
 }
 
@@ -263,12 +263,12 @@ static bool submit_all(struct tc_job *job, struct tc_client *client)
 {
     unsigned left = job->count;
     for (struct tc_subrequest *sub = job->subrequests; sub; sub = sub->next) {
-        if (left < job->at_once)
+        if (left < job->per_request)
             job->options.body = job->last_body;
         sub->request = tc_client_submit(client, &job->options);
         if (!sub->request)
             return false;
-        left -= left < job->at_once ? left : job->at_once;
+        left -= left < job->per_request ? left : job->per_request;
     }
     return true;
 }
@@ -491,14 +491,14 @@ int tc_job_call(lua_State *L, int index, const char *name, struct tc_subrequest 
     struct tc_job *job = tc_job_of(L, index);
     tc_getuservalue(L, index);
     lua_getfield(L, -1, "client");
-    unsigned *calls = &tc_client_box(L, -1)->calls; /* the request keeps the client alive */
+    unsigned *depth = &tc_client_box(L, -1)->call_depth; /* the request keeps the client alive */
     lua_pop(L, 2);
     tc_own_push(L, name);
     lua_pushvalue(L, index);
     lua_pushlightuserdata(L, sub);
-    ++*calls;
+    ++*depth;
     int status = tc_hooks_pcall(L, 2, 0, interrupted);
-    --*calls;
+    --*depth;
     struct tc_subrequest *culprit = job->finishing ? job->finishing : sub;
     if (status && culprit)
         tc_job_stop_by_error(L, job, culprit);

@@ -41,7 +41,7 @@ struct tc_job {
     struct tc_request_options options; /* of each subrequest; empty once they are submitted */
     struct tc_body *last_body;         /* the last one's, if that asks for fewer pictures */
     unsigned count;                    /* pictures */
-    unsigned at_once;                  /* pictures per request */
+    unsigned per_request;              /* pictures that each subrequest asks for, at most */
     enum tc_via via;
     double ratio;     /* width by height that was asked for; 0: any */
     double own_ratio; /* the ratio that the model makes of it; `ratio` where that is not known */

@@ -217,9 +217,9 @@ static bool read_count(lua_State *L, int params, const struct tc_family *family,
     if (!tc_field_whole(L, params, "field", "n", 1, most, &count))
         return false;
     job->count = (unsigned)count;
-    job->at_once = job->via == TC_VIA_IMAGES ? job->count : 1;
-    if (family && job->at_once > family->most)
-        job->at_once = family->most;
+    job->per_request = job->via == TC_VIA_IMAGES ? job->count : 1;
+    if (family && job->per_request > family->most)
+        job->per_request = family->most;
     return true;
 }
 
@@ -474,13 +474,13 @@ static bool push_body(lua_State *L, int params, int turns, enum tc_via via, unsi
 /* Makes the body of a request, and that of the last one if that is for fewer pictures. */
 static bool make_bodies(lua_State *L, int params, int uservalue, struct tc_job *job)
 {
-    unsigned rest = job->count % job->at_once;
+    unsigned rest = job->count % job->per_request;
     if (job->via == TC_VIA_IMAGES)
         lua_pushnil(L);
     else if (!tc_push_turns(L, params))
         return false;
     int turns = lua_gettop(L);
-    if (!push_body(L, params, turns, job->via, job->at_once, &job->options.body))
+    if (!push_body(L, params, turns, job->via, job->per_request, &job->options.body))
         return false;
     lua_setfield(L, uservalue, "body");
     if (rest && !push_body(L, params, turns, job->via, rest, &job->last_body))
