@@ -30,7 +30,7 @@ static const char *point(void)
 
 /* ---- reading ---- */
 
-/* Reads the value at `*at`, pushes it, and moves `*at` behind it. Returns false if there is none;
+/* Reads the value at `*at`, pushes it, and moves `*at` past it. Returns false if there is none;
  * the NUL that ends the text is none. The other functions here do likewise. */
 static bool read_value(lua_State *L, const char **at, unsigned depth);
 
@@ -39,7 +39,7 @@ static void skip_space(const char **at)
     *at += strspn(*at, " \t\r\n");
 }
 
-/* Moves `*at` behind `character` and white space, if that character is next. */
+/* Moves `*at` past `character` and white space, if that character is next. */
 static bool take(const char **at, char character)
 {
     if (**at != character)
@@ -73,7 +73,7 @@ static double number_of(lua_State *L, const char *text, size_t size)
     return number;
 }
 
-/* Moves `*at` behind digits, at least one. */
+/* Moves `*at` past digits, at least one. */
 static bool skip_digits(const char **at)
 {
     size_t count = strspn(*at, "0123456789");
@@ -102,7 +102,7 @@ static bool read_number(lua_State *L, const char **at)
     return true;
 }
 
-/* The value of the four digits behind "\u"; above 0xffff where they are none. */
+/* The value of the four digits after "\u"; above 0xffff where they are none. */
 static unsigned long hex4(const char *at)
 {
     unsigned long unit = 0;
@@ -129,7 +129,7 @@ static void add_utf8(luaL_Buffer *buffer, unsigned long character)
         luaL_addchar(buffer, (char)(0x80U | (character >> 6 * more & 0x3f)));
 }
 
-/* Reads what is behind "\u". A surrogate without its other half becomes U+FFFD. */
+/* Reads what follows "\u". A surrogate without its other half becomes U+FFFD. */
 static bool read_unit(luaL_Buffer *buffer, const char **at)
 {
     unsigned long unit = hex4(*at);
@@ -148,7 +148,7 @@ static bool read_unit(luaL_Buffer *buffer, const char **at)
     return true;
 }
 
-/* Reads what is behind a backslash. */
+/* Reads what follows a backslash. */
 static bool read_escape(luaL_Buffer *buffer, const char **at)
 {
     static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
@@ -164,7 +164,7 @@ static bool read_escape(luaL_Buffer *buffer, const char **at)
     return true;
 }
 
-/* Reads what is behind the quote that begins a string. */
+/* Reads what follows the quote that begins a string. */
 static bool read_string(lua_State *L, const char **at)
 {
     static const char stops[] = "\"\\";

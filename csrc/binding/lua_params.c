@@ -227,8 +227,8 @@ static bool read_count(lua_State *L, int params, const struct tc_family *family,
 static double ratio_of(const char *text)
 {
     unsigned width, height;
-    char between, behind;
-    if (!text || sscanf(text, "%5u%c%5u%c", &width, &between, &height, &behind) != 3)
+    char between, after;
+    if (!text || sscanf(text, "%5u%c%5u%c", &width, &between, &height, &after) != 3)
         return 0;
     return (between == ':' || between == 'x') && width && height ? (double)width / height : 0;
 }

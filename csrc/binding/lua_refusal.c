@@ -31,7 +31,7 @@ enum meaning {
 };
 
 /* Names in lower case, letters only. If a document has several, the earliest in this list counts:
- * it says more than those behind it. */
+ * it says more than those after it. */
 static const struct sign {
     const char *name;
     enum meaning meaning;

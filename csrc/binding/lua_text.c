@@ -106,7 +106,7 @@ bool tc_value_check(lua_State *L, int index, const char *name)
 
 /* ---- what is blank ---- */
 
-/* Reads a character of UTF-8 and moves `*text` behind it. Other bytes are read as a letter. */
+/* Reads a character of UTF-8 and moves `*text` past it. Other bytes are read as a letter. */
 static unsigned long next_character(const char **text)
 {
     unsigned char first = (unsigned char)*(*text)++;
