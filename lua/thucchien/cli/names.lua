@@ -44,7 +44,7 @@ function names.numbered(path, index)
 end
 
 --- The name of a picture's file. A path without an extension gets the true one; a picture that is not
---- whole gets ".part" behind it.
+--- whole gets ".part" after it.
 function names.full(image, path)
     if not names.has_extension(path) and image.ext then
         path = path .. "." .. image.ext

@@ -170,7 +170,7 @@ local function result_record(response, images, keeper, problem)
     }
 end
 
---- Writes to standard error what went wrong, and the warnings behind the first `warned`; `quiet`
+--- Writes to standard error what went wrong, and the warnings after the first `warned`; `quiet`
 --- leaves warnings out.
 local function show_problems(response, images, keeper, err, warned, quiet)
     local paths = {}

@@ -128,7 +128,7 @@ local function thought(part)
     return (part:gsub("^{", '{\n            "thought": true,'))
 end
 
-local function thought_behind(part)
+local function thought_after(part)
     return (part:gsub("%s*}$", ',\n            "thought": true\n          }'))
 end
 
@@ -193,7 +193,7 @@ damage.models = {
         return { musing, thought(draft), picture }
     end),
     drafted("draft-late", "the same, and `thought` comes behind its data", function(musing, draft, picture)
-        return { musing, thought_behind(draft), picture }
+        return { musing, thought_after(draft), picture }
     end),
     drafted("draft-after", "the picture, then a draft of it", function(musing, draft, picture)
         return { musing, picture, thought(draft) }

@@ -143,7 +143,7 @@ local function fill(self, deadline)
     return true
 end
 
--- The text of a request's head, or of its trailers, without the empty line behind it.
+-- The text of a request's head, or of its trailers, without the empty line after it.
 local function read_block(self, deadline)
     local from = self.at
     while true do
