@@ -642,7 +642,7 @@ describe("thucchien", function()
                 { "200-429/1", ONE, "picture" }, { "200-503/1", ONE, "picture" },
                 -- Not sent again, for it may have been.
                 { "billed-answer/1", BY_URL, "rate_limit" }, { "billed-500/1", BY_URL, "rate_limit" },
-                { "billed-quota/1", BY_URL, "rate_limit" }, { "billed-picture/1", ALL, "rate_limit" },
+                { "billed-quota/1", BY_URL, "rate_limit" }, { "billed-picture/1", ALL, "kept" },
             }
 
             local function is_whole(bytes)
@@ -662,6 +662,11 @@ describe("thucchien", function()
                 elseif expected == "unknown" then
                     assert.are.same({ 0, { "x" } }, { status, files() }, err)
                     assert.is_truthy(err:find "thucchien: x: not a picture the module knows\n$", err)
+                elseif expected == "kept" then -- the picture that came with an error's status
+                    assert.are.same({ 1, { "x.png" } }, { status, files() }, err)
+                    assert.is_true(is_whole(picture "x.png"))
+                    assert.is_truthy(out:find "^x%.png  [^\n]+\n$", out)
+                    assert_one_line(err, "^thucchien: rate_limit: ")
                 else
                     local kind = expected == "part" and "bad_response" or expected
                     assert.are.same({ 1, "" }, { status, out })
