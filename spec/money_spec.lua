@@ -477,7 +477,7 @@ describe("a picture with the status of an error", function()
     local directory
     fixtures.directory(function(path) directory = path end)
 
-    local function made(via, groups)
+    local function refused(via, groups)
         local body = routes.answer(via, { routes.base64(groups) })
         return body:gsub("^{", '{"error":{"message":"Rate limit exceeded","code":"429"},', 1)
     end
@@ -487,7 +487,7 @@ describe("a picture with the status of an error", function()
             it(("is in err.data: %d via %s"):format(status, via), function()
                 for _, groups in ipairs { 0, 500000 } do
                     local seen = {}
-                    local response, err, count = ask({ status = status, body = made(via, groups) },
+                    local response, err, count = ask({ status = status, body = refused(via, groups) },
                         { via = via, model = "any/model", on_image = function(image) seen[#seen + 1] = image.bytes end })
                     assert.is_nil(response)
                     assert.same({ status, true, 1, 1 }, { err.status, err.maybe_billed, err.attempts, count })
@@ -501,10 +501,10 @@ describe("a picture with the status of an error", function()
 
     it("is saved, and goes to a sink", function()
         local path, chunks = directory .. "/made", {}
-        local _, err = ask({ status = 429, body = made("images", 3000) }, { save = path })
+        local _, err = ask({ status = 429, body = refused("images", 3000) }, { save = path })
         assert.equal(path .. ".png", err.data[1].path)
         assert.is_true(command.read(path .. ".png") == routes.bytes(3000))
-        _, err = ask({ status = 429, body = made("images", 3000) }, { sink = function(_, chunk)
+        _, err = ask({ status = 429, body = refused("images", 3000) }, { sink = function(_, chunk)
             chunks[#chunks + 1] = chunk or "the end"
         end })
         assert.equal("rate_limit", err.kind)
@@ -520,7 +520,7 @@ describe("a picture with the status of an error", function()
     end)
 
     it("is among the pictures where others are whole", function()
-        local response = ask({ status = 429, body = made("chat", 1) }, { via = "chat", model = "any/model", n = 2 })
+        local response = ask({ status = 429, body = refused("chat", 1) }, { via = "chat", model = "any/model", n = 2 })
         assert.equal(2, #response.data)
         assert.equal("rate_limit", response.errors[1].kind)
     end)
