@@ -1161,12 +1161,13 @@ describe("thucchien", function()
     describe("in Vietnamese", function()
         it("speaks as the locale or --lang says", function()
             for _, case in ipairs {
-                { "", { LC_ALL = "vi_VN.UTF-8" }, "cannot be" }, { "", { LC_ALL = false, LC_MESSAGES = false, LANG = "vi" } },
+                { "", { LC_ALL = "vi_VN.UTF-8" } }, { "", { LC_ALL = false, LC_MESSAGES = false, LANG = "vi" } },
                 { "--lang vi", { LC_ALL = "C" } },
             } do
                 local status, out, err = run("generate x --model emulate/429 --retry none " .. case[1], { env = case[2] })
                 assert.are.same({ 1, "" }, { status, out })
-                assert.is_truthy(err:find "^thucchien: rate_limit: [^\n]+ %- hãy chờ rồi thử lại\n$", err)
+                -- A shell around the command may warn that it has no such locale.
+                assert.is_truthy(("\n" .. err):find "\nthucchien: rate_limit: [^\n]+ %- hãy chờ rồi thử lại\n$", err)
             end
             for _, case in ipairs { { "", { LC_ALL = "C" } }, { "--lang en", { LC_ALL = "vi_VN.UTF-8" } },
                 { "", { LC_ALL = "", LANG = "en_US.UTF-8" } }, { "", { LC_ALL = "vin_XX" } } } do
