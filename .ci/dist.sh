@@ -22,7 +22,10 @@ git show HEAD:rockspec/thucchien-scm-1.rockspec | sed \
     -e "s|url = \"git+https://.*\"|url = \"$url\",\n   dir = \"$name\"|" >"$dist/$name-1.rockspec"
 luarocks lint "$dist/$name-1.rockspec"
 
-# A source rock is a zip archive of the two.
+# A source rock is a zip archive of the two, with times in it: those of the commit.
+TZ=UTC
+export TZ
+touch -d "@$(git log -1 --format=%ct HEAD)" "$dist/$name-1.rockspec" "$dist/$name.tar.gz"
 cd "$dist"
 zip -qX "$name-1.src.rock" "$name-1.rockspec" "$name.tar.gz"
 ls -l "$dist"

@@ -28,7 +28,7 @@
  *     answers           the fields of its response: see tc_answer
  *     failures          its error
  *     urls              the address that it fetches
- *     orders            the numbers of its pictures in the order of its response
+ *     sequences         the numbers of its pictures in the order of its response
  *
  * and
  *
@@ -83,8 +83,9 @@ struct tc_job *tc_job_check(lua_State *L, int index)
 
 /* The tables in a uservalue. Each is made when something is put into it, because a hundred thousand
  * requests may wait. Until then reading it gives an empty table, which all jobs share. */
-static const char *const tables[] = {"images",  "cuts",     "faults", "items",  "samples", "drafts",
-                                     "answers", "failures", "urls",   "orders", "losses"};
+static const char *const tables[] = {"images",  "cuts",      "faults",  "items",
+                                     "samples", "drafts",    "answers", "failures",
+                                     "urls",    "sequences", "losses"};
 
 /* Makes the metatable of uservalues. */
 static void register_uservalue(lua_State *L)

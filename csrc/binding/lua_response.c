@@ -85,7 +85,7 @@ static void append_images(lua_State *L, int uservalue, const struct gathering *g
                           const struct tc_subrequest *sub)
 {
     int top = lua_gettop(L);
-    lua_getfield(L, uservalue, "orders");
+    lua_getfield(L, uservalue, "sequences");
     lua_rawgeti(L, -1, (int)sub->position);
     int order = lua_gettop(L), count = lua_istable(L, order) ? (int)tc_rawlen(L, order) : 0;
     for (int i = 1; i <= count; i++) {

@@ -163,7 +163,7 @@ static void take_slots(lua_State *L, int index, int uservalue, struct tc_subrequ
             tc_append(L, order);
         }
     }
-    tc_job_keep(L, uservalue, "orders", sub->position);
+    tc_job_keep(L, uservalue, "sequences", sub->position);
 }
 
 /* Reads the response of a subrequest that succeeded. False: an error table is on top. */

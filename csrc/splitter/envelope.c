@@ -26,7 +26,7 @@ enum state {
     AFTER,       /* after a value: ',' or the container's end */
     STRING,
     ESCAPE,  /* after a backslash */
-    UNICODE, /* in the digits of \uXXXX */
+    UNICODE, /* in the four digits of a \u escape */
     LITERAL, /* in true, false, null */
     MINUS,   /* a number so far: "-" */
     ZERO,    /* "0" */

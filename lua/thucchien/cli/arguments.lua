@@ -40,12 +40,9 @@ local function some_text(name)
     end
 end
 
---- The value of a JSON text, or nil. The module's own reader will do where there is no lua-cjson.
+--- The value of a JSON text, or nil.
 local function decode_json(text)
-    local found, cjson = pcall(require, "cjson.safe")
-    if found then
-        return (cjson.decode(text))
-    end
+    return (require("cjson.safe").decode(text))
 end
 
 local function json_object(text)
@@ -177,27 +174,12 @@ local function add_generate(parser)
     return command
 end
 
-local function add_key(parser)
-    local command = parser:command("key", "Show what the key has spent, its budget and its limits.")
+--- A command that only shows something, as text or with --json.
+local function add_query(parser, name, about, about_json)
+    local command = parser:command(name, about)
     add_help(command)
     add_gateway_options(command)
-    command:flag("--json", "Print the gateway's response as one JSON object.")
-    return command
-end
-
-local function add_models(parser)
-    local command = parser:command("models", "List the models that the key may use, one a line.")
-    add_help(command)
-    add_gateway_options(command)
-    command:flag("--json", "Print the gateway's list as JSON.")
-    return command
-end
-
-local function add_config(parser)
-    local command = parser:command("config", "Show the settings that hold, and where each comes from.")
-    add_help(command)
-    add_gateway_options(command)
-    command:flag("--json", "Print one JSON object.")
+    command:flag("--json", about_json)
     return command
 end
 
@@ -262,8 +244,14 @@ local function build_parser(argparse, describe_version)
         leave(describe_version())
     end)
     local commands = {
-        generate = add_generate(parser), key = add_key(parser), models = add_models(parser),
-        config = add_config(parser), emulator = add_emulator(parser),
+        generate = add_generate(parser),
+        key = add_query(parser, "key", "Show what the key has spent, its budget and its limits.",
+            "Print the gateway's response as one JSON object."),
+        models = add_query(parser, "models", "List the models that the key may use, one a line.",
+            "Print the gateway's list as JSON."),
+        config = add_query(parser, "config", "Show the settings that hold, and where each comes from.",
+            "Print one JSON object."),
+        emulator = add_emulator(parser),
     }
     add_help_command(parser, commands)
     add_completion(parser)

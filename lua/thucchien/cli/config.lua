@@ -3,8 +3,6 @@
 -- A setting is looked for in this order: the option, the environment, --env-file, ./.thucchien, the
 -- user's own file. Inside a file, the chosen profile comes before the lines above all profiles.
 
-local names = require "thucchien.cli.names"
-
 local config = {}
 
 --- What a file may set, in the order in which `thucchien config` shows it. `env` is the variable that
@@ -155,7 +153,7 @@ local function read_files(profile)
     for _, path in ipairs({ own, ".thucchien" }) do
         local text, problem = read(path)
         local settings = {}
-        if text and not names.test("-d", path) then
+        if text then
             settings, problem = parse(path, text, profile, path == own, profiles)
         end
         if problem then
